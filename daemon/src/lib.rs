@@ -1,0 +1,10 @@
+//! Utsushi's daemon and command line.
+
+pub mod cli;
+pub mod library;
+pub mod picture;
+pub mod scheduler;
+pub mod server;
+pub mod session;
+pub mod studio;
+pub mod worker;

@@ -1,0 +1,242 @@
+//! Every message that crosses the socket, and nothing else.
+//!
+//! A connection opens with one [`Hello`] each way. Then the client sends requests one after the other; each
+//! is answered by one [`Reply`], but for [`Request::Stylize`], whose pixels stream both ways at once:
+//!
+//! ```text
+//! client                                      daemon
+//! Hello, Stylize(spec), Rows(n) + pixels ...  Hello
+//!                                             Progress, Rows(n) + pixels   as bands finish
+//!                                             Stylized                     after the last row
+//! ```
+//!
+//! Closing the connection cancels whatever it was waiting for. After a [`Reply::Fault`] to a `Stylize` the
+//! daemon closes the connection, since the client may still have been sending rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pixels::Raster;
+
+/// Changes whenever the encoding of any message but [`Hello`] changes.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The first message each way. Its encoding never changes, so that two versions can tell each other apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The sender's [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// The sender's application version, as in `0.1.0`.
+    pub application: String,
+    /// The sender's process, for messages and for stopping a daemon too old to be asked.
+    pub pid: u32,
+}
+
+/// What a client asks of the daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Which styles are there? Answered by [`Reply::Styles`].
+    Styles,
+    /// Re-draw a picture. Followed by [`Request::Rows`] until every row was sent.
+    Stylize(StylizeSpec),
+    /// The next rows of the picture being stylized, from the top; the frame's body holds the pixels.
+    Rows(u32),
+    /// How is the daemon? Answered by [`Reply::Status`].
+    Status,
+    /// Free the model's memory; the next picture loads it again. Answered by [`Reply::Done`].
+    Unload,
+    /// Finish what is running, then exit. Answered by [`Reply::Done`].
+    Shutdown,
+}
+
+/// What the daemon answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The answer to [`Request::Styles`], built-in styles first.
+    Styles(Vec<StyleInfo>),
+    /// How far the picture being stylized has come.
+    Progress(Progress),
+    /// The next finished rows, from the top; the frame's body holds the pixels, in the request's format.
+    Rows(u32),
+    /// Every row of the picture was sent.
+    Stylized(StylizeReport),
+    /// The answer to [`Request::Status`].
+    Status(Status),
+    /// The request was carried out and has nothing to tell.
+    Done,
+    /// The request failed.
+    Fault(Fault),
+}
+
+/// How to re-draw a picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StylizeSpec {
+    /// Size and pixel format, of the source and of the result alike.
+    pub raster: Raster,
+    /// The styles and their shares; the daemon scales the shares to a sum of 1. At most [`MAX_MIX`].
+    pub mix: Vec<StyleShare>,
+    /// 0 leaves the picture as it is, 1 is the whole style.
+    pub strength: f32,
+    /// The scale at which the network works.
+    pub brush_size: BrushSize,
+    /// How much of the source's chroma is kept: 0 takes the style's colours, 1 keeps the source's.
+    pub keep_colours: f32,
+    /// For styles that use noise; the same seed gives the same picture.
+    pub seed: u64,
+    /// What waits for it.
+    pub priority: Priority,
+}
+
+/// The most styles a mix may have.
+pub const MAX_MIX: usize = 8;
+
+/// A style's part in a mix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StyleShare {
+    /// The style's id, as [`StyleInfo::id`].
+    pub id: String,
+    /// Its weight against the others; above 0.
+    pub share: f32,
+}
+
+/// The scale at which the network works: the picture is reduced by the brush size, re-drawn, and enlarged again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum BrushSize {
+    /// As large as makes the style look the same on every size of picture, by [`BrushSize::resolve`].
+    Auto,
+    /// Reduce each side by this factor, from 1 to [`BrushSize::MAX`].
+    Factor(f32),
+}
+
+impl BrushSize {
+    /// The largest factor.
+    pub const MAX: f32 = 64.0;
+    /// The picture size, in pixels, up to which `Auto` is 1.
+    pub const AUTO_AREA_PX: u32 = 1 << 20;
+
+    /// The factor for a picture of this size: what was asked for, or the square root of how many times
+    /// larger than [`BrushSize::AUTO_AREA_PX`] the picture is.
+    ///
+    /// A client that stylizes a part of a picture resolves `Auto` with the size of the whole.
+    pub fn resolve(self, width: u32, height: u32) -> f32 {
+        match self {
+            Self::Factor(factor) => factor,
+            Self::Auto => {
+                let area = f64::from(width) * f64::from(height) / f64::from(Self::AUTO_AREA_PX);
+                (area.sqrt() as f32).clamp(1.0, Self::MAX)
+            }
+        }
+    }
+}
+
+/// Who waits for a job: people go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Priority {
+    /// Someone looks at the screen.
+    Interactive,
+    /// A folder of files.
+    Batch,
+}
+
+/// A style that can be asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StyleInfo {
+    /// Lower-case letters, digits and hyphens.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Who trained it.
+    pub author: String,
+    /// An SPDX expression, or `private`.
+    pub licence: String,
+    /// Whom to credit for what it was trained on.
+    pub attribution: String,
+    /// It came with the program, rather than from the user's own styles.
+    pub built_in: bool,
+    /// How far beyond a pixel the network looks, in pixels of the reduced picture.
+    pub reach_px: u32,
+}
+
+/// How far a picture has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Finished rows.
+    pub rows_done: u32,
+    /// All rows.
+    pub rows: u32,
+}
+
+/// What a finished picture took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StylizeReport {
+    /// Time in the queue before the first row was worked on.
+    pub queued_ms: f32,
+    /// Time in the engine.
+    pub engine_ms: f32,
+    /// The brush size that was used.
+    pub brush_size: f32,
+}
+
+/// The daemon's state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// The styles whose networks are in memory.
+    pub loaded: Vec<String>,
+    /// The device that the network runs on, in words.
+    pub device: String,
+    /// The daemon's resident memory, in bytes.
+    pub resident_bytes: u64,
+    /// Pictures being worked on.
+    pub running: u32,
+    /// Pictures that wait.
+    pub queued: u32,
+    /// Pictures finished since the start.
+    pub finished: u64,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+}
+
+/// Why a request failed, in words for the user: what happened, to what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// For programs.
+    pub kind: FaultKind,
+    /// For people.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of this kind.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// What went wrong, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FaultKind {
+    /// The peers' versions don't fit together.
+    Version,
+    /// Bytes that are no message, or a message out of turn.
+    Malformed,
+    /// A message that asks for something impossible: a strength of 7, a picture without rows.
+    Invalid,
+    /// No style has that id.
+    UnknownStyle,
+    /// The style's file can't be used.
+    BadStyle,
+    /// The queue is full.
+    Busy,
+    /// The peer sent or took nothing for too long.
+    TimedOut,
+    /// The daemon is shutting down.
+    Stopping,
+    /// The device has no memory left.
+    OutOfMemory,
+    /// A defect of the daemon's.
+    Internal,
+}
