@@ -31,6 +31,25 @@ pub struct Hello {
     pub pid: u32,
 }
 
+impl Hello {
+    /// What this program says of itself.
+    pub fn ours() -> Self {
+        Self {
+            protocol: PROTOCOL_VERSION,
+            application: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// Can the two talk to each other? They can if the protocol, and the application's major and minor version,
+    /// are the same.
+    pub fn fits(&self, other: &Self) -> bool {
+        let ours = self.application.split('.').take(2);
+        let theirs = other.application.split('.').take(2);
+        self.protocol == other.protocol && ours.eq(theirs)
+    }
+}
+
 /// What a client asks of the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {

@@ -1,0 +1,178 @@
+//! Starting the daemon when it is absent.
+//!
+//! Several clients may find it absent at the same instant. Each then starts one; all but one of these are refused the
+//! socket and exit, while the clients go on asking until somebody answers.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::{
+        fs::{DirBuilderExt, OpenOptionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Client, ClientError};
+use crate::paths;
+
+/// The variable that names the daemon's program.
+const DAEMON_VARIABLE: &str = "UTSUSHI_DAEMON";
+
+/// How long a daemon may take to answer.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to go on asking after the daemon that was started is gone, since another may be coming up.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often to ask.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A log beyond this size makes way for a new one.
+const LOG_BYTES: u64 = 1 << 20;
+/// How much of the log is told when the daemon dies.
+const LAST_WORDS_BYTES: u64 = 2 << 10;
+
+/// How to start the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Starter {
+    /// The program: a path, or a name to be looked up on PATH.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Where its output goes.
+    pub log: PathBuf,
+}
+
+impl Starter {
+    /// Runs `program serve`, with its output in [`paths::log`].
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), args: vec!["serve".into()], log: paths::log() }
+    }
+
+    /// The program is `$UTSUSHI_DAEMON`, else `utsushi` in the folder of this program, else `utsushi` on PATH.
+    pub fn from_environment() -> Self {
+        let named = env::var_os(DAEMON_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+        let beside =
+            || Some(env::current_exe().ok()?.with_file_name("utsushi")).filter(|path| path.is_file());
+        Self::new(named.or_else(beside).unwrap_or_else(|| "utsushi".into()))
+    }
+
+    /// Starts the daemon such that it outlives this process, its terminal, and its folder.
+    fn start(&self, socket: &Path) -> Result<Started, ClientError> {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let is_name = self.program.components().count() == 1;
+        let program = if is_name { self.program.clone() } else { absolute(&self.program) };
+
+        // Without a place for a log, there is none: pictures are worth more.
+        let log = open_log(&self.log).ok();
+        let log_start = log.as_ref().and_then(|log| Some(log.metadata().ok()?.len())).unwrap_or(0);
+        let output =
+            || log.as_ref().and_then(|log| log.try_clone().ok()).map_or_else(Stdio::null, Stdio::from);
+
+        let child = Command::new(&program)
+            .args(&self.args)
+            .env(paths::SOCKET_VARIABLE, absolute(socket))
+            .env(paths::STYLES_VARIABLE, paths::styles())
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .spawn()
+            .map_err(|error| {
+                self.cannot(&match error.kind() {
+                    io::ErrorKind::NotFound => {
+                        format!("there is no such program; install it, or set {DAEMON_VARIABLE} to its path")
+                    }
+                    _ => error.to_string(),
+                })
+            })?;
+        Ok(Started { child, since: Instant::now(), gone: None, log_start })
+    }
+
+    fn cannot(&self, reason: &str) -> ClientError {
+        ClientError::CannotStart { program: self.program.clone(), reason: reason.to_owned() }
+    }
+
+    /// What was appended to the log from there on; the end of it if it is long.
+    fn last_words(&self, log_start: u64) -> String {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut log = File::open(&self.log)?;
+            let start = log_start.max(log.metadata()?.len().saturating_sub(LAST_WORDS_BYTES));
+            log.seek(SeekFrom::Start(start))?;
+            let mut words = Vec::new();
+            log.take(LAST_WORDS_BYTES).read_to_end(&mut words)?;
+            Ok(words)
+        };
+        let words = read().unwrap_or_default();
+        match String::from_utf8_lossy(&words).trim() {
+            "" => String::new(),
+            words => format!("; its last words:\n{words}"),
+        }
+    }
+}
+
+/// Opens the log at its end; only its user may read it, since it names files.
+fn open_log(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    if fs::metadata(path).is_ok_and(|log| log.len() > LOG_BYTES) {
+        fs::rename(path, path.with_extension("log.old"))?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// A daemon on its way.
+struct Started {
+    child: Child,
+    since: Instant,
+    gone: Option<Instant>,
+    log_start: u64,
+}
+
+impl Started {
+    /// Is there no hope left? Then why?
+    fn failure(&mut self) -> Option<String> {
+        if self.since.elapsed() > START_TIMEOUT {
+            return Some(format!("it doesn't answer after {} s", START_TIMEOUT.as_secs()));
+        }
+        let status = self.child.try_wait().ok().flatten()?;
+        let gone = *self.gone.get_or_insert_with(Instant::now);
+        (gone.elapsed() > GRACE).then(|| format!("it ended at once ({status})"))
+    }
+}
+
+impl Client {
+    /// Connects to the daemon, and starts it if it isn't running.
+    pub fn connect_or_start(socket: &Path, starter: &Starter) -> Result<Self, ClientError> {
+        let mut started: Option<Started> = None;
+        loop {
+            match Self::connect(socket) {
+                Ok(client) => {
+                    if let Some(Started { mut child, .. }) = started {
+                        // So that it doesn't stay as a zombie when it ends before this process does.
+                        thread::spawn(move || child.wait());
+                    }
+                    return Ok(client);
+                }
+                // The latter is a daemon that is just stopping.
+                Err(ClientError::NotRunning { .. } | ClientError::Lost { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            match &mut started {
+                None => started = Some(starter.start(socket)?),
+                Some(started) => {
+                    if let Some(reason) = started.failure() {
+                        return Err(starter.cannot(&(reason + &starter.last_words(started.log_start))));
+                    }
+                }
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+}
