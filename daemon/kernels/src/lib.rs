@@ -1,1 +1,68 @@
-//! To be written.
+//! Convolutions for small image-to-image networks, on the CPU.
+//!
+//! Maps are `f32`, channels last, row by row ([`Shape`]). Every operation comes as a struct that is built once
+//! from weights, laid out for the CPU it finds ([`Cpu`]), and then run on maps:
+//!
+//! - [`Conv`]: a k x k convolution, with the pixel-unshuffle or the concatenation before it and the
+//!   pixel-shuffle, ReLU or addition after it fused in;
+//! - [`Block`]: depthwise 5x5, channel norm, 1x1, ReLU, 1x1, residual, in one pass over the map;
+//! - [`upsample2_add`]: bilinear x2, added to another map.
+//!
+//! Rows and columns are not alike here, because pictures arrive in bands. *Columns* are padded by replication
+//! inside every operation. *Rows* are not padded: a map handed in carries the rows of context above and below
+//! that the operation needs, and the result has as many fewer. Whoever holds the bands knows what lies beyond
+//! them; at a picture's edge it repeats the edge row.
+//!
+//! Everything here is safe Rust: the instruction set is chosen at run time through `pulp`.
+
+mod block;
+mod conv;
+mod cpu;
+mod gemm;
+mod patch;
+mod upsample;
+
+pub use block::{Block, BlockWeights};
+pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};
+pub use cpu::Cpu;
+pub use patch::Source;
+pub use upsample::upsample2_add;
+
+/// The size of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub cols: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+impl Shape {
+    /// A shape.
+    pub const fn new(rows: usize, cols: usize, channels: usize) -> Self {
+        Self { rows, cols, channels }
+    }
+
+    /// Values in a map of this size.
+    pub const fn len(self) -> usize {
+        self.rows * self.cols * self.channels
+    }
+
+    /// Has the map no values?
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values in a row.
+    pub const fn row_len(self) -> usize {
+        self.cols * self.channels
+    }
+}
+
+/// How many rows a thread takes at a time: few enough that every thread gets some, many enough that the rows
+/// of context that neighbours share are not gathered too often.
+fn strip_rows(rows: usize) -> usize {
+    rows.div_ceil(2 * rayon::current_num_threads()).clamp(1, 8)
+}

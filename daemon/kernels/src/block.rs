@@ -1,0 +1,203 @@
+//! The residual block: x + p2(ReLU(p1(norm(depthwise5x5(x))))).
+//!
+//! All of it happens on a few rows and columns at a time while they are in cache: the map is read once and
+//! written once. The design is ConvNeXt's (Liu et al. 2022, <https://arxiv.org/abs/2201.03545>), with ReLU.
+
+use rayon::prelude::*;
+
+use crate::cpu::{Cpu, Kernel, Lanes};
+use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
+use crate::patch::{clamp_col, normalise};
+use crate::{Shape, strip_rows};
+
+const KERNEL: usize = 5;
+const REACH: usize = KERNEL / 2;
+
+/// A block's weights for `c` channels and `m` channels inside. The norm's scale and shift, and the factor of
+/// the residual, are folded into the 1x1 convolutions by whoever calls.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockWeights<'a> {
+    /// `[c, 1, 5, 5]`
+    pub depthwise: &'a [f32],
+    /// `[c]`
+    pub depthwise_bias: &'a [f32],
+    /// `[m, c]`
+    pub expand: &'a [f32],
+    /// `[m]`
+    pub expand_bias: &'a [f32],
+    /// `[c, m]`
+    pub project: &'a [f32],
+    /// `[c]`
+    pub project_bias: &'a [f32],
+}
+
+/// A block, its weights laid out for a CPU.
+pub struct Block {
+    cpu: Cpu,
+    channels: usize,
+    /// Kernel position by position, channels padded to whole vectors.
+    depthwise: Vec<f32>,
+    depthwise_bias: Vec<f32>,
+    expand: Panels,
+    project: Panels,
+}
+
+impl Block {
+    /// Rows of context that it needs above, and below.
+    pub const REACH: usize = REACH;
+
+    /// Lays out weights.
+    ///
+    /// # Panics
+    /// If their lengths don't fit together.
+    pub fn new(cpu: Cpu, weights: BlockWeights) -> Self {
+        let (channels, inside) = (weights.depthwise_bias.len(), weights.expand_bias.len());
+        assert_eq!(weights.depthwise.len(), channels * KERNEL * KERNEL);
+        assert_eq!(weights.expand.len(), inside * channels);
+        assert_eq!(weights.project.len(), channels * inside);
+        assert_eq!(weights.project_bias.len(), channels);
+        // 16 is the longest vector there is.
+        let padded = channels.next_multiple_of(16);
+        let mut depthwise = vec![0.0; KERNEL * KERNEL * padded];
+        for (i, weight) in weights.depthwise.iter().enumerate() {
+            depthwise[i % (KERNEL * KERNEL) * padded + i / (KERNEL * KERNEL)] = *weight;
+        }
+        let mut depthwise_bias = weights.depthwise_bias.to_vec();
+        depthwise_bias.resize(padded, 0.0);
+        let expand =
+            Panels::new(cpu, channels, weights.expand_bias.to_vec(), |i, o| weights.expand[o * channels + i]);
+        let project =
+            Panels::new(cpu, inside, weights.project_bias.to_vec(), |i, o| weights.project[o * inside + i]);
+        Self { cpu, channels, depthwise, depthwise_bias, expand, project }
+    }
+
+    /// Runs the block: `x` has [`Block::REACH`] rows more than `out` on either side, and as many columns.
+    ///
+    /// # Panics
+    /// If the lengths don't fit together.
+    pub fn run(&self, x: &[f32], shape: Shape, out: &mut [f32]) {
+        assert_eq!(shape.channels, self.channels);
+        assert_eq!(x.len(), shape.len());
+        assert_eq!(out.len(), (shape.rows - 2 * REACH) * shape.row_len());
+        let strip = strip_rows(shape.rows - 2 * REACH);
+        out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each_init(
+            Scratch::default,
+            |scratch, (i, out)| {
+                self.cpu.run(Strip { block: self, x, shape, first: i * strip, scratch, out });
+            },
+        );
+    }
+}
+
+/// A thread's buffers.
+#[derive(Default)]
+struct Scratch {
+    /// Channel vector by channel vector, the rows and columns that the depthwise convolution reads.
+    patch: Vec<f32>,
+    normed: Vec<f32>,
+    expanded: Vec<f32>,
+}
+
+struct Strip<'a> {
+    block: &'a Block,
+    x: &'a [f32],
+    shape: Shape,
+    first: usize,
+    scratch: &'a mut Scratch,
+    out: &'a mut [f32],
+}
+
+/// Columns that are worked on at a time: a multiple of every register tile's pixels.
+const TILE_COLS: usize = 48;
+/// Columns that the depthwise convolution sums at a time.
+const RUN: usize = 8;
+
+impl Kernel for Strip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Shape { cols, channels, .. } = self.shape;
+        let Scratch { patch, normed, expanded } = self.scratch;
+        let padded = channels.next_multiple_of(L::COUNT);
+        let inside = self.block.expand.outputs();
+        let rows = self.out.len() / self.shape.row_len();
+        for first_col in (0..cols).step_by(TILE_COLS) {
+            let count = TILE_COLS.min(cols - first_col);
+            let whole = padded_pixels::<L>(count).next_multiple_of(RUN);
+            let patch_cols = whole + 2 * REACH;
+            let plane = (rows + 2 * REACH) * patch_cols;
+            patch.resize(plane * padded, 0.0);
+            for i in 0..plane {
+                let col = clamp_col(first_col + i % patch_cols, REACH, cols);
+                let from = ((self.first + i / patch_cols) * cols + col) * channels;
+                for (v, values) in self.x[from..from + channels].chunks(L::COUNT).enumerate() {
+                    patch[(v * plane + i) * L::COUNT..][..values.len()].copy_from_slice(values);
+                }
+            }
+            normed.resize(whole * padded, 0.0);
+            expanded.resize(whole * inside, 0.0);
+            for row in 0..rows {
+                for v in 0..padded / L::COUNT {
+                    let patch = &L::vectors(patch)[v * plane + row * patch_cols..];
+                    self.block.depthwise(lanes, v, patch, patch_cols, whole, normed, padded);
+                }
+                for pixel in normed.chunks_exact_mut(padded) {
+                    normalise(lanes, pixel, channels);
+                }
+                let taps = |data, len, pixel_stride| Taps {
+                    data,
+                    start: 0,
+                    rows: 1,
+                    row_stride: 0,
+                    len,
+                    pixel_stride,
+                };
+                let taps_in = taps(&normed[..], channels, padded);
+                multiply(lanes, &taps_in, &self.block.expand, count, expanded, inside, Write::Relu);
+                let at = (row * cols + first_col) * channels;
+                let from = (self.first + row + REACH) * self.shape.row_len() + first_col * channels;
+                self.out[at..at + count * channels].copy_from_slice(&self.x[from..from + count * channels]);
+                let taps_inside = taps(&expanded[..], inside, inside);
+                let out = &mut self.out[at..];
+                multiply(lanes, &taps_inside, &self.block.project, count, out, channels, Write::Add);
+            }
+        }
+    }
+}
+
+impl Block {
+    /// Channel vector `v` of `count` pixels (a multiple of [`RUN`]) of one row.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the innermost loop, apart only to be read")]
+    fn depthwise<L: Lanes>(
+        &self,
+        lanes: L,
+        v: usize,
+        patch: &[L::V],
+        patch_cols: usize,
+        count: usize,
+        out: &mut [f32],
+        out_stride: usize,
+    ) {
+        let weights = L::vectors(&self.depthwise);
+        let stride = weights.len() / (KERNEL * KERNEL);
+        let bias = L::vectors(&self.depthwise_bias)[v];
+        for first in (0..count).step_by(RUN) {
+            let mut sums = [bias; RUN];
+            for ky in 0..KERNEL {
+                let window = patch[ky * patch_cols + first..].first_chunk::<{ RUN + 2 * REACH }>();
+                let window = window.expect("the patch is REACH columns wider on either side");
+                for kx in 0..KERNEL {
+                    let weight = weights[(ky * KERNEL + kx) * stride + v];
+                    for (p, sum) in sums.iter_mut().enumerate() {
+                        *sum = lanes.mul_add(window[p + kx], weight, *sum);
+                    }
+                }
+            }
+            for (p, sum) in sums.into_iter().enumerate() {
+                lanes.store(&mut out[(first + p) * out_stride + v * L::COUNT..], sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Every kernel, on every instruction set of this machine, against a naive reference in `f64`.
+
+use utsushi_kernels::{
+    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Shape, Source,
+    upsample2_add,
+};
+
+/// Values in -1..1, the same for the same seed (the generator is Numerical Recipes' quick one).
+fn noise(seed: u32, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761) ^ 0x9e37_79b9;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// A map in `f64`.
+#[derive(Clone)]
+struct Map {
+    shape: Shape,
+    data: Vec<f64>,
+}
+
+impl Map {
+    fn new(shape: Shape, value: impl Fn(usize, usize, usize) -> f64) -> Self {
+        let mut data = Vec::new();
+        for y in 0..shape.rows {
+            for x in 0..shape.cols {
+                data.extend((0..shape.channels).map(|c| value(y, x, c)));
+            }
+        }
+        Self { shape, data }
+    }
+
+    fn from(shape: Shape, data: &[f32]) -> Self {
+        Self { shape, data: data.iter().map(|v| f64::from(*v)).collect() }
+    }
+
+    /// Columns beyond the sides are repeated.
+    fn at(&self, y: usize, x: isize, c: usize) -> f64 {
+        let x = x.clamp(0, self.shape.cols as isize - 1) as usize;
+        self.data[(y * self.shape.cols + x) * self.shape.channels + c]
+    }
+
+    fn normalised(&self) -> Self {
+        let n = self.shape.channels as f64;
+        Self::new(self.shape, |y, x, c| {
+            let values: Vec<f64> = (0..self.shape.channels).map(|c| self.at(y, x as isize, c)).collect();
+            let mean = values.iter().sum::<f64>() / n;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+            (values[c] - mean) / (variance + 1e-5).sqrt()
+        })
+    }
+
+    /// As PyTorch's `pixel_unshuffle`.
+    fn unshuffled(&self, f: usize) -> Self {
+        let Shape { rows, cols, channels } = self.shape;
+        Self::new(Shape::new(rows / f, cols / f, channels * f * f), |y, x, c| {
+            let (channel, dy, dx) = (c / (f * f), c / f % f, c % f);
+            self.at(y * f + dy, (x * f + dx) as isize, channel)
+        })
+    }
+
+    /// As PyTorch's `pixel_shuffle`.
+    fn shuffled(&self, f: usize) -> Self {
+        let Shape { rows, cols, channels } = self.shape;
+        Self::new(Shape::new(rows * f, cols * f, channels / (f * f)), |y, x, c| {
+            self.at(y / f, (x / f) as isize, c * f * f + y % f * f + x % f)
+        })
+    }
+
+    /// A convolution; depthwise if the weights have one input channel and the map more.
+    fn conv(&self, weight: &[f32], bias: &[f32], kernel: usize, stride: usize) -> Self {
+        let outputs = bias.len();
+        let inputs = weight.len() / (outputs * kernel * kernel);
+        let depthwise = inputs == 1 && self.shape.channels == outputs;
+        let pad = if stride == 1 { kernel / 2 } else { 0 };
+        let rows = (self.shape.rows - kernel) / stride + 1;
+        let cols = if stride == 1 { self.shape.cols } else { (self.shape.cols - kernel) / stride + 1 };
+        Self::new(Shape::new(rows, cols, outputs), |y, x, o| {
+            let mut sum = f64::from(bias[o]);
+            for (i, weight) in
+                weight[o * inputs * kernel * kernel..][..inputs * kernel * kernel].iter().enumerate()
+            {
+                let (c, ky, kx) = (i / (kernel * kernel), i / kernel % kernel, i % kernel);
+                let column = (x * stride + kx) as isize - pad as isize;
+                sum += f64::from(*weight) * self.at(y * stride + ky, column, if depthwise { o } else { c });
+            }
+            sum
+        })
+    }
+
+    fn relu(mut self) -> Self {
+        self.data.iter_mut().for_each(|v| *v = v.max(0.0));
+        self
+    }
+
+    fn add(mut self, other: &[f32]) -> Self {
+        self.data.iter_mut().zip(other).for_each(|(v, o)| *v += f64::from(*o));
+        self
+    }
+}
+
+#[track_caller]
+fn assert_close(what: &str, got: &[f32], want: &Map) {
+    assert_eq!(got.len(), want.data.len(), "{what}");
+    for (i, (got, want)) in got.iter().zip(&want.data).enumerate() {
+        let error = (f64::from(*got) - want).abs();
+        assert!(error <= 2e-5 * (1.0 + want.abs()), "{what}: value {i} is {got}, not {want}");
+    }
+}
+
+/// Geometry, inputs (before an unshuffle), outputs, rows, columns.
+type Case = (Geometry, usize, usize, usize, usize);
+
+fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
+    let Geometry { kernel, stride, unshuffle, shuffle, input } = geometry;
+    let inputs = channels * unshuffle * unshuffle;
+    let shape = Shape::new(rows, cols, channels);
+    let x = noise(1, shape.len());
+    let weight = noise(2, outputs * inputs * kernel * kernel);
+    let bias = noise(3, outputs);
+    let mut map = Map::from(shape, &x).unshuffled(unshuffle);
+    if input == InputNorm::Channels {
+        map = map.normalised();
+    }
+    let plain = map.conv(&weight, &bias, kernel, stride).shuffled(shuffle);
+    for cpu in Cpu::available() {
+        let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
+        let source = match unshuffle {
+            1 => Source::Map(&x, shape),
+            factor => Source::Unshuffled(&x, shape, factor),
+        };
+        let old = noise(4, plain.data.len());
+        for (activation, want) in [
+            (Activation::Store, plain.clone()),
+            (Activation::Relu, plain.clone().relu()),
+            (Activation::Add, plain.clone().add(&old)),
+        ] {
+            let mut out = old.clone();
+            conv.run(source, activation, &mut out);
+            assert_eq!(conv.output_shape(source.shape()), want.shape);
+            assert_close(
+                &format!("{geometry:?} {channels}->{outputs} {shape:?} {activation:?} {cpu:?}"),
+                &out,
+                &want,
+            );
+        }
+    }
+}
+
+#[test]
+fn convolutions() {
+    let k = Geometry::kernel;
+    let unshuffle = |kernel, unshuffle| Geometry { unshuffle, ..k(kernel) };
+    let norm = Geometry { input: InputNorm::Channels, ..k(1) };
+    let cases: &[Case] = &[
+        // The shapes of brush-1: stem, down, up, the two heads, the skip, the full-size ones.
+        (unshuffle(3, 4), 3, 48, 5 * 4, 13 * 4),
+        (Geometry { stride: 2, ..k(2) }, 48, 96, 6, 10),
+        (k(1), 96, 48, 3, 7),
+        (Geometry { shuffle: 2, ..norm }, 48, 96, 3, 5),
+        (Geometry { shuffle: 2, ..norm }, 24, 48, 2, 9),
+        (unshuffle(3, 2), 3, 24, 4 * 2, 9 * 2),
+        (k(3), 15, 12, 5, 11),
+        (k(3), 12, 3, 5, 97),
+        // Tails: one pixel, one column, more columns than a tile, odd channels.
+        (k(1), 1, 1, 1, 1),
+        (k(3), 1, 1, 3, 1),
+        (k(3), 7, 5, 4, 2),
+        (k(5), 3, 17, 7, 3),
+        (k(7), 2, 33, 8, 5),
+        (k(1), 5, 50, 2, 200),
+        (norm, 3, 100, 1, 193),
+        (norm, 1, 2, 2, 3),
+        (Geometry { stride: 2, ..k(2) }, 3, 4, 2, 2),
+        (Geometry { stride: 2, ..k(2) }, 5, 7, 9, 201),
+        (k(3), 2, 2, 40, 3),
+    ];
+    cases.iter().for_each(check_conv);
+}
+
+#[test]
+fn joined_maps_are_read_one_after_the_other() {
+    let (a_shape, b_shape) = (Shape::new(4, 9, 12), Shape::new(4, 9, 3));
+    let (a, b) = (noise(1, a_shape.len()), noise(2, b_shape.len()));
+    let (weight, bias) = (noise(3, 12 * 15 * 9), noise(4, 12));
+    let joined = Map::new(Shape::new(4, 9, 15), |y, x, c| {
+        let (map, shape, c) = if c < 12 { (&a, a_shape, c) } else { (&b, b_shape, c - 12) };
+        f64::from(map[(y * shape.cols + x) * shape.channels + c])
+    });
+    let want = joined.conv(&weight, &bias, 3, 1);
+    for cpu in Cpu::available() {
+        let conv = Conv::new(cpu, Geometry::kernel(3), ConvWeights { weight: &weight, bias: &bias });
+        let mut out = vec![0.0; want.data.len()];
+        conv.run(Source::Joined(&a, a_shape, &b, b_shape), Activation::Store, &mut out);
+        assert_close(&format!("{cpu:?}"), &out, &want);
+    }
+}
+
+#[test]
+fn blocks() {
+    // Channels, channels inside, rows of the result, columns.
+    for (channels, inside, rows, cols) in [
+        (48, 96, 3, 50),
+        (96, 192, 2, 7),
+        (24, 48, 5, 97),
+        (1, 2, 1, 1),
+        (5, 9, 9, 4),
+        (16, 32, 17, 8),
+        (17, 3, 1, 49),
+    ] {
+        let shape = Shape::new(rows + 2 * Block::REACH, cols, channels);
+        let x = noise(1, shape.len());
+        let (depthwise, depthwise_bias) = (noise(2, channels * 25), noise(3, channels));
+        let (expand, expand_bias) = (noise(4, inside * channels), noise(5, inside));
+        let (project, project_bias) = (noise(6, channels * inside), noise(7, channels));
+        let inner = &x[Block::REACH * shape.row_len()..][..rows * shape.row_len()];
+        let want = Map::from(shape, &x)
+            .conv(&depthwise, &depthwise_bias, 5, 1)
+            .normalised()
+            .conv(&expand, &expand_bias, 1, 1)
+            .relu()
+            .conv(&project, &project_bias, 1, 1)
+            .add(inner);
+        let weights = BlockWeights {
+            depthwise: &depthwise,
+            depthwise_bias: &depthwise_bias,
+            expand: &expand,
+            expand_bias: &expand_bias,
+            project: &project,
+            project_bias: &project_bias,
+        };
+        for cpu in Cpu::available() {
+            let mut out = vec![f32::NAN; want.data.len()];
+            Block::new(cpu, weights).run(&x, shape, &mut out);
+            assert_close(&format!("{channels} {rows}x{cols} {cpu:?}"), &out, &want);
+        }
+    }
+}
+
+#[test]
+fn upsampling_is_bilinear_with_half_pixel_centres() {
+    for (rows, cols, channels) in [(3, 1, 1), (4, 5, 3), (3, 7, 48), (9, 2, 5)] {
+        let shape = Shape::new(rows, cols, channels);
+        let low = noise(1, shape.len());
+        let map = Map::from(shape, &low);
+        let old = noise(2, (rows - 2) * 2 * cols * 2 * channels);
+        let want = Map::new(Shape::new((rows - 2) * 2, cols * 2, channels), |y, x, c| {
+            // The centre of output pixel i is at (i + 1/2) / 2 - 1/2; rows start one row into the context.
+            let (fy, fx) = ((y as f64 + 0.5) / 2.0 + 0.5, (x as f64 + 0.5) / 2.0 - 0.5);
+            let (iy, ix) = (fy.floor(), fx.floor());
+            let row = |y: f64| {
+                let (left, right) =
+                    (map.at(y as usize, ix as isize, c), map.at(y as usize, ix as isize + 1, c));
+                left + (right - left) * (fx - ix)
+            };
+            row(iy) + (row(iy + 1.0) - row(iy)) * (fy - iy)
+        })
+        .add(&old);
+        let mut out = old.clone();
+        upsample2_add(&low, shape, &mut out);
+        assert_close(&format!("{shape:?}"), &out, &want);
+    }
+}
+
+#[test]
+fn bands_and_threads_do_not_change_a_bit() {
+    let (shape, weight, bias) = (Shape::new(23, 101, 8), noise(2, 12 * 8 * 9), noise(3, 12));
+    let x = noise(1, shape.len());
+    let conv = Conv::new(Cpu::detect(), Geometry::kernel(3), ConvWeights { weight: &weight, bias: &bias });
+    let run = |rows: std::ops::Range<usize>, threads: usize| {
+        let part = Shape::new(rows.len() + 2, shape.cols, shape.channels);
+        let mut out = vec![0.0; rows.len() * 101 * 12];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+        let part_x = &x[rows.start * shape.row_len()..][..part.len()];
+        pool.install(|| conv.run(Source::Map(part_x, part), Activation::Store, &mut out));
+        out
+    };
+    let whole = run(0..21, 1);
+    for threads in [1, 2, 3] {
+        for cut in [1, 4, 20] {
+            assert_eq!(
+                [run(0..cut, threads), run(cut..21, threads)].concat(),
+                whole,
+                "cut at {cut}, {threads} threads"
+            );
+        }
+    }
+}
