@@ -149,8 +149,8 @@ def stylize(net: Brush, picture: Tensor, mix: Tensor | None = None) -> Tensor:
         return net(padded, mix)[:, :, :height, :width]
 
 
-def load(path: str, sizes: Sizes = Sizes(), dtype: torch.dtype = torch.float32) -> Brush:
-    """The network of a weights file; every weight has to be there, and nothing else.
+def load(path: str, sizes: Sizes = Sizes()) -> Brush:
+    """The network of a weights file, in f32; every weight has to be there, and nothing else.
 
     Older files hold a norm's scale and shift as 1 x C x 1 x 1: read as one style.
     """
@@ -160,4 +160,4 @@ def load(path: str, sizes: Sizes = Sizes(), dtype: torch.dtype = torch.float32) 
     net.load_state_dict(
         {name: w.reshape(shapes[name]) if name in shapes else w for name, w in weights.items()}
     )
-    return net.to(dtype).eval()
+    return net.eval()
