@@ -1,0 +1,79 @@
+//! What a picture file tells besides its pixels, and is kept.
+
+/// The longest ICC profile that is kept: what fits into a JPEG.
+const MAX_ICC_BYTES: usize = 254 * (65535 - 16);
+
+/// What is kept besides the pixels.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Metadata {
+    /// The ICC profile, as it is.
+    pub icc: Option<Vec<u8>>,
+    /// EXIF data, from its byte-order mark on, with an orientation of 1 and no thumbnail.
+    pub exif: Option<Vec<u8>>,
+    /// How large the picture is on paper.
+    pub resolution: Option<Resolution>,
+}
+
+/// Pixels per inch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resolution {
+    /// Across.
+    pub x_ppi: f64,
+    /// Down.
+    pub y_ppi: f64,
+}
+
+const METRES_AN_INCH: f64 = 0.0254;
+
+impl Metadata {
+    /// An ICC profile as it came from a file; `colour`: it lies on RGB and not on grey pixels. A profile that is
+    /// for something else (CMYK of a converted picture, say) or doesn't look like one is left behind.
+    pub(super) fn profile(icc: Option<Vec<u8>>, colour: bool) -> Option<Vec<u8>> {
+        icc.filter(|icc| describes(icc, colour))
+    }
+
+    /// The ICC profile, if it describes what is about to be written.
+    pub(super) fn icc_for(&self, colour: bool) -> Option<&[u8]> {
+        self.icc.as_deref().filter(|icc| describes(icc, colour))
+    }
+}
+
+/// The profile's header names its colour space at byte 16.
+fn describes(icc: &[u8], colour: bool) -> bool {
+    let expected: &[u8] = if colour { b"RGB " } else { b"GRAY" };
+    icc.len() <= MAX_ICC_BYTES && icc.get(16..20) == Some(expected)
+}
+
+impl Resolution {
+    /// From pixels per inch; nothing if they are no sensible size.
+    pub(super) fn per_inch(x: f64, y: f64) -> Option<Self> {
+        let sensible = |value: &f64| (0.01..=1e6).contains(value);
+        (sensible(&x) && sensible(&y)).then_some(Self { x_ppi: x, y_ppi: y })
+    }
+
+    /// From pixels per centimetre.
+    pub(super) fn per_centimetre(x: f64, y: f64) -> Option<Self> {
+        Self::per_inch(x * 2.54, y * 2.54)
+    }
+
+    /// From whole pixels per metre. 300 an inch is 11811.02 a metre: what was a whole number an inch, and only
+    /// lost its fraction a metre, comes back whole.
+    pub(super) fn per_metre(x: u32, y: u32) -> Option<Self> {
+        let per_inch = |metre: u32| {
+            let inch = f64::from(metre) * METRES_AN_INCH;
+            let whole = inch.round();
+            if (whole / METRES_AN_INCH).round() == f64::from(metre) { whole } else { inch }
+        };
+        Self::per_inch(per_inch(x), per_inch(y))
+    }
+
+    /// In whole pixels per metre.
+    pub(super) fn to_metre(self) -> (u32, u32) {
+        let per_metre = |inch: f64| (inch / METRES_AN_INCH).round() as u32;
+        (per_metre(self.x_ppi), per_metre(self.y_ppi))
+    }
+
+    pub(super) fn swapped(self) -> Self {
+        Self { x_ppi: self.y_ppi, y_ppi: self.x_ppi }
+    }
+}

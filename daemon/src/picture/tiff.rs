@@ -1,0 +1,372 @@
+//! TIFF and BigTIFF, by the `tiff` crate.
+//!
+//! Read: grey and RGB, with alpha or without, of 8 or 16 bits or 32-bit floating point, and grey of 1, 2 or 4
+//! bits; in strips or tiles, interleaved or in planes, with any compression the crate knows. The first page only.
+//! Written: strips of fast deflate, with a predictor where samples are whole numbers.
+
+use std::borrow::Cow;
+use std::io::{BufRead, Seek, Write};
+
+use tiff::decoder::ifd::Value;
+use tiff::decoder::{Decoder, IfdDecoder, Limits};
+use tiff::encoder::colortype::{
+    ColorType, Gray8, Gray16, Gray32Float, RGB8, RGB16, RGB32Float, RGBA8, RGBA16, RGBA32Float,
+};
+use tiff::encoder::compression::DeflateLevel;
+use tiff::encoder::{
+    Compression, DirectoryEncoder, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
+};
+use tiff::tags::{
+    ExtraSamples, PhotometricInterpretation, Predictor, ResolutionUnit, SampleFormat, Tag, Type, ValueBuffer,
+};
+use tiff::{Directory, TiffError, TiffResult};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
+
+use super::exif::{self, Field, Fields};
+use super::{
+    Decoded, Format, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution, allocate, convert,
+};
+
+/// The largest value of a tag: an ICC profile, or the places of 262144 strips in a BigTIFF.
+const MAX_TAG_BYTES: usize = 16 << 20;
+/// From so many bytes of pixels on, offsets may not fit into 32 bits.
+const BIG_TIFF_BYTES: u64 = 3 << 30;
+
+pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = MAX_PIXEL_BYTES as usize;
+    limits.intermediate_buffer_size = 1 << 30;
+    limits.ifd_value_size = MAX_TAG_BYTES;
+    let mut decoder = Decoder::new(source).map_err(reading)?.with_limits(limits);
+
+    let (width, height) = decoder.dimensions().map_err(reading)?;
+    let stored = Stored::of(&mut decoder)?;
+    let (raster, mut pixels) = allocate(width, height, stored.format)?;
+    let layout = decoder.image_buffer_layout().map_err(reading)?;
+    // Samples of less than a byte are packed in rows of whole bytes.
+    let row_bytes = (width as usize * stored.format.channels.count() * usize::from(stored.bits)).div_ceil(8);
+    if layout.complete_len != row_bytes * height as usize {
+        return Err(Problem::unsupported("it is a TIFF with more channels than colours and alpha"));
+    }
+    if stored.bits < 8 {
+        let mut packed = vec![0; layout.complete_len];
+        decoder.read_image_bytes(&mut packed).map_err(reading)?;
+        expand_bits(&packed, stored.bits, width as usize, &mut pixels);
+    } else if layout.planes > 1 {
+        let mut planes = vec![0; layout.complete_len];
+        decoder.read_image_bytes(&mut planes).map_err(reading)?;
+        interleave(&planes, stored.format, &mut pixels);
+    } else {
+        decoder.read_image_bytes(&mut pixels).map_err(reading)?;
+    }
+    if stored.alpha_is_multiplied_in {
+        divide_by_alpha(&mut pixels, stored.format);
+    }
+
+    // A tag that can't be read is no reason to refuse the picture.
+    let orientation = decoder.find_tag_unsigned(Tag::Orientation).ok().flatten();
+    let resolution = resolution(&mut decoder);
+    let icc = bytes_of(&mut decoder, Tag::IccProfile);
+    let fields = fields(&mut decoder);
+    let metadata = Metadata {
+        icc: Metadata::profile(icc, is_colour(stored.format.channels)),
+        exif: (!fields.is_empty()).then(|| fields.to_exif()),
+        resolution,
+    };
+    let orientation = orientation.map_or(Orientation::UPRIGHT, Orientation::from_tag);
+    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation })
+}
+
+/// How samples lie in the file.
+struct Stored {
+    format: PixelFormat,
+    bits: u8,
+    alpha_is_multiplied_in: bool,
+}
+
+impl Stored {
+    fn of<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Result<Self, Problem> {
+        use tiff::ColorType as Stored;
+        let color = decoder.colortype().map_err(reading)?;
+        let unsupported = || Problem::unsupported(format!("it is a TIFF of {color:?}"));
+        let (channels, bits) = match color {
+            Stored::Gray(bits) => (Channels::Grey, bits),
+            Stored::GrayA(bits) | Stored::Multiband { bit_depth: bits, num_samples: 2 } => {
+                (Channels::GreyAlpha, bits)
+            }
+            Stored::RGB(bits) => (Channels::Rgb, bits),
+            Stored::RGBA(bits) => (Channels::Rgba, bits),
+            _ => return Err(unsupported()),
+        };
+        let formats =
+            decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(reading)?.unwrap_or_default();
+        let floating = formats.first() == Some(&SampleFormat::IEEEFP.to_u16());
+        let whole = formats.iter().all(|&format| format == SampleFormat::Uint.to_u16());
+        let depth = match bits {
+            1 | 2 | 4 if whole && channels == Channels::Grey => Depth::U8,
+            8 if whole => Depth::U8,
+            16 if whole => Depth::U16,
+            32 if floating => Depth::F32,
+            _ => return Err(unsupported()),
+        };
+        let extra =
+            decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(reading)?.unwrap_or_default();
+        let alpha_is_multiplied_in =
+            channels.has_alpha() && extra.first() == Some(&ExtraSamples::AssociatedAlpha.to_u16());
+        Ok(Self { format: PixelFormat { channels, depth }, bits, alpha_is_multiplied_in })
+    }
+}
+
+fn is_colour(channels: Channels) -> bool {
+    matches!(channels, Channels::Rgb | Channels::Rgba)
+}
+
+/// 1, 2 or 4 bits a sample, in rows of whole bytes, to 8.
+fn expand_bits(packed: &[u8], bits: u8, width: usize, samples: &mut [u8]) {
+    let (max, per_byte) = ((1_u8 << bits) - 1, usize::from(8 / bits));
+    let row_bytes = width.div_ceil(per_byte);
+    for (from, to) in packed.chunks_exact(row_bytes).zip(samples.chunks_exact_mut(width)) {
+        for (x, sample) in to.iter_mut().enumerate() {
+            let shift = 8 - bits - bits * (x % per_byte) as u8;
+            *sample = (from[x / per_byte] >> shift & max) * (255 / max);
+        }
+    }
+}
+
+fn interleave(planes: &[u8], format: PixelFormat, pixels: &mut [u8]) {
+    let (sample_bytes, pixel_bytes) = (format.depth.bytes(), format.pixel_bytes());
+    let plane_bytes = planes.len() / format.channels.count();
+    for (channel, plane) in planes.chunks_exact(plane_bytes).enumerate() {
+        let at = channel * sample_bytes;
+        for (sample, pixel) in plane.chunks_exact(sample_bytes).zip(pixels.chunks_exact_mut(pixel_bytes)) {
+            pixel[at..at + sample_bytes].copy_from_slice(sample);
+        }
+    }
+}
+
+/// Pictures here have colours as they are, whatever their alpha.
+fn divide_by_alpha(pixels: &mut [u8], format: PixelFormat) {
+    for pixel in pixels.chunks_exact_mut(format.pixel_bytes()) {
+        let (colours, alpha) = pixel.split_at_mut(format.pixel_bytes() - format.depth.bytes());
+        match format.depth {
+            Depth::U8 => {
+                let alpha = u32::from(alpha[0]).max(1);
+                colours
+                    .iter_mut()
+                    .for_each(|c| *c = ((u32::from(*c) * 255 + alpha / 2) / alpha).min(255) as u8);
+            }
+            Depth::U16 => {
+                let alpha = convert::u16s(alpha).next().map_or(1, u64::from).max(1);
+                for colour in colours.as_chunks_mut().0 {
+                    let value = (u64::from(u16::from_ne_bytes(*colour)) * 65535 + alpha / 2) / alpha;
+                    *colour = (value.min(65535) as u16).to_ne_bytes();
+                }
+            }
+            Depth::F32 => {
+                let alpha = convert::f32s(alpha).next().unwrap_or(1.0);
+                for colour in colours.as_chunks_mut().0 {
+                    let value = f32::from_ne_bytes(*colour);
+                    *colour = if alpha > 0.0 { value / alpha } else { value }.to_ne_bytes();
+                }
+            }
+        }
+    }
+}
+
+fn resolution<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Option<Resolution> {
+    let mut rational = |tag| match decoder.find_tag(tag).ok()?? {
+        Value::Rational(numerator, denominator) => Some(f64::from(numerator) / f64::from(denominator)),
+        _ => None,
+    };
+    let (x, y) = (rational(Tag::XResolution)?, rational(Tag::YResolution)?);
+    match decoder.find_tag_unsigned::<u16>(Tag::ResolutionUnit).ok()?.and_then(ResolutionUnit::from_u16) {
+        Some(ResolutionUnit::None) => None,
+        Some(ResolutionUnit::Centimeter) => Resolution::per_centimetre(x, y),
+        _ => Resolution::per_inch(x, y),
+    }
+}
+
+fn bytes_of<R: BufRead + Seek>(decoder: &mut Decoder<R>, tag: Tag) -> Option<Vec<u8>> {
+    let mut value = ValueBuffer::empty(Type::BYTE);
+    decoder.image_ifd().find_tag_buf(tag, &mut value).ok()??;
+    Some(value.as_bytes().to_vec())
+}
+
+/// The fields that EXIF data would have, from the picture's directory and the two it may point at.
+fn fields<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Fields {
+    let mut pointed = |tag| {
+        let pointer = decoder.find_tag(Tag::from_u16_exhaustive(tag)).ok()??.into_ifd_pointer().ok()?;
+        let directory = decoder.read_directory(pointer).ok()?;
+        Some(directory_fields(decoder.read_directory_tags(&directory), exif::is_portable))
+    };
+    let (exif, gps) = (pointed(exif::tag::EXIF), pointed(exif::tag::GPS));
+    Fields {
+        main: directory_fields(decoder.image_ifd(), exif::is_about_the_picture),
+        exif: exif.unwrap_or_default(),
+        gps: gps.unwrap_or_default(),
+    }
+}
+
+fn directory_fields(mut directory: IfdDecoder<'_>, wanted: fn(u16) -> bool) -> Vec<Field> {
+    let mut left = exif::MAX_VALUE_BYTES;
+    let tags: Vec<Tag> = directory.directory().iter().map(|(tag, _)| tag).collect();
+    let mut fields = Vec::new();
+    for tag in tags.into_iter().filter(|tag| wanted(tag.to_u16())) {
+        let mut value = ValueBuffer::empty(Type::BYTE);
+        let Ok(Some(_)) = directory.find_tag_buf(tag, &mut value) else { continue };
+        let (kind, value) = (value.data_type().to_u16(), value.as_bytes());
+        if exif::kind_bytes(kind).is_some() && value.len() <= left {
+            left -= value.len();
+            fields.push(Field { tag: tag.to_u16(), kind, value: value.to_vec() });
+        }
+    }
+    fields
+}
+
+pub(super) fn encode<W: Write + Seek>(out: &mut W, picture: &Picture) -> Result<(), Problem> {
+    let written = if picture.raster.total_bytes() >= BIG_TIFF_BYTES {
+        TiffEncoder::<_, TiffKindBig>::new_generic(out).and_then(|encoder| encode_as(encoder, picture))
+    } else {
+        TiffEncoder::<_, TiffKindStandard>::new_generic(out).and_then(|encoder| encode_as(encoder, picture))
+    };
+    written.map_err(|error| match error {
+        TiffError::IoError(error) => Problem::Write(error),
+        other => Problem::encoding(other),
+    })
+}
+
+fn encode_as<W: Write + Seek, K: TiffKind>(encoder: TiffEncoder<W, K>, picture: &Picture) -> TiffResult<()> {
+    let Picture { raster, pixels, .. } = picture;
+    let PixelFormat { channels, depth } = raster.format();
+    // The predictor is for whole numbers.
+    let predictor = if depth == Depth::F32 { Predictor::None } else { Predictor::Horizontal };
+    let encoder =
+        encoder.with_compression(Compression::Deflate(DeflateLevel::Fast)).with_predictor(predictor);
+    let u8s = || Cow::Borrowed(pixels.as_slice());
+    let u16s = || aligned(pixels, convert::u16s);
+    let f32s = || aligned(pixels, convert::f32s);
+    match (channels, depth) {
+        (Channels::Grey, Depth::U8) => encode_samples::<_, _, Gray8>(encoder, picture, &u8s()),
+        (Channels::Grey, Depth::U16) => encode_samples::<_, _, Gray16>(encoder, picture, &u16s()),
+        (Channels::Grey, Depth::F32) => encode_samples::<_, _, Gray32Float>(encoder, picture, &f32s()),
+        (Channels::GreyAlpha, Depth::U8) => encode_samples::<_, _, GreyAlpha8>(encoder, picture, &u8s()),
+        (Channels::GreyAlpha, Depth::U16) => encode_samples::<_, _, GreyAlpha16>(encoder, picture, &u16s()),
+        (Channels::GreyAlpha, Depth::F32) => {
+            encode_samples::<_, _, GreyAlpha32Float>(encoder, picture, &f32s())
+        }
+        (Channels::Rgb, Depth::U8) => encode_samples::<_, _, RGB8>(encoder, picture, &u8s()),
+        (Channels::Rgb, Depth::U16) => encode_samples::<_, _, RGB16>(encoder, picture, &u16s()),
+        (Channels::Rgb, Depth::F32) => encode_samples::<_, _, RGB32Float>(encoder, picture, &f32s()),
+        (Channels::Rgba, Depth::U8) => encode_samples::<_, _, RGBA8>(encoder, picture, &u8s()),
+        (Channels::Rgba, Depth::U16) => encode_samples::<_, _, RGBA16>(encoder, picture, &u16s()),
+        (Channels::Rgba, Depth::F32) => encode_samples::<_, _, RGBA32Float>(encoder, picture, &f32s()),
+    }
+}
+
+fn encode_samples<W: Write + Seek, K: TiffKind, C: ColorType>(
+    mut encoder: TiffEncoder<W, K>,
+    picture: &Picture,
+    samples: &[C::Inner],
+) -> TiffResult<()>
+where
+    [C::Inner]: TiffValue,
+{
+    let Picture { raster, metadata, .. } = picture;
+    let channels = raster.format().channels;
+    let fields = metadata.exif.as_deref().and_then(Fields::of).unwrap_or_default();
+    // Directories that are pointed at have to be in the file first.
+    let mut pointers = Vec::new();
+    for (tag, fields) in [(exif::tag::EXIF, &fields.exif), (exif::tag::GPS, &fields.gps)] {
+        if !fields.is_empty() {
+            let mut directory = encoder.extra_directory()?;
+            write_fields(&mut directory, fields)?;
+            pointers.push((tag, directory.finish_with_offsets()?.offset));
+        }
+    }
+
+    let mut image = encoder.new_image::<C>(raster.width(), raster.height())?;
+    let directory = image.encoder();
+    write_fields(directory, &fields.main)?;
+    for (tag, offset) in pointers {
+        directory.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
+    }
+    directory.write_tag(Tag::Orientation, 1_u16)?;
+    if channels.has_alpha() {
+        directory.write_tag(Tag::ExtraSamples, ExtraSamples::UnassociatedAlpha.to_u16())?;
+    }
+    if let Some(icc) = metadata.icc_for(is_colour(channels)) {
+        write_fields(
+            directory,
+            &[Field { tag: Tag::IccProfile.to_u16(), kind: exif::kind::UNDEFINED, value: icc.to_vec() }],
+        )?;
+    }
+    if let Some(resolution) = metadata.resolution {
+        let rational = |value| {
+            let (n, d) = exif::to_rational(value);
+            Rational { n, d }
+        };
+        image.resolution_unit(ResolutionUnit::Inch);
+        image.x_resolution(rational(resolution.x_ppi));
+        image.y_resolution(rational(resolution.y_ppi));
+    }
+    image.write_data(samples)
+}
+
+fn write_fields<W: Write + Seek, K: TiffKind>(
+    directory: &mut DirectoryEncoder<'_, W, K>,
+    fields: &[Field],
+) -> TiffResult<()> {
+    let mut written = Directory::empty();
+    for field in fields {
+        if let Some(kind) = Type::from_u16(field.kind) {
+            let entry = directory.write_entry_bytes(kind, &field.value)?;
+            written.extend([(Tag::from_u16_exhaustive(field.tag), entry)]);
+        }
+    }
+    directory.extend_from(&written);
+    Ok(())
+}
+
+/// Bytes as samples, without a copy where they lie on the right boundary: they nearly always do.
+fn aligned<'a, T: bytemuck::AnyBitPattern, I: Iterator<Item = T>>(
+    bytes: &'a [u8],
+    copied: fn(&'a [u8]) -> I,
+) -> Cow<'a, [T]> {
+    bytemuck::try_cast_slice(bytes).map_or_else(|_| Cow::Owned(copied(bytes).collect()), Cow::Borrowed)
+}
+
+/// Grey with alpha, which the crate has no type for.
+macro_rules! grey_alpha {
+    ($name:ident, $sample:ty, $bits:literal, $format:ident, |$row:ident, $result:ident| $predict:expr) => {
+        struct $name;
+
+        impl ColorType for $name {
+            type Inner = $sample;
+            const TIFF_VALUE: PhotometricInterpretation = PhotometricInterpretation::BlackIsZero;
+            const BITS_PER_SAMPLE: &'static [u16] = &[$bits; 2];
+            const SAMPLE_FORMAT: &'static [SampleFormat] = &[SampleFormat::$format; 2];
+
+            fn horizontal_predict($row: &[$sample], $result: &mut Vec<$sample>) {
+                $predict
+            }
+        }
+    };
+}
+
+grey_alpha!(GreyAlpha8, u8, 8, Uint, |row, result| {
+    result.extend_from_slice(&row[..2]);
+    result.extend(row.iter().zip(&row[2..]).map(|(before, sample)| sample.wrapping_sub(*before)));
+});
+grey_alpha!(GreyAlpha16, u16, 16, Uint, |row, result| {
+    result.extend_from_slice(&row[..2]);
+    result.extend(row.iter().zip(&row[2..]).map(|(before, sample)| sample.wrapping_sub(*before)));
+});
+grey_alpha!(GreyAlpha32Float, f32, 32, IEEEFP, |row, result| result.extend_from_slice(row));
+
+fn reading(error: TiffError) -> Problem {
+    match error {
+        TiffError::IoError(error) => Problem::reading(Format::Tiff, error),
+        TiffError::UnsupportedError(what) => Problem::unsupported(format!("{what}")),
+        other => Problem::broken(Format::Tiff, other),
+    }
+}

@@ -1,0 +1,106 @@
+//! WebP, by the `image` crate; written lossless.
+//!
+//! Of an animation the first frame is read. The resolution has no place of its own in a WebP file: it lives in the
+//! EXIF data.
+
+use std::borrow::Cow;
+use std::io::{BufRead, Seek, SeekFrom, Write};
+
+use image::codecs::webp::{WebPDecoder, WebPEncoder};
+use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
+
+use super::{Decoded, Format, Metadata, Orientation, Picture, Problem, allocate, convert, exif};
+
+const MAX_SIDE_PX: u32 = 16383;
+
+pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem> {
+    check_chunks(&mut source)?;
+    let mut decoder = WebPDecoder::new(source).map_err(reading)?;
+    let (width, height) = decoder.dimensions();
+    let channels = if decoder.color_type() == ColorType::Rgba8 { Channels::Rgba } else { Channels::Rgb };
+    let (raster, mut pixels) = allocate(width, height, PixelFormat { channels, depth: Depth::U8 })?;
+    let icc = Metadata::profile(decoder.icc_profile().map_err(reading)?, true);
+    let exif = decoder.exif_metadata().map_err(reading)?.as_deref().and_then(exif::from_chunk);
+    decoder.read_image(&mut pixels).map_err(reading)?;
+
+    let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
+    let resolution = exif.as_deref().and_then(exif::resolution);
+    let metadata = Metadata { icc, exif, resolution };
+    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation })
+}
+
+pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Problem> {
+    let Picture { raster, metadata, .. } = picture;
+    let (width, height) = (raster.width(), raster.height());
+    if width.max(height) > MAX_SIDE_PX {
+        let (format, max_side_px) = (Format::WebP, MAX_SIDE_PX);
+        return Err(Problem::FormatTooSmall { format, width, height, max_side_px });
+    }
+    let color = match raster.format().channels {
+        Channels::Grey => ExtendedColorType::L8,
+        Channels::GreyAlpha => ExtendedColorType::La8,
+        Channels::Rgb => ExtendedColorType::Rgb8,
+        Channels::Rgba => ExtendedColorType::Rgba8,
+    };
+    let mut encoder = WebPEncoder::new_lossless(out);
+    if let Some(icc) = metadata.icc_for(true) {
+        encoder.set_icc_profile(icc.to_vec()).map_err(Problem::encoding)?;
+    }
+    if let Some(exif) = with_resolution(metadata) {
+        encoder.set_exif_metadata(exif.into_owned()).map_err(Problem::encoding)?;
+    }
+    encoder.encode(&convert::to_u8(picture), width, height, color).map_err(writing)
+}
+
+/// The EXIF data, and if there are none, some with the resolution.
+fn with_resolution(metadata: &Metadata) -> Option<Cow<'_, [u8]>> {
+    match (&metadata.exif, metadata.resolution) {
+        (Some(exif), _) => Some(Cow::Borrowed(exif)),
+        (None, Some(resolution)) => {
+            Some(Cow::Owned(exif::Fields::default().with_resolution(resolution).to_exif()))
+        }
+        (None, None) => None,
+    }
+}
+
+/// Do the file and all its chunks end where they say? The decoder asks for a chunk's memory before it looks.
+fn check_chunks(source: &mut (impl BufRead + Seek)) -> Result<(), Problem> {
+    let io = |error| Problem::reading(Format::WebP, error);
+    let cut_short = || Problem::broken(Format::WebP, "it ends before its last chunk does");
+    let length = source.seek(SeekFrom::End(0)).map_err(io)?;
+    source.rewind().map_err(io)?;
+    let mut head = [0; 12];
+    source.read_exact(&mut head).map_err(io)?;
+    let end = 8 + u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+    if end > length {
+        return Err(cut_short());
+    }
+    let mut at = 12;
+    while at + 8 <= end {
+        let mut chunk = [0; 8];
+        source.read_exact(&mut chunk).map_err(io)?;
+        let size = u64::from(u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]));
+        if at + 8 + size > end {
+            return Err(cut_short());
+        }
+        at += 8 + size + size % 2;
+        source.seek(SeekFrom::Start(at)).map_err(io)?;
+    }
+    source.rewind().map_err(io)
+}
+
+fn reading(error: ImageError) -> Problem {
+    match error {
+        ImageError::IoError(error) => Problem::reading(Format::WebP, error),
+        ImageError::Unsupported(what) => Problem::unsupported(what.to_string()),
+        other => Problem::broken(Format::WebP, other),
+    }
+}
+
+fn writing(error: ImageError) -> Problem {
+    match error {
+        ImageError::IoError(error) => Problem::Write(error),
+        other => Problem::encoding(other),
+    }
+}
