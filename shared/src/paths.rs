@@ -60,3 +60,39 @@ fn absolute(value: Option<OsString>) -> Option<PathBuf> {
 fn runtime_folder(runtime: Option<PathBuf>, temporary: PathBuf, uid: u32) -> PathBuf {
     runtime.unwrap_or_else(|| temporary.join(format!("utsushi-{uid}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_falls_back_to_a_folder_of_the_users_own() {
+        fn check(runtime: Option<&str>, expected: &str) {
+            let found = runtime_folder(runtime.map(PathBuf::from), "/var/tmp".into(), 1000);
+            assert_eq!(found, Path::new(expected), "{runtime:?}");
+        }
+
+        check(Some("/run/user/1000/utsushi"), "/run/user/1000/utsushi");
+        check(None, "/var/tmp/utsushi-1000");
+    }
+
+    #[test]
+    fn variables_give_absolute_paths() {
+        fn check(value: Option<&str>, expected: Option<PathBuf>) {
+            assert_eq!(absolute(value.map(OsString::from)), expected, "{value:?}");
+        }
+        let here = env::current_dir().expect("tests run in a folder");
+
+        check(None, None);
+        check(Some(""), None);
+        check(Some("/run/my.sock"), Some("/run/my.sock".into()));
+        check(Some("my.sock"), Some(here.join("my.sock")));
+    }
+
+    #[test]
+    fn every_path_is_absolute() {
+        for path in [socket(), styles(), log()] {
+            assert!(path.is_absolute(), "{}", path.display());
+        }
+    }
+}

@@ -162,3 +162,45 @@ impl TryFrom<RawRaster> for Raster {
         Self::new(raw.width, raw.height, raw.format)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GREY: PixelFormat = PixelFormat { channels: Channels::Grey, depth: Depth::U8 };
+
+    #[test]
+    fn sizes_are_capped() {
+        fn check(width: u32, height: u32, expected: Result<u64, RasterError>) {
+            let found = Raster::new(width, height, GREY).map(|raster| raster.total_bytes());
+            assert_eq!(found, expected, "{width} x {height}");
+        }
+        let too_large = |width, height| Err(RasterError::TooLarge { width, height });
+
+        check(1, 1, Ok(1));
+        check(MAX_SIDE_PX, 1, Ok(1 << 18));
+        check(1, MAX_SIDE_PX, Ok(1 << 18));
+        check(MAX_SIDE_PX, 1 << 13, Ok(1 << 31));
+        check(0, 5, Err(RasterError::Empty { width: 0, height: 5 }));
+        check(5, 0, Err(RasterError::Empty { width: 5, height: 0 }));
+        check(MAX_SIDE_PX + 1, 1, too_large(MAX_SIDE_PX + 1, 1));
+        check(1, MAX_SIDE_PX + 1, too_large(1, MAX_SIDE_PX + 1));
+        check(MAX_SIDE_PX, (1 << 13) + 1, too_large(MAX_SIDE_PX, (1 << 13) + 1));
+        check(u32::MAX, u32::MAX, too_large(u32::MAX, u32::MAX));
+    }
+
+    #[test]
+    fn bytes_follow_from_the_format() {
+        fn check(channels: Channels, depth: Depth, row_bytes: usize) {
+            let raster = Raster::new(7, 3, PixelFormat { channels, depth }).expect("a small picture");
+            assert_eq!(raster.row_bytes(), row_bytes, "{channels:?} {depth:?}");
+            assert_eq!(raster.total_bytes(), row_bytes as u64 * 3, "{channels:?} {depth:?}");
+        }
+
+        check(Channels::Grey, Depth::U8, 7);
+        check(Channels::GreyAlpha, Depth::U16, 28);
+        check(Channels::Rgb, Depth::U8, 21);
+        check(Channels::Rgb, Depth::F32, 84);
+        check(Channels::Rgba, Depth::F32, 112);
+    }
+}

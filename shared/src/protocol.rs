@@ -259,3 +259,50 @@ pub enum FaultKind {
     /// A defect of the daemon's.
     Internal,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_fit_within_a_series() {
+        fn check(protocol: u32, application: &str, expected: bool) {
+            let ours = Hello { protocol: 3, application: "1.2.3".into(), pid: 1 };
+            let other = Hello { protocol, application: application.into(), pid: 2 };
+            assert_eq!(ours.fits(&other), expected, "{other:?}");
+            assert_eq!(other.fits(&ours), expected, "{other:?}, the other way round");
+        }
+
+        check(3, "1.2.3", true);
+        check(3, "1.2.0", true);
+        check(3, "1.2.9-beta", true);
+        check(4, "1.2.3", false);
+        check(2, "1.2.3", false);
+        check(3, "1.3.3", false);
+        check(3, "2.2.3", false);
+        check(3, "1.20.3", false);
+        check(3, "1", false);
+        check(3, "", false);
+    }
+
+    #[test]
+    fn auto_brush_size_grows_with_the_picture() {
+        fn check(brush_size: BrushSize, width: u32, height: u32, expected: f32) {
+            let found = brush_size.resolve(width, height);
+            assert!(
+                (found - expected).abs() < 1e-3,
+                "{brush_size:?} at {width} x {height}: {found}, not {expected}"
+            );
+        }
+
+        check(BrushSize::Auto, 1, 1, 1.0);
+        check(BrushSize::Auto, 1024, 1024, 1.0);
+        check(BrushSize::Auto, 2048, 2048, 2.0);
+        check(BrushSize::Auto, 4096, 1024, 2.0);
+        check(BrushSize::Auto, 6000, 4000, 4.784);
+        check(BrushSize::Auto, 1 << 18, 1 << 13, 45.255);
+        check(BrushSize::Auto, u32::MAX, u32::MAX, BrushSize::MAX);
+        check(BrushSize::Factor(2.5), 1, 1, 2.5);
+        check(BrushSize::Factor(2.5), 6000, 4000, 2.5);
+    }
+}

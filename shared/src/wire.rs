@@ -55,7 +55,7 @@ pub enum WireError {
     Malformed(String),
     /// The socket failed, or a timeout passed.
     #[error("the connection failed: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }
 
 /// Sends a message and its body, in one system call where the socket's buffer has room.
@@ -163,3 +163,6 @@ pub fn band_rows(raster: &Raster) -> u32 {
     let rows = u32::try_from(BAND_BYTES / raster.row_bytes()).unwrap_or(u32::MAX);
     rows.clamp(1, raster.height())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@
 mod start;
 mod stop;
 mod stylize;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io::{self, ErrorKind},
@@ -66,7 +68,6 @@ pub enum ClientError {
     #[error("the daemon was lost before it had finished; try again ({reason})")]
     Lost {
         /// How it went.
-        #[source]
         reason: WireError,
     },
     /// The daemon takes connections but says nothing.
@@ -93,7 +94,6 @@ pub enum ClientError {
         /// The daemon's process.
         pid: u32,
         /// What the system says.
-        #[source]
         error: io::Error,
     },
 }

@@ -27,7 +27,7 @@ const DAEMON_VARIABLE: &str = "UTSUSHI_DAEMON";
 /// How long a daemon may take to answer.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to go on asking after the daemon that was started is gone, since another may be coming up.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 /// How often to ask.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -150,6 +150,7 @@ impl Started {
 impl Client {
     /// Connects to the daemon, and starts it if it isn't running.
     pub fn connect_or_start(socket: &Path, starter: &Starter) -> Result<Self, ClientError> {
+        let deadline = Instant::now() + START_TIMEOUT;
         let mut started: Option<Started> = None;
         loop {
             match Self::connect(socket) {
@@ -160,17 +161,18 @@ impl Client {
                     }
                     return Ok(client);
                 }
-                // The latter is a daemon that is just stopping.
-                Err(ClientError::NotRunning { .. } | ClientError::Lost { .. }) => {}
+                Err(ClientError::NotRunning { .. }) if started.is_none() => {
+                    started = Some(starter.start(socket)?);
+                }
+                Err(ClientError::NotRunning { .. }) => {}
+                // A daemon that is just stopping: soon there will be none.
+                Err(ClientError::Lost { .. }) if Instant::now() < deadline => {}
                 Err(error) => return Err(error),
             }
-            match &mut started {
-                None => started = Some(starter.start(socket)?),
-                Some(started) => {
-                    if let Some(reason) = started.failure() {
-                        return Err(starter.cannot(&(reason + &starter.last_words(started.log_start))));
-                    }
-                }
+            if let Some(started) = &mut started
+                && let Some(reason) = started.failure()
+            {
+                return Err(starter.cannot(&(reason + &starter.last_words(started.log_start))));
             }
             thread::sleep(POLL_INTERVAL);
         }
