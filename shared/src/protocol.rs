@@ -63,7 +63,8 @@ pub enum Request {
     Status,
     /// Free the model's memory; the next picture loads it again. Answered by [`Reply::Done`].
     Unload,
-    /// Finish what is running, then exit. Answered by [`Reply::Done`].
+    /// Finish what is running, then exit. Answered by [`Reply::Done`] at once; the connection stays open until the
+    /// daemon exits, so that a client can wait for that.
     Shutdown,
 }
 

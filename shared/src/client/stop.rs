@@ -5,13 +5,15 @@ use std::{io, path::Path};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Client, ClientError};
-use crate::{protocol::Hello, wire};
+use crate::{
+    protocol::{Hello, Reply},
+    wire,
+};
 
 /// Stops the daemon: asks it to if it is of this version, and sends it SIGTERM otherwise. Either way it finishes what
 /// is running first.
 ///
-/// A daemon that was asked keeps the connection open until it is about to exit; this waits for that, though not for
-/// ever.
+/// Waits until a daemon that was asked has closed the connection, thus until it exits, though not for ever.
 pub fn stop(socket: &Path) -> Result<(), ClientError> {
     let mut client = Client::introduce(socket)?;
     if !Hello::ours().fits(&client.daemon) {
@@ -19,7 +21,7 @@ pub fn stop(socket: &Path) -> Result<(), ClientError> {
     }
     client.shutdown()?;
     // However the connection ends, the daemon has promised to stop.
-    let _ = wire::read_frame::<crate::protocol::Reply>(&mut client.receiver, &mut client.incoming);
+    let _ = wire::read_frame::<Reply>(&mut client.receiver, &mut client.incoming);
     Ok(())
 }
 

@@ -26,8 +26,8 @@ impl Client {
     /// - `source(first_row, rows, pixels)` fills `pixels` with these rows of the picture; it is called in order, from
     ///   the top, on a thread of its own.
     /// - `sink(first_row, rows, pixels)` takes finished rows, in the same order.
-    /// - `progress` is called at least ten times a second, and [`ControlFlow::Break`] cancels by closing the
-    ///   connection.
+    /// - `progress` is called whenever the daemon tells how far it is, and ten times a second while it tells nothing;
+    ///   [`ControlFlow::Break`] cancels by closing the connection.
     ///
     /// An error of `source` or `sink` is returned as [`ClientError::Io`].
     pub fn stylize(

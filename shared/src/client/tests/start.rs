@@ -1,0 +1,144 @@
+//! Daemons that come and go.
+
+use std::{
+    env, fs,
+    os::unix::{fs::MetadataExt, process::ExitStatusExt},
+    path::Path,
+    process::{self, Command},
+    sync::mpsc,
+    time::Duration,
+};
+
+use super::*;
+use crate::paths;
+
+#[test]
+fn a_daemon_is_stopped_whatever_its_version() {
+    let daemon = FakeDaemon::new(|mut peer| {
+        assert_eq!(peer.read::<Request>().expect("a request"), Request::Shutdown);
+        peer.reply(&Reply::Done);
+    });
+    stop(&daemon.socket()).expect("the daemon agrees");
+
+    let mut old = Command::new("sleep").arg("60").spawn().expect("a process");
+    let hello = Hello { protocol: 0, application: "0.0.1".into(), pid: old.id() };
+    let daemon = FakeDaemon::greeting(hello, |mut peer| peer.expect_closed());
+    stop(&daemon.socket()).expect("the daemon is ours");
+    assert_eq!(old.wait().expect("a child").signal(), Some(15));
+
+    for pid in [0, 1, u32::MAX, i32::MAX as u32] {
+        let hello = Hello { protocol: 0, application: "0.0.1".into(), pid };
+        let daemon = FakeDaemon::greeting(hello, |mut peer| peer.expect_closed());
+        let error = stop(&daemon.socket()).expect_err("there is no such process");
+        assert!(matches!(error, ClientError::CannotStop { .. }), "{error}");
+    }
+
+    let error = stop(Path::new("/nowhere/daemon.sock")).expect_err("there is no daemon");
+    assert!(matches!(error, ClientError::NotRunning { .. }), "{error}");
+}
+
+/// Starts this test program as a daemon.
+fn starter(folder: &TempDir) -> Starter {
+    let daemon = ["--exact", "client::tests::start::daemon_process", "--ignored", "--nocapture"];
+    Starter {
+        program: env::current_exe().expect("this program has a path"),
+        args: daemon.into_iter().map(Into::into).collect(),
+        log: folder.path().join("state/daemon.log"),
+    }
+}
+
+#[test]
+#[ignore = "runs as a process of its own"]
+fn daemon_process() {
+    if env::var_os(paths::SOCKET_VARIABLE).is_none() {
+        return;
+    }
+    // Should the test that started it fail, then nobody stops it.
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(60));
+        process::exit(1);
+    });
+    let listener = Listener::bind(&paths::socket()).expect("one daemon a socket");
+    println!("listening in {}", env::current_dir().expect("a folder").display());
+    while let Ok(connection) = listener.accept() {
+        let closer = listener.closer();
+        thread::spawn(move || {
+            let mut peer = Peer { connection, body: Vec::new() };
+            let _: Hello = peer.read().expect("a greeting");
+            write_frame(&mut peer.connection, &Hello::ours(), &[]).expect("the client reads");
+            while let Ok(request) = peer.read::<Request>() {
+                assert_eq!(request, Request::Shutdown);
+                peer.reply(&Reply::Done);
+                closer.close();
+            }
+        });
+    }
+}
+
+#[test]
+fn clients_that_start_at_once_share_a_daemon() {
+    const CLIENTS: usize = 4;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("run/daemon.sock");
+    let starter = starter(&folder);
+    let (tell, told) = mpsc::channel();
+
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            let tell = tell.clone();
+            let (socket, starter) = (&socket, &starter);
+            scope.spawn(move || {
+                let client = Client::connect_or_start(socket, starter).expect("a daemon");
+                tell.send(client).expect("the test listens");
+            });
+        }
+    });
+    let clients: Vec<Client> = told.try_iter().collect();
+    assert_eq!(clients.len(), CLIENTS);
+    let pid = clients[0].daemon().pid;
+    assert_ne!(pid, process::id());
+    assert!(clients.iter().all(|client| client.daemon().pid == pid));
+
+    let log = fs::read_to_string(&starter.log).expect("the daemon's output");
+    assert!(log.contains("listening in /\n"), "{log}");
+    assert_eq!(fs::metadata(&starter.log).expect("it is there").mode() & 0o777, 0o600);
+    stop(&socket).expect("a daemon");
+}
+
+#[test]
+fn daemons_that_do_not_start_say_why() {
+    fn check(program: &str, args: &[&str], expected: &[&str]) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let starter = Starter {
+            program: program.into(),
+            args: args.iter().map(Into::into).collect(),
+            log: folder.path().join("daemon.log"),
+        };
+        fs::write(&starter.log, "an older daemon's words\n").expect("a new file");
+        let error =
+            Client::connect_or_start(&folder.path().join("run/daemon.sock"), &starter).expect_err(program);
+        let message = error.to_string();
+        for part in expected {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(!message.contains("an older daemon"), "{message}");
+    }
+
+    check("/nowhere/utsushi", &["serve"], &["`/nowhere/utsushi`", "no such program", "UTSUSHI_DAEMON"]);
+    check("utsushi-that-nobody-installed", &[], &["no such program"]);
+    check("sh", &["-c", "echo no weights >&2; exit 3"], &["exit status: 3", "its last words:\nno weights"]);
+}
+
+#[test]
+fn a_log_that_has_grown_makes_way() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let starter = starter(&folder);
+    let socket = folder.path().join("run/daemon.sock");
+    fs::create_dir(folder.path().join("state")).expect("a new folder");
+    fs::write(&starter.log, vec![b'x'; 2 << 20]).expect("a new file");
+
+    drop(Client::connect_or_start(&socket, &starter).expect("a daemon"));
+    stop(&socket).expect("a daemon");
+    assert!(fs::metadata(&starter.log).expect("a new log").len() < 1 << 20);
+    assert_eq!(fs::metadata(starter.log.with_extension("log.old")).expect("the old log").len(), 2 << 20);
+}
