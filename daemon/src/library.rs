@@ -1,1 +1,343 @@
-//! To be written.
+//! The styles there are: those built into the program, and the user's own in a folder.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use utsushi_engine::style_file::{StyleFile, StyleFileError, StyleMeta};
+use utsushi_ipc::protocol::StyleInfo;
+
+/// The built-in styles' files.
+const BUILT_IN: &[&[u8]] = &[include_bytes!("../styles/cel.safetensors")];
+
+/// What a style file is called.
+const EXTENSION: &str = "safetensors";
+
+/// Why the library can't do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// No style has that id.
+    #[error("there is no style {id:?}; these there are: {}", known.join(", "))]
+    Unknown {
+        /// What was asked for.
+        id: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A built-in style can't be removed or replaced.
+    #[error(
+        "{0:?} is a built-in style: it can't be removed or replaced; give the other one another id with --id"
+    )]
+    BuiltIn(String),
+    /// An import would replace a style.
+    #[error(
+        "there is a style {0:?} already: remove it first (utsushi styles remove {0}) or give this one another id with --id"
+    )]
+    Exists(String),
+    /// A file can't be used as a style.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: StyleFileError,
+    },
+    /// A file holds weights without a description.
+    #[error("{}: it holds weights but no description of their style; give at least --id, --name and --licence", .0.display())]
+    Undescribed(PathBuf),
+    /// One description was given for several styles.
+    #[error("{}: it holds {count} styles, so that one id or name can't be given to it", path.display())]
+    Several {
+        /// The file.
+        path: PathBuf,
+        /// How many styles.
+        count: usize,
+    },
+    /// The disk said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A style and where it comes from.
+#[derive(Debug, Clone)]
+pub struct StyleEntry {
+    /// What clients are told.
+    pub info: StyleInfo,
+    /// Its file; `None` for a built-in one.
+    pub file: Option<PathBuf>,
+    /// How it was trained, in words.
+    pub training: String,
+    /// The network's kind.
+    pub arch: String,
+}
+
+/// What an import says of a style in place of what its file says.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOverrides {
+    /// Its id.
+    pub id: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Who trained it.
+    pub author: Option<String>,
+    /// Its licence.
+    pub licence: Option<String>,
+    /// Whom to credit.
+    pub attribution: Option<String>,
+}
+
+/// The built-in styles and a folder of the user's.
+#[derive(Debug, Clone)]
+pub struct Library {
+    folder: PathBuf,
+}
+
+/// A style file and where it is; `None` for a built-in one.
+type Volume = (Option<PathBuf>, Result<StyleFile, StyleFileError>);
+
+impl Library {
+    /// With the user's styles in `folder`, which need not exist.
+    pub fn open(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The id of the style that is taken where none is named.
+    pub const fn default_id() -> &'static str {
+        "cel"
+    }
+
+    /// Every style: the built-in ones, then the user's by their file's name. One whose id is taken already is
+    /// passed over.
+    pub fn list(&self) -> Vec<StyleEntry> {
+        let mut entries: Vec<StyleEntry> = Vec::new();
+        for (path, file) in self.volumes() {
+            let Ok(file) = file else { continue };
+            for style in file.styles() {
+                if !entries.iter().any(|entry| entry.info.id == style.id) {
+                    entries.push(entry(path.as_ref(), &file, style));
+                }
+            }
+        }
+        entries
+    }
+
+    /// The user's files that can't be used, and why.
+    pub fn problems(&self) -> Vec<(PathBuf, String)> {
+        self.volumes().filter_map(|(path, file)| Some((path?, file.err()?.to_string()))).collect()
+    }
+
+    /// A style.
+    pub fn find(&self, id: &str) -> Option<StyleEntry> {
+        let (path, file) = self.volume(id)?;
+        let style = file.styles().iter().find(|style| style.id == id)?;
+        Some(entry(path.as_ref(), &file, style))
+    }
+
+    /// The file that a style is in, and its path; `None` for a built-in one.
+    pub fn volume(&self, id: &str) -> Option<(Option<PathBuf>, StyleFile)> {
+        self.volumes().find_map(|(path, file)| {
+            let file = file.ok()?;
+            file.styles().iter().any(|style| style.id == id).then_some((path, file))
+        })
+    }
+
+    /// Changes whenever the user's folder does.
+    pub fn stamp(&self) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
+        let stamp = |path: PathBuf| {
+            let metadata = path.metadata().ok();
+            let len = metadata.as_ref().map_or(0, std::fs::Metadata::len);
+            (path, metadata.and_then(|m| m.modified().ok()), len)
+        };
+        self.paths().into_iter().map(stamp).collect()
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let Ok(folder) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let mut paths: Vec<PathBuf> = folder.flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|e| e == EXTENSION));
+        paths.sort();
+        paths
+    }
+
+    fn volumes(&self) -> impl Iterator<Item = Volume> {
+        let built_in = BUILT_IN.iter().map(|bytes| (None, StyleFile::parse(bytes)));
+        built_in.chain(self.paths().into_iter().map(|path| {
+            let file = StyleFile::open(&path);
+            (Some(path), file)
+        }))
+    }
+
+    fn unknown(&self, id: &str) -> LibraryError {
+        let known = self.list().into_iter().map(|entry| entry.info.id).collect();
+        LibraryError::Unknown { id: id.to_owned(), known }
+    }
+
+    /// Takes a file into the user's folder. Gives the styles that came with it.
+    pub fn import(&self, path: &Path, overrides: &ImportOverrides) -> Result<Vec<StyleEntry>, LibraryError> {
+        let file = self.described(path, overrides)?;
+        for StyleMeta { id, .. } in file.styles() {
+            match self.find(id) {
+                Some(entry) if entry.info.built_in => return Err(LibraryError::BuiltIn(id.clone())),
+                Some(_) => return Err(LibraryError::Exists(id.clone())),
+                None => {}
+            }
+        }
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|source| LibraryError::Io { path: self.folder.clone(), source })?;
+        let target = self.folder.join(&file.styles()[0].id).with_extension(EXTENSION);
+        file.save(&target).map_err(|source| LibraryError::File { path: target.clone(), source })?;
+        Ok(self.list().into_iter().filter(|entry| entry.file.as_ref() == Some(&target)).collect())
+    }
+
+    /// Reads a file, described by itself or by the overrides.
+    fn described(&self, path: &Path, overrides: &ImportOverrides) -> Result<StyleFile, LibraryError> {
+        let wrong = |source| LibraryError::File { path: path.to_owned(), source };
+        match StyleFile::open(path) {
+            Ok(file) => {
+                let mut styles = file.styles().to_vec();
+                if styles.len() > 1 && (overrides.id.is_some() || overrides.name.is_some()) {
+                    return Err(LibraryError::Several { path: path.to_owned(), count: styles.len() });
+                }
+                styles.iter_mut().for_each(|style| overrides.apply(style));
+                file.with_styles(styles).map_err(wrong)
+            }
+            Err(StyleFileError::NotAStyle) => {
+                let (Some(id), Some(name), Some(licence)) =
+                    (&overrides.id, &overrides.name, &overrides.licence)
+                else {
+                    return Err(LibraryError::Undescribed(path.to_owned()));
+                };
+                let mut style = StyleMeta {
+                    id: id.clone(),
+                    name: name.clone(),
+                    author: String::new(),
+                    licence: licence.clone(),
+                    attribution: String::new(),
+                    training: String::new(),
+                };
+                overrides.apply(&mut style);
+                let bytes = std::fs::read(path)
+                    .map_err(|source| LibraryError::Io { path: path.to_owned(), source })?;
+                StyleFile::from_training(&bytes, style).map_err(wrong)
+            }
+            Err(error) => Err(wrong(error)),
+        }
+    }
+
+    /// Writes a style's file to `out`.
+    pub fn export(&self, id: &str, out: &Path) -> Result<(), LibraryError> {
+        let (_, file) = self.volume(id).ok_or_else(|| self.unknown(id))?;
+        file.save(out).map_err(|source| LibraryError::File { path: out.to_owned(), source })
+    }
+
+    /// Deletes the user's file that a style is in, and with it the other styles in that file.
+    pub fn remove(&self, id: &str) -> Result<(), LibraryError> {
+        let (path, _) = self.volume(id).ok_or_else(|| self.unknown(id))?;
+        let path = path.ok_or_else(|| LibraryError::BuiltIn(id.to_owned()))?;
+        std::fs::remove_file(&path).map_err(|source| LibraryError::Io { path, source })
+    }
+}
+
+fn entry(path: Option<&PathBuf>, file: &StyleFile, style: &StyleMeta) -> StyleEntry {
+    let StyleMeta { id, name, author, licence, attribution, training } = style.clone();
+    let (built_in, reach_px) = (path.is_none(), file.reach_px());
+    StyleEntry {
+        info: StyleInfo { id, name, author, licence, attribution, built_in, reach_px },
+        file: path.cloned(),
+        training,
+        arch: file.arch().to_owned(),
+    }
+}
+
+impl ImportOverrides {
+    fn apply(&self, style: &mut StyleMeta) {
+        let fields = [
+            (&self.id, &mut style.id),
+            (&self.name, &mut style.name),
+            (&self.author, &mut style.author),
+            (&self.licence, &mut style.licence),
+            (&self.attribution, &mut style.attribution),
+        ];
+        for (given, field) in fields {
+            if let Some(given) = given {
+                field.clone_from(given);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(id: &str) -> ImportOverrides {
+        let text = |text: &str| Some(text.to_owned());
+        ImportOverrides {
+            id: text(id),
+            name: text("Mine"),
+            author: text("I"),
+            licence: text("private"),
+            attribution: None,
+        }
+    }
+
+    #[test]
+    fn a_style_goes_out_and_comes_back_under_another_id() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = Library::open(folder.path().join("styles"));
+        let file = folder.path().join("out.safetensors");
+        library.export("cel", &file).expect("exported");
+        assert!(
+            matches!(library.import(&file, &ImportOverrides::default()), Err(LibraryError::BuiltIn(id)) if id == "cel")
+        );
+        let before = library.stamp();
+        let imported = library.import(&file, &described("mine")).expect("imported");
+        assert_eq!(imported.iter().map(|entry| &entry.info.id[..]).collect::<Vec<_>>(), ["mine"]);
+        assert_ne!(library.stamp(), before);
+        assert!(
+            matches!(library.import(&file, &described("mine")), Err(LibraryError::Exists(id)) if id == "mine")
+        );
+        let entry = library.find("mine").expect("found");
+        assert!(!entry.info.built_in && entry.info.author == "I" && entry.info.reach_px > 100);
+        library.remove("mine").expect("removed");
+        assert!(library.find("mine").is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_done_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = Library::open(folder.path().to_owned());
+        let broken = folder.path().join("broken.safetensors");
+        std::fs::write(&broken, b"not a style").expect("written");
+        assert_eq!(library.list().len(), BUILT_IN.len());
+        assert_eq!(library.problems().len(), 1);
+        let cases: [(Result<(), LibraryError>, &str); 4] = [
+            (library.remove("cel"), "built-in"),
+            (library.remove("nothing"), "there is no style \"nothing\"; these there are: cel"),
+            (library.export("nothing", &folder.path().join("x")), "there is no style"),
+            (
+                library.import(&broken, &ImportOverrides::default()).map(drop),
+                "broken.safetensors: it is no style file",
+            ),
+        ];
+        for (result, message) in cases {
+            let error = result.expect_err("must fail").to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn built_in_styles_can_be_read_and_are_credited() {
+        for bytes in BUILT_IN {
+            let file = StyleFile::parse(bytes).expect("a style file");
+            for style in file.styles() {
+                assert!(!style.author.is_empty() && !style.training.is_empty(), "{style:?}");
+            }
+        }
+        assert!(Library::open(PathBuf::new()).find(Library::default_id()).is_some());
+    }
+}

@@ -1,1 +1,145 @@
-//! To be written.
+//! The engine as the worker knows it: styles by their ids, networks kept in memory between pictures.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use utsushi_engine::{BrushScale, Depth, EngineError, Layout, Mixture, Settings, Stylizer};
+use utsushi_ipc::pixels;
+use utsushi_ipc::protocol::{Fault, FaultKind, StyleShare, StylizeSpec};
+
+use crate::library::Library;
+use crate::worker::{Engine, Stream};
+
+/// Mixes that are kept in memory; a network takes a few megabytes.
+const MAX_KEPT: usize = 8;
+
+/// The styles' networks.
+pub struct Studio {
+    library: Library,
+    /// The user's styles as they were when `kept` was loaded.
+    stamp: Vec<(PathBuf, Option<SystemTime>, u64)>,
+    kept: Vec<(Vec<StyleShare>, Mixture)>,
+}
+
+impl Studio {
+    /// With the styles of a library.
+    pub fn new(library: Library) -> Self {
+        Self { library, stamp: Vec::new(), kept: Vec::new() }
+    }
+
+    fn mixture(&mut self, mix: &[StyleShare]) -> Result<Mixture, Fault> {
+        let stamp = self.library.stamp();
+        if stamp != self.stamp {
+            self.kept.clear();
+            self.stamp = stamp;
+        }
+        if let Some((_, mixture)) = self.kept.iter().find(|(kept, _)| kept == mix) {
+            return Ok(mixture.clone());
+        }
+        let mixture = self.load(mix)?;
+        if self.kept.len() == MAX_KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push((mix.to_vec(), mixture.clone()));
+        Ok(mixture)
+    }
+
+    /// Styles of one file share a network, and are mixed inside it; networks are mixed by their pictures.
+    fn load(&self, mix: &[StyleShare]) -> Result<Mixture, Fault> {
+        let total: f32 = mix.iter().map(|style| style.share).sum();
+        let mut volumes = HashMap::new();
+        let mut order = Vec::new();
+        for StyleShare { id, share } in mix {
+            let (path, file) = self.library.volume(id).ok_or_else(|| self.unknown(id))?;
+            // A built-in style's file has no path, but its first style names it.
+            let key = (path, file.styles()[0].id.clone());
+            let at = file.styles().iter().position(|style| style.id == *id).unwrap_or_default();
+            if !order.contains(&key) {
+                order.push(key.clone());
+            }
+            let (_, shares) = volumes.entry(key).or_insert_with(|| {
+                let shares = vec![0.0; file.styles().len()];
+                (file, shares)
+            });
+            shares[at] += share / total;
+        }
+        let mut mixture = Mixture::new();
+        for key in order {
+            let Some((file, mut shares)) = volumes.remove(&key) else { continue };
+            let share: f32 = shares.iter().sum();
+            shares.iter_mut().for_each(|s| *s /= share);
+            let bad = |error| {
+                Fault::new(FaultKind::BadStyle, format!("the style {:?} can't be loaded: {error}", key.1))
+            };
+            mixture.push((file.generator(&shares).map_err(bad)?, share));
+        }
+        Ok(mixture)
+    }
+
+    fn unknown(&self, id: &str) -> Fault {
+        let known: Vec<_> = self.library.list().into_iter().map(|entry| entry.info.id).collect();
+        let message = format!("there is no style {id:?}; these there are: {}", known.join(", "));
+        Fault::new(FaultKind::UnknownStyle, message)
+    }
+}
+
+impl Engine for Studio {
+    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
+        let mixture = self.mixture(&job.mix)?;
+        let (width, height) = (job.raster.width(), job.raster.height());
+        let factor = job.brush_size.resolve(width, height);
+        let brush = BrushScale::new(factor).ok_or_else(|| {
+            Fault::new(FaultKind::Invalid, format!("a brush size of {factor}: it is 1 or more"))
+        })?;
+        let format = job.raster.format();
+        let settings = Settings {
+            width: width as usize,
+            height: height as usize,
+            layout: match format.channels {
+                pixels::Channels::Grey => Layout::Grey,
+                pixels::Channels::GreyAlpha => Layout::GreyAlpha,
+                pixels::Channels::Rgb => Layout::Rgb,
+                pixels::Channels::Rgba => Layout::Rgba,
+            },
+            depth: match format.depth {
+                pixels::Depth::U8 => Depth::U8,
+                pixels::Depth::U16 => Depth::U16,
+                pixels::Depth::F32 => Depth::F32,
+            },
+            strength: job.strength,
+            keep_colours: job.keep_colours,
+            brush,
+        };
+        Ok(Box::new(Painting(Stylizer::new(&mixture, settings))))
+    }
+
+    fn unload(&mut self) {
+        self.kept.clear();
+    }
+
+    fn loaded(&self) -> Vec<String> {
+        let mut ids: Vec<String> =
+            self.kept.iter().flat_map(|(mix, _)| mix).map(|style| style.id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
+    fn device(&self) -> String {
+        utsushi_engine::device()
+    }
+}
+
+struct Painting(Stylizer);
+
+impl Stream for Painting {
+    fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.0.push(rows, out).map_err(|EngineError::Network(error)| {
+            Fault::new(
+                FaultKind::Internal,
+                format!("the network failed: {error}; this is a defect of Utsushi's"),
+            )
+        })
+    }
+}

@@ -132,9 +132,12 @@ impl BrushSize {
     pub const MAX: f32 = 64.0;
     /// The picture size, in pixels, up to which `Auto` is 1.
     pub const AUTO_AREA_PX: u32 = 1 << 20;
+    /// The smallest factor but 1 that `Auto` takes.
+    pub const AUTO_LEAST: f32 = 1.2;
 
     /// The factor for a picture of this size: what was asked for, or the square root of how many times
-    /// larger than [`BrushSize::AUTO_AREA_PX`] the picture is.
+    /// larger than [`BrushSize::AUTO_AREA_PX`] the picture is, from [`BrushSize::AUTO_LEAST`] on: a picture
+    /// that is hardly larger is better not scaled at all.
     ///
     /// A client that stylizes a part of a picture resolves `Auto` with the size of the whole.
     pub fn resolve(self, width: u32, height: u32) -> f32 {
@@ -142,7 +145,8 @@ impl BrushSize {
             Self::Factor(factor) => factor,
             Self::Auto => {
                 let area = f64::from(width) * f64::from(height) / f64::from(Self::AUTO_AREA_PX);
-                (area.sqrt() as f32).clamp(1.0, Self::MAX)
+                let factor = area.sqrt() as f32;
+                if factor < Self::AUTO_LEAST { 1.0 } else { factor.min(Self::MAX) }
             }
         }
     }

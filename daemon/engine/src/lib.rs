@@ -1,1 +1,32 @@
-//! To be written.
+//! Utsushi's engine: generators, the style files that hold them, and the stylizer that runs them over pictures
+//! of any size in constant memory.
+//!
+//! ```text
+//! style_file   bytes -> arch, weights, styles      untrusted input, checked here
+//! arch/        weights + mix -> Generator          a network a file
+//! bands        rows in, rows with context out      why bands equal the whole picture bit for bit
+//! ops          tensors <-> utsushi-kernels         candle custom operations
+//! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
+//! ```
+//!
+//! The only crate that names candle. It knows no IPC and no files but style files.
+
+mod alpha;
+pub mod arch;
+mod bands;
+mod colour;
+mod error;
+mod ops;
+mod scale;
+mod source;
+pub mod style_file;
+mod stylizer;
+
+pub use arch::{Generator, RowStream};
+pub use error::EngineError;
+pub use stylizer::{BrushScale, Depth, Layout, Mixture, Settings, Stylizer};
+
+/// The device that networks run on, in words.
+pub fn device() -> String {
+    format!("CPU ({}), {} threads", utsushi_kernels::Cpu::detect().name(), rayon::current_num_threads())
+}

@@ -6,7 +6,8 @@
 //! - [`Conv`]: a k x k convolution, with the pixel-unshuffle or the concatenation before it and the
 //!   pixel-shuffle, ReLU or addition after it fused in;
 //! - [`Block`]: depthwise 5x5, channel norm, 1x1, ReLU, 1x1, residual, in one pass over the map;
-//! - [`upsample2_add`]: bilinear x2, added to another map.
+//! - [`upsample2_add`]: bilinear x2, added to another map;
+//! - [`Enlarge`]: a re-drawn picture to its source's size, along the source's edges.
 //!
 //! Rows and columns are not alike here, because pictures arrive in bands. *Columns* are padded by replication
 //! inside every operation. *Rows* are not padded: a map handed in carries the rows of context above and below
@@ -18,6 +19,7 @@
 mod block;
 mod conv;
 mod cpu;
+mod enlarge;
 mod gemm;
 mod patch;
 mod upsample;
@@ -25,6 +27,7 @@ mod upsample;
 pub use block::{Block, BlockWeights};
 pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};
 pub use cpu::Cpu;
+pub use enlarge::{Enlarge, LowRows};
 pub use patch::Source;
 pub use upsample::upsample2_add;
 

@@ -1,0 +1,353 @@
+//! brush-1: a small residual generator that looks at a bounded neighbourhood, and so can run in bands.
+//!
+//! ```text
+//! x: RGB -1..1, H and W padded by replication to multiples of 8               names in the weights
+//! stem  conv 3x3 over pixel-unshuffle 4 of x           -> C1, 1/4 size        stem
+//! n1 blocks                                               C1, 1/4             e1.0 ...
+//! down  conv 2x2 stride 2                              -> C2, 1/8             down
+//! n2 blocks                                               C2, 1/8             mid.0 ...
+//! up    conv 1x1, bilinear x2, + what went into down   -> C1, 1/4             up
+//! n3 blocks                                               C1, 1/4             d1.0 ...
+//! norm, conv 1x1, pixel-shuffle 2
+//!   + conv 3x3 over pixel-unshuffle 2 of x             -> CH, 1/2             n, h1, skip
+//! 1 block                                                 CH, 1/2             b2
+//! norm, conv 1x1, pixel-shuffle 2                      -> CF, full            n2, h2
+//! conv 3x3 over (that, x), ReLU                        -> CF, full            dw
+//! conv 3x3, added to x                                 -> RGB                 rgb
+//! ```
+//!
+//! `block(x) = x + g * p2(ReLU(p1(n(dw(x)))))`, with `dw` depthwise 5x5 (ConvNeXt, Liu et al. 2022,
+//! <https://arxiv.org/abs/2201.03545>). Norms are over the channels at a pixel, eps 1e-5; everything pads by
+//! replication at its own scale. A style is the scale and the shift of every norm, one row a style (conditional
+//! normalisation, Dumoulin et al. 2017, <https://arxiv.org/abs/1610.07629>), so that a mix of a file's styles
+//! is a mix of these rows.
+//!
+//! Nothing normalises over the picture, which is what makes a band's result that of the whole.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor, bail};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+use utsushi_kernels::{Activation, Geometry, InputNorm};
+
+use super::{Generator, RowStream};
+use crate::bands::{Band, Context, Delay};
+use crate::ops::{Block, BlockTensors, Conv, upsample2_add};
+
+/// The name in style files.
+pub const ARCH: &str = "brush-1";
+
+/// Pictures are padded to multiples of this many pixels.
+const MULTIPLE: usize = 8;
+
+/// The numbers that make one brush differ from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sizes {
+    /// Channels at a quarter of the size: C1.
+    pub c1: usize,
+    /// Channels at an eighth of the size: C2.
+    pub c2: usize,
+    /// Blocks before, at and after the eighth.
+    pub blocks: [usize; 3],
+    /// Channels at half the size: CH.
+    pub ch: usize,
+    /// Channels at full size: CF.
+    pub cf: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { c1: 48, c2: 96, blocks: [3, 6, 3], ch: 24, cf: 12 }
+    }
+}
+
+impl Sizes {
+    /// Are they within what this program is ready to run?
+    pub fn are_sane(&self) -> bool {
+        let channels = [self.c1, self.c2, self.ch, self.cf];
+        channels.iter().all(|c| (1..=512).contains(c)) && self.blocks.iter().all(|n| *n <= 32)
+    }
+
+    /// How many tensors a weights file of these sizes has.
+    pub fn tensor_count(&self) -> usize {
+        // A block has 9; the two norms 2 each; the eight convolutions 2 each.
+        9 * (self.blocks.iter().sum::<usize>() + 1) + 2 * 2 + 8 * 2
+    }
+
+    /// How far beyond a pixel the network looks, in pixels.
+    pub fn reach_px(&self) -> u32 {
+        let [n1, n2, n3] = self.blocks;
+        // Each layer's reach, times its scale: full, half, quarter, eighth; and what a coarse pixel covers.
+        let full = 2;
+        let half = 2 * (1 + Block::REACH);
+        let quarter = 4 * (1 + Block::REACH * (n1 + n3));
+        let eighth = 8 * (1 + Block::REACH * n2);
+        (full + half + quarter + eighth + MULTIPLE - 1) as u32
+    }
+}
+
+/// The network with its mix of styles folded in.
+pub struct Brush {
+    sizes: Sizes,
+    layers: Arc<Layers>,
+}
+
+struct Layers {
+    stem: Conv,
+    e1: Vec<Block>,
+    down: Conv,
+    mid: Vec<Block>,
+    up: Conv,
+    d1: Vec<Block>,
+    h1: Conv,
+    skip: Conv,
+    b2: Block,
+    h2: Conv,
+    dw: Conv,
+    rgb: Conv,
+}
+
+impl Brush {
+    /// Loads the weights of `shares.len()` styles, and mixes the styles by their shares.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn load(sizes: Sizes, shares: &[f32], weights: &VarBuilder) -> Result<Self> {
+        let loader =
+            Loader { mix: Tensor::new(shares, weights.device())?.unsqueeze(0)?, styles: shares.len() };
+        let Sizes { c1, c2, blocks: [n1, n2, n3], ch, cf } = sizes;
+        let conv = |name, geometry, inputs, outputs, activation| {
+            loader.conv(&weights.pp(name), geometry, inputs, outputs, activation)
+        };
+        let blocks = |name, count, channels| {
+            (0..count).map(|i| loader.block(&weights.pp(name).pp(i), channels)).collect::<Result<Vec<_>>>()
+        };
+        let (plain, store) = (Geometry::kernel, Activation::Store);
+        let layers = Layers {
+            stem: conv("stem", Geometry { unshuffle: 4, ..plain(3) }, 48, c1, store)?,
+            e1: blocks("e1", n1, c1)?,
+            down: conv("down", Geometry { stride: 2, ..plain(2) }, c1, c2, store)?,
+            mid: blocks("mid", n2, c2)?,
+            up: conv("up", plain(1), c2, c1, store)?,
+            d1: blocks("d1", n3, c1)?,
+            h1: loader.norm_conv_shuffle(&weights.pp("n"), &weights.pp("h1"), c1, ch)?,
+            skip: conv("skip", Geometry { unshuffle: 2, ..plain(3) }, 12, ch, store)?,
+            b2: loader.block(&weights.pp("b2"), ch)?,
+            h2: loader.norm_conv_shuffle(&weights.pp("n2"), &weights.pp("h2"), ch, cf)?,
+            dw: conv("dw", plain(3), cf + 3, cf, Activation::Relu)?,
+            rgb: conv("rgb", plain(3), cf, 3, store)?,
+        };
+        Ok(Self { sizes, layers: Arc::new(layers) })
+    }
+}
+
+impl Generator for Brush {
+    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream> {
+        let contexts = |blocks: &[Block]| blocks.iter().map(|_| Context::new(Block::REACH)).collect();
+        Box::new(BrushStream {
+            height,
+            width,
+            taken: 0,
+            given: 0,
+            input: Context::in_multiples(0, MULTIPLE),
+            stem: Context::new(1),
+            e1: contexts(&self.layers.e1),
+            down: Context::in_multiples(0, 2),
+            mid: contexts(&self.layers.mid),
+            up: Context::new(1),
+            d1: contexts(&self.layers.d1),
+            skip: Context::new(1),
+            b2: Context::new(Block::REACH),
+            dw: Context::new(1),
+            dw_x: Context::new(1),
+            rgb: Context::new(1),
+            quarter: Delay::default(),
+            half: Delay::default(),
+            full: Delay::default(),
+            residual: Delay::default(),
+            layers: Arc::clone(&self.layers),
+        })
+    }
+
+    fn reach_px(&self) -> u32 {
+        self.sizes.reach_px()
+    }
+}
+
+/// Reads layers by their names, styles mixed and norms folded into the convolutions behind them.
+struct Loader {
+    /// `[1, styles]`
+    mix: Tensor,
+    styles: usize,
+}
+
+impl Loader {
+    fn conv(
+        &self,
+        weights: &VarBuilder,
+        geometry: Geometry,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+    ) -> Result<Conv> {
+        let weight = weights.get((outputs, inputs, geometry.kernel, geometry.kernel), "weight")?;
+        Conv::new(geometry, activation, &weight, &weights.get(outputs, "bias")?)
+    }
+
+    /// A 1x1 convolution's weight `[outputs, inputs]` and bias behind a norm: with the norm's scale s and shift
+    /// t, W (s x + t) + b = (W diag s) x + (W t + b).
+    fn behind_norm(
+        &self,
+        norm: &VarBuilder,
+        conv: &VarBuilder,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<(Tensor, Tensor)> {
+        let mixed = |name| self.mix.matmul(&norm.get((self.styles, inputs), name)?);
+        let (scale, shift) = (mixed("g")?, mixed("b")?);
+        let weight = conv.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
+        let bias = (weight.matmul(&shift.t()?)?.flatten_all()? + conv.get(outputs, "bias")?)?;
+        Ok((weight.broadcast_mul(&scale)?, bias))
+    }
+
+    fn norm_conv_shuffle(
+        &self,
+        norm: &VarBuilder,
+        conv: &VarBuilder,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Conv> {
+        let (weight, bias) = self.behind_norm(norm, conv, inputs, outputs * 4)?;
+        let geometry = Geometry { shuffle: 2, input: InputNorm::Channels, ..Geometry::kernel(1) };
+        Conv::new(geometry, Activation::Store, &weight.reshape((outputs * 4, inputs, 1, 1))?, &bias)
+    }
+
+    fn block(&self, weights: &VarBuilder, channels: usize) -> Result<Block> {
+        let inside = 2 * channels;
+        let (expand, expand_bias) =
+            self.behind_norm(&weights.pp("n"), &weights.pp("p1"), channels, inside)?;
+        let gain = weights.get((1, channels, 1, 1), "g")?.reshape((channels, 1))?;
+        let project = weights.get((channels, inside, 1, 1), "p2.weight")?.reshape((channels, inside))?;
+        let project_bias = weights.get(channels, "p2.bias")?;
+        Block::new(&BlockTensors {
+            depthwise: weights.get((channels, 1, 5, 5), "dw.weight")?,
+            depthwise_bias: weights.get(channels, "dw.bias")?,
+            expand,
+            expand_bias,
+            project: project.broadcast_mul(&gain)?,
+            project_bias: (project_bias * gain.flatten_all()?)?,
+        })
+    }
+}
+
+/// A picture on its way: the context that each layer still needs, and the maps that wait for another branch.
+struct BrushStream {
+    height: usize,
+    width: usize,
+    taken: usize,
+    given: usize,
+    layers: Arc<Layers>,
+    input: Context,
+    stem: Context,
+    e1: Vec<Context>,
+    down: Context,
+    mid: Vec<Context>,
+    up: Context,
+    d1: Vec<Context>,
+    skip: Context,
+    b2: Context,
+    dw: Context,
+    dw_x: Context,
+    rgb: Context,
+    /// What went into `down`, until `up` has caught up.
+    quarter: Delay,
+    /// The skip from x, until `h1` has caught up.
+    half: Delay,
+    /// x, until `h2` has caught up.
+    full: Delay,
+    /// x, until `rgb` has caught up.
+    residual: Delay,
+}
+
+impl RowStream for BrushStream {
+    fn push(&mut self, rows: Tensor) -> Result<Option<Tensor>> {
+        let x = self.pad(rows)?;
+        let x = self.input.push(x)?;
+        let Some(y) = self.network(x)?.rows else { return Ok(None) };
+        // The padding's rows come last, and are dropped.
+        let count = y.dim(0)?.min(self.height - self.given);
+        self.given += count;
+        if count == 0 { Ok(None) } else { y.narrow(0, 0, count)?.narrow(1, 0, self.width).map(Some) }
+    }
+}
+
+impl BrushStream {
+    /// Pads columns, and below the last row as many rows as are missing.
+    fn pad(&mut self, mut rows: Tensor) -> Result<Band> {
+        self.taken += rows.dim(0)?;
+        if rows.dim(1)? != self.width || self.taken > self.height {
+            bail!("{:?} rows don't fit a picture of {} x {}", rows.dims(), self.width, self.height);
+        }
+        let missing = |size: usize| size.next_multiple_of(MULTIPLE) - size;
+        let repeat_last = |map: Tensor, dim: usize, count: usize| {
+            let last = map.narrow(dim, map.dim(dim)? - 1, 1)?;
+            Tensor::cat(&[&[map][..], &vec![last; count]].concat(), dim)
+        };
+        if missing(self.width) > 0 {
+            rows = repeat_last(rows, 1, missing(self.width))?;
+        }
+        let last = self.taken == self.height;
+        if last && missing(self.height) > 0 {
+            rows = repeat_last(rows, 0, missing(self.height))?;
+        }
+        Ok(Band { rows: Some(rows), last })
+    }
+
+    fn network(&mut self, x: Band) -> Result<Band> {
+        let layers = Arc::clone(&self.layers);
+        self.full.push(x.rows.as_ref())?;
+        self.residual.push(x.rows.as_ref())?;
+        let skip = unshuffled(&mut self.skip, 2, &x)?.map(|x| layers.skip.forward(x))?;
+        self.half.push(skip.rows.as_ref())?;
+
+        let h = unshuffled(&mut self.stem, 4, &x)?.map(|x| layers.stem.forward(x))?;
+        let h = through(&mut self.e1, &layers.e1, h)?;
+        self.quarter.push(h.rows.as_ref())?;
+        let h = self.down.push(h)?.map(|h| layers.down.forward(h))?;
+        let h = through(&mut self.mid, &layers.mid, h)?;
+        let h = h.map(|h| layers.up.forward(h))?;
+        let h = self.up.push(h)?.map(|h| upsample2_add(h, &self.quarter.take((h.dim(0)? - 2) * 2)?))?;
+        let h = through(&mut self.d1, &layers.d1, h)?;
+        let h = h.map(|h| layers.h1.forward_add(h, &self.half.take(h.dim(0)? * 2)?))?;
+        let h = self.b2.push(h)?.map(|h| layers.b2.forward(h))?;
+        let h = h.map(|h| layers.h2.forward(h))?;
+        let x = h.rows.as_ref().map(|h| self.full.take(h.dim(0)?)).transpose()?;
+        let x = self.dw_x.push(Band { rows: x, last: h.last })?;
+        let h = self.dw.push(h)?;
+        let h = match x.rows {
+            Some(x) => h.map(|h| layers.dw.forward_joined(h, &x))?,
+            None => h,
+        };
+        self.rgb.push(h)?.map(|h| layers.rgb.forward_add(h, &self.residual.take(h.dim(0)? - 2)?))
+    }
+}
+
+fn through(contexts: &mut [Context], blocks: &[Block], h: Band) -> Result<Band> {
+    contexts
+        .iter_mut()
+        .zip(blocks)
+        .try_fold(h, |h, (context, block)| context.push(h)?.map(|h| block.forward(h)))
+}
+
+/// Gives rows their context as they are after a pixel-unshuffle by `factor`, where a row is `factor` rows of x
+/// and it is these that are repeated at the edges.
+fn unshuffled(context: &mut Context, factor: usize, x: &Band) -> Result<Band> {
+    let regroup = |x: &Tensor, from: usize, to: usize| {
+        let (rows, cols, channels) = x.dims3()?;
+        x.contiguous()?.reshape((rows * from / to, cols * to / from, channels))
+    };
+    let grouped = x.rows.as_ref().map(|x| regroup(x, 1, factor)).transpose()?;
+    context.push(Band { rows: grouped, last: x.last })?.map(|x| regroup(x, factor, 1))
+}

@@ -1,0 +1,167 @@
+//! Rows that flow through a network from the top of a picture to its bottom, a band at a time.
+//!
+//! A network whose every layer looks only a few rows up and down can run on a picture that is never whole in
+//! memory: each layer keeps the few rows that it still needs of its own input, and hands on what it has
+//! finished. Nothing is computed twice, memory depends on the picture's width alone, and the result is that of
+//! the whole picture, bit for bit, however the rows were cut into bands.
+
+use candle_core::{Result, Tensor};
+
+/// Some rows of a map, `[rows, cols, channels]`, or none; and whether the map ends with them.
+pub(crate) struct Band {
+    pub(crate) rows: Option<Tensor>,
+    pub(crate) last: bool,
+}
+
+impl Band {
+    /// Applies an operation to the rows there are.
+    pub(crate) fn map(self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self { rows: self.rows.as_ref().map(f).transpose()?, last: self.last })
+    }
+}
+
+/// Gives every row its context: `reach` rows above and below it, the picture's first and last row repeated
+/// beyond its edges.
+pub(crate) struct Context {
+    reach: usize,
+    /// Rows are handed on in multiples of this many.
+    multiple: usize,
+    /// The rows that what comes next still needs.
+    held: Option<Tensor>,
+    started: bool,
+}
+
+impl Context {
+    pub(crate) fn new(reach: usize) -> Self {
+        Self::in_multiples(reach, 1)
+    }
+
+    /// With this, rows come in multiples; the map's height must be one.
+    pub(crate) fn in_multiples(reach: usize, multiple: usize) -> Self {
+        Self { reach, multiple, held: None, started: false }
+    }
+
+    /// Takes rows; gives `n + 2 * reach` rows, of which the inner `n` have their context now.
+    pub(crate) fn push(&mut self, band: Band) -> Result<Band> {
+        let Band { rows, last } = band;
+        let mut parts = Vec::new();
+        if let Some(rows) = &rows {
+            if !self.started {
+                self.started = true;
+                parts.extend(std::iter::repeat_n(rows.narrow(0, 0, 1)?, self.reach));
+            }
+            parts.extend(self.held.take());
+            parts.push(rows.clone());
+        } else {
+            parts.extend(self.held.take());
+        }
+        if last && let Some(end) = parts.last() {
+            let edge = end.narrow(0, end.dim(0)? - 1, 1)?;
+            parts.extend(std::iter::repeat_n(edge, self.reach));
+        }
+        if parts.is_empty() {
+            return Ok(Band { rows: None, last });
+        }
+        let all = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0)? };
+        let inner = all.dim(0)?.saturating_sub(2 * self.reach);
+        let ready = if last { inner } else { inner / self.multiple * self.multiple };
+        if !last {
+            self.held = Some(all.narrow(0, ready, all.dim(0)? - ready)?);
+        }
+        let rows = if ready > 0 { Some(all.narrow(0, 0, ready + 2 * self.reach)?) } else { None };
+        Ok(Band { rows, last })
+    }
+}
+
+/// Keeps rows until another branch of the network has caught up with them.
+#[derive(Default)]
+pub(crate) struct Delay {
+    held: Option<Tensor>,
+}
+
+impl Delay {
+    pub(crate) fn push(&mut self, rows: Option<&Tensor>) -> Result<()> {
+        self.held = match (self.held.take(), rows) {
+            (Some(held), Some(rows)) => Some(Tensor::cat(&[&held, rows], 0)?),
+            (held, rows) => held.or(rows.cloned()),
+        };
+        Ok(())
+    }
+
+    /// The oldest `count` rows.
+    pub(crate) fn take(&mut self, count: usize) -> Result<Tensor> {
+        let Some(held) = self.held.take() else {
+            candle_core::bail!("no rows are kept, {count} were asked for")
+        };
+        let rows = held.narrow(0, 0, count)?;
+        if held.dim(0)? > count {
+            self.held = Some(held.narrow(0, count, held.dim(0)? - count)?);
+        }
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn numbers(from: usize, to: usize) -> Tensor {
+        let values: Vec<f32> = (from..to).map(|v| v as f32).collect();
+        Tensor::from_vec(values, (to - from, 1, 1), &Device::Cpu).expect("a tensor")
+    }
+
+    fn values(rows: &Tensor) -> Vec<f32> {
+        rows.flatten_all().and_then(|t| t.to_vec1()).expect("values")
+    }
+
+    /// The sum of each row's context, computed over bands, for a map that counts its rows.
+    fn context_sums(height: usize, reach: usize, multiple: usize, cuts: &[usize]) -> Vec<f32> {
+        let mut context = Context::in_multiples(reach, multiple);
+        let (mut sums, mut from) = (Vec::new(), 0);
+        for to in cuts.iter().copied().chain([height]) {
+            let rows = (to > from).then(|| numbers(from, to));
+            let band = context.push(Band { rows, last: to == height }).expect("a band");
+            if let Some(rows) = band.rows {
+                assert!((values(&rows).len() - 2 * reach).is_multiple_of(multiple));
+                sums.extend(values(&rows).windows(2 * reach + 1).map(|w| w.iter().sum::<f32>()));
+            }
+            from = to;
+        }
+        sums
+    }
+
+    #[test]
+    fn every_cut_gives_every_row_the_same_context() {
+        for (height, reach, multiple) in [(1, 2, 1), (2, 1, 2), (8, 2, 1), (8, 2, 4), (16, 0, 8), (24, 5, 2)]
+        {
+            let at = |i: isize| i.clamp(0, height as isize - 1) as f32;
+            let want: Vec<f32> = (0..height as isize)
+                .map(|y| (y - reach as isize..=y + reach as isize).map(at).sum())
+                .collect();
+            for first in 0..=height {
+                for second in first..=height {
+                    let cuts = [first, second];
+                    // The band that ends the map must come last, and once.
+                    let cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < height).collect();
+                    assert_eq!(
+                        context_sums(height, reach, multiple, &cuts),
+                        want,
+                        "{height} {reach} {cuts:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_delay_gives_rows_back_in_order() {
+        let mut delay = Delay::default();
+        delay.push(Some(&numbers(0, 3))).expect("kept");
+        delay.push(None).expect("kept");
+        delay.push(Some(&numbers(3, 5))).expect("kept");
+        assert_eq!(values(&delay.take(4).expect("rows")), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(values(&delay.take(1).expect("rows")), [4.0]);
+        assert!(delay.take(1).is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! The rows of the source that the result still needs.
+
+use crate::colour::{Codec, in_range};
+
+/// Raw rows, the oldest first.
+pub(crate) struct Source {
+    pub(crate) codec: Codec,
+    width: usize,
+    /// The picture row that `bytes` starts with.
+    first: usize,
+    bytes: Vec<u8>,
+}
+
+impl Source {
+    pub(crate) fn new(codec: Codec, width: usize) -> Self {
+        Self { codec, width, first: 0, bytes: Vec::new() }
+    }
+
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.width * self.codec.pixel_bytes()
+    }
+
+    /// The first row that is kept.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
+    /// One past the last row that came.
+    pub(crate) fn end(&self) -> usize {
+        self.first + self.bytes.len() / self.row_bytes()
+    }
+
+    pub(crate) fn push(&mut self, rows: &[u8]) {
+        self.bytes.extend_from_slice(rows);
+    }
+
+    /// Gives the oldest rows away.
+    pub(crate) fn pop(&mut self, count: usize, out: &mut Vec<u8>) {
+        out.extend(self.bytes.drain(..count * self.row_bytes()));
+        self.first += count;
+    }
+
+    fn raw(&self, row: usize) -> &[u8] {
+        &self.bytes[(row - self.first) * self.row_bytes()..][..self.row_bytes()]
+    }
+
+    /// A row as the network may see it.
+    pub(crate) fn rgb(&self, row: usize) -> Vec<f32> {
+        let mut rgb = vec![0.0; self.width * 3];
+        self.codec.read_rgb(self.raw(row), &mut rgb);
+        rgb.iter_mut().for_each(|v| *v = in_range(*v));
+        rgb
+    }
+
+    /// A row's alpha.
+    pub(crate) fn alpha(&self, row: usize) -> Vec<f32> {
+        let mut alpha = vec![0.0; self.width];
+        self.codec.read_alpha(self.raw(row), &mut alpha);
+        alpha.iter_mut().for_each(|v| *v = in_range(*v));
+        alpha
+    }
+}

@@ -1,0 +1,410 @@
+//! Style files: one `.safetensors` file that holds a network and the styles it can draw.
+//!
+//! # Format, version 1
+//! A safetensors file (<https://github.com/huggingface/safetensors>) of at most [`MAX_FILE_BYTES`], whose
+//! `__metadata__` has:
+//!
+//! | key | value |
+//! |---|---|
+//! | `format` | `utsushi-style` |
+//! | `format_version` | `1` |
+//! | `arch` | the network: `brush-1` |
+//! | `sizes` | the network's sizes, JSON: `{"c1":48,"c2":96,"blocks":[3,6,3],"ch":24,"cf":12}` |
+//! | `styles` | an array of [`StyleMeta`], JSON; 1 to [`MAX_STYLES`] |
+//!
+//! and whose tensors are the network's weights under the names in its module ([`crate::arch::brush`]), `F16`
+//! (what this program writes), `BF16` or `F32`, without NaN or infinity. A norm's scale `g` and shift `b` are
+//! `[styles, channels]`, in the order of `styles`. A style may have a thumbnail, the tensor `thumbnail.ID`, `U8`
+//! `[height, width, 3]`, at most [`MAX_THUMBNAIL_PX`] a side. Other tensors are refused.
+//!
+//! Weights as the training script writes them, one style and no style metadata, can be read too
+//! ([`StyleFile::from_training`]): there `arch`, `c1`, `c2` and `blocks` are keys of their own, and norms are
+//! `[1, channels, 1, 1]`.
+//!
+//! Files come from strangers: every size is checked before anything is allocated by it, and every field before
+//! a [`StyleFile`] exists.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::Generator;
+use crate::arch::brush::{self, Brush, Sizes};
+
+/// The largest file that is read.
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// The most styles in a file.
+pub const MAX_STYLES: usize = 64;
+/// The longest side of a thumbnail.
+pub const MAX_THUMBNAIL_PX: usize = 512;
+/// The longest `__metadata__`, and all that describes tensors.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+const MAX_ID_CHARS: usize = 64;
+const MAX_NAME_CHARS: usize = 120;
+const MAX_TEXT_CHARS: usize = 4000;
+const FORMAT: &str = "utsushi-style";
+const FORMAT_VERSION: &str = "1";
+
+/// What a style is called and whom it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StyleMeta {
+    /// 1 to 64 lower-case letters, digits and hyphens, the first no hyphen.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Who trained it.
+    #[serde(default)]
+    pub author: String,
+    /// An SPDX expression, or `private`.
+    pub licence: String,
+    /// Whom to credit for what it was trained on.
+    #[serde(default)]
+    pub attribution: String,
+    /// How it was trained, in words.
+    #[serde(default)]
+    pub training: String,
+}
+
+/// Is it a style's id?
+pub fn is_style_id(id: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=MAX_ID_CHARS).contains(&id.len()) && id.chars().all(plain) && !id.starts_with('-')
+}
+
+/// Why a style file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StyleFileError {
+    /// Reading or writing failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Too large to be one.
+    #[error("it has {bytes} bytes, and a style file has at most {MAX_FILE_BYTES}")]
+    TooLarge {
+        /// The file's size.
+        bytes: u64,
+    },
+    /// Not a safetensors file, or a broken one.
+    #[error("it is no style file, or a damaged one ({0})")]
+    NotSafetensors(String),
+    /// Not one of ours.
+    #[error("it holds weights, but it does not say that it is an Utsushi style")]
+    NotAStyle,
+    /// From a newer program.
+    #[error("it has format version {0}, which this version of Utsushi can't read: get a newer one")]
+    Version(String),
+    /// A network that this program doesn't know.
+    #[error("it holds a network of the kind {0:?}, which this version of Utsushi can't run: get a newer one")]
+    Arch(String),
+    /// A field that can't be right.
+    #[error("its {field} can't be right: {why}")]
+    Field {
+        /// The field or the tensor.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+fn field(field: impl Into<String>, why: impl std::fmt::Display) -> StyleFileError {
+    StyleFileError::Field { field: field.into(), why: why.to_string() }
+}
+
+/// A network and its styles, checked.
+#[derive(Debug, Clone)]
+pub struct StyleFile {
+    sizes: Sizes,
+    styles: Vec<StyleMeta>,
+    /// `f32`; norms `[styles, channels]`.
+    weights: HashMap<String, Tensor>,
+    /// A style's id to its thumbnail.
+    thumbnails: HashMap<String, Thumbnail>,
+}
+
+/// A small picture, RGB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// In pixels.
+    pub width: usize,
+    /// In pixels.
+    pub height: usize,
+    /// `height * width * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+impl StyleFile {
+    /// Reads a file.
+    pub fn open(path: &Path) -> Result<Self, StyleFileError> {
+        Self::parse(&read_capped(path)?)
+    }
+
+    /// Reads a file's bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StyleFileError> {
+        let (file, metadata) = safetensors(bytes)?;
+        let get = |key: &str| metadata.get(key).map(String::as_str);
+        if get("format") != Some(FORMAT) {
+            return Err(StyleFileError::NotAStyle);
+        }
+        match get("format_version") {
+            Some(FORMAT_VERSION) => {}
+            other => return Err(StyleFileError::Version(other.unwrap_or("none").to_owned())),
+        }
+        check_arch(get("arch"))?;
+        let sizes = serde_json::from_str(get("sizes").unwrap_or_default()).map_err(|e| field("sizes", e))?;
+        let styles =
+            serde_json::from_str(get("styles").unwrap_or_default()).map_err(|e| field("styles", e))?;
+        Self::check(sizes, styles, &file)
+    }
+
+    /// Reads weights as the training script writes them, and makes them a style.
+    pub fn from_training(bytes: &[u8], style: StyleMeta) -> Result<Self, StyleFileError> {
+        let (file, metadata) = safetensors(bytes)?;
+        check_arch(metadata.get("arch").map(String::as_str))?;
+        let number = |key: &str| {
+            let text = metadata.get(key).ok_or_else(|| field(key, "it is missing"))?;
+            text.parse::<usize>().map_err(|e| field(key, e))
+        };
+        let blocks = metadata.get("blocks").ok_or_else(|| field("blocks", "it is missing"))?;
+        let blocks: Vec<usize> =
+            blocks.split('-').map(str::parse).collect::<Result<_, _>>().map_err(|e| field("blocks", e))?;
+        let blocks =
+            <[usize; 3]>::try_from(blocks).map_err(|b| field("blocks", format!("{} numbers", b.len())))?;
+        let sizes = Sizes { c1: number("c1")?, c2: number("c2")?, blocks, ..Sizes::default() };
+        Self::check(sizes, vec![style], &file)
+    }
+
+    fn check(sizes: Sizes, styles: Vec<StyleMeta>, file: &SafeTensors) -> Result<Self, StyleFileError> {
+        if !sizes.are_sane() {
+            return Err(field("sizes", format!("{sizes:?}")));
+        }
+        if !(1..=MAX_STYLES).contains(&styles.len()) {
+            return Err(field("styles", format!("there are {}", styles.len())));
+        }
+        for (i, style) in styles.iter().enumerate() {
+            check_meta(style)?;
+            if styles[..i].iter().any(|other| other.id == style.id) {
+                return Err(field("styles", format!("two have the id {}", style.id)));
+            }
+        }
+        let (mut weights, mut thumbnails) = (HashMap::new(), HashMap::new());
+        for (name, view) in file.tensors() {
+            match name.strip_prefix("thumbnail.") {
+                Some(id) => {
+                    if !styles.iter().any(|style| style.id == id) {
+                        return Err(field(name, "no style has that id"));
+                    }
+                    thumbnails.insert(id.to_owned(), thumbnail(&name, &view)?);
+                }
+                None => {
+                    let tensor = weight(&name, &view)?;
+                    weights.insert(name, tensor);
+                }
+            }
+        }
+        if weights.len() != sizes.tensor_count() {
+            return Err(field("weights", format!("{} tensors, not {}", weights.len(), sizes.tensor_count())));
+        }
+        let style_file = Self { sizes, styles, weights, thumbnails };
+        // Building the network is what checks that every weight is there, in its shape.
+        style_file.generator(&vec![1.0; style_file.styles.len()]).map_err(|e| field("weights", e))?;
+        Ok(style_file)
+    }
+
+    /// The file's bytes, weights as `f16`.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StyleFileError> {
+        let mut tensors = Vec::new();
+        for (name, tensor) in &self.weights {
+            let values: Vec<f32> =
+                tensor.flatten_all().and_then(|t| t.to_vec1()).map_err(|e| field(name.clone(), e))?;
+            let bytes: Vec<u8> = values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
+            tensors.push((name.clone(), Dtype::F16, tensor.dims().to_vec(), bytes));
+        }
+        for (id, picture) in &self.thumbnails {
+            let shape = vec![picture.height, picture.width, 3];
+            tensors.push((format!("thumbnail.{id}"), Dtype::U8, shape, picture.rgb.clone()));
+        }
+        let views = tensors
+            .iter()
+            .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|e| field("weights", e))?;
+        let json = |value: serde_json::Result<String>| value.map_err(|e| field("metadata", e));
+        let metadata = HashMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("format_version".to_owned(), FORMAT_VERSION.to_owned()),
+            ("arch".to_owned(), brush::ARCH.to_owned()),
+            ("sizes".to_owned(), json(serde_json::to_string(&self.sizes))?),
+            ("styles".to_owned(), json(serde_json::to_string(&self.styles))?),
+        ]);
+        safetensors::serialize(views, Some(metadata)).map_err(|e| field("weights", e))
+    }
+
+    /// Writes the file: under another name first, so that whatever stood there stays until all is on disk.
+    pub fn save(&self, path: &Path) -> Result<(), StyleFileError> {
+        let bytes = self.to_bytes()?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || {
+            let mut file = tempfile::Builder::new().prefix(".utsushi-").suffix(".tmp").tempfile_in(folder)?;
+            file.write_all(&bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|e| e.error)
+        };
+        write().map(drop).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
+    }
+
+    /// The styles, in the order of the shares.
+    pub fn styles(&self) -> &[StyleMeta] {
+        &self.styles
+    }
+
+    /// The same network and thumbnails, the styles described otherwise.
+    pub fn with_styles(mut self, styles: Vec<StyleMeta>) -> Result<Self, StyleFileError> {
+        if styles.len() != self.styles.len() {
+            return Err(field(
+                "styles",
+                format!("{}, where the network has {}", styles.len(), self.styles.len()),
+            ));
+        }
+        styles.iter().try_for_each(check_meta)?;
+        let mut thumbnails = HashMap::new();
+        for (old, new) in self.styles.iter().zip(&styles) {
+            thumbnails.extend(self.thumbnails.remove(&old.id).map(|picture| (new.id.clone(), picture)));
+        }
+        Ok(Self { styles, thumbnails, ..self })
+    }
+
+    /// A style's small picture.
+    pub fn thumbnail(&self, id: &str) -> Option<&Thumbnail> {
+        self.thumbnails.get(id)
+    }
+
+    /// Gives a style a small picture.
+    pub fn set_thumbnail(&mut self, id: &str, picture: Thumbnail) {
+        self.thumbnails.insert(id.to_owned(), picture);
+    }
+
+    /// The network's kind.
+    pub fn arch(&self) -> &'static str {
+        brush::ARCH
+    }
+
+    /// How far beyond a pixel the network looks, in pixels.
+    pub fn reach_px(&self) -> u32 {
+        self.sizes.reach_px()
+    }
+
+    /// The network, drawing the mix of its styles that the shares say.
+    ///
+    /// # Errors
+    /// If a weight is missing or has another shape than the network's.
+    ///
+    /// # Panics
+    /// If there are not as many shares as styles.
+    pub fn generator(&self, shares: &[f32]) -> candle_core::Result<Arc<dyn Generator>> {
+        assert_eq!(shares.len(), self.styles.len());
+        let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
+        Ok(Arc::new(Brush::load(self.sizes, shares, &weights)?))
+    }
+}
+
+fn read_capped(path: &Path) -> Result<Vec<u8>, StyleFileError> {
+    let io = |source| StyleFileError::Io { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    // Not by the size that the file system tells, which a pipe doesn't have.
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(StyleFileError::TooLarge { bytes: bytes.len() as u64 });
+    }
+    Ok(bytes)
+}
+
+fn safetensors(bytes: &[u8]) -> Result<(SafeTensors<'_>, HashMap<String, String>), StyleFileError> {
+    let broken = |e: safetensors::SafeTensorError| StyleFileError::NotSafetensors(e.to_string());
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(StyleFileError::TooLarge { bytes: bytes.len() as u64 });
+    }
+    if let Some(header) = bytes.first_chunk().map(|n| u64::from_le_bytes(*n))
+        && header > MAX_HEADER_BYTES
+    {
+        return Err(StyleFileError::NotSafetensors(format!("a header of {header} bytes")));
+    }
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    Ok((file, metadata.metadata().clone().unwrap_or_default()))
+}
+
+fn check_arch(arch: Option<&str>) -> Result<(), StyleFileError> {
+    match arch {
+        Some(brush::ARCH) => Ok(()),
+        Some(other) => Err(StyleFileError::Arch(other.chars().take(MAX_ID_CHARS).collect())),
+        None => Err(StyleFileError::NotAStyle),
+    }
+}
+
+fn check_meta(style: &StyleMeta) -> Result<(), StyleFileError> {
+    if !is_style_id(&style.id) {
+        let shown: String = style.id.chars().take(MAX_ID_CHARS).collect();
+        return Err(field("id", format!("{shown:?} is not made of lower-case letters, digits and hyphens")));
+    }
+    let texts = [
+        ("name", &style.name, 1, MAX_NAME_CHARS),
+        ("author", &style.author, 0, MAX_NAME_CHARS),
+        ("licence", &style.licence, 1, MAX_NAME_CHARS),
+        ("attribution", &style.attribution, 0, MAX_TEXT_CHARS),
+        ("training", &style.training, 0, MAX_TEXT_CHARS),
+    ];
+    for (name, text, least, most) in texts {
+        let chars = text.chars().count();
+        if !(least..=most).contains(&chars) {
+            return Err(field(name, format!("it has {chars} characters, not {least} to {most}")));
+        }
+        // Terminals would obey them.
+        if text.chars().any(char::is_control) {
+            return Err(field(name, "it has control characters"));
+        }
+    }
+    Ok(())
+}
+
+/// A weight as `f32`; a norm's `[1, c, 1, 1]`, as trainings write it, as `[1, c]`.
+fn weight(name: &str, view: &TensorView) -> Result<Tensor, StyleFileError> {
+    let bytes = view.data();
+    let values: Vec<f32> = match view.dtype() {
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F16 => bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
+        other => return Err(field(name, format!("it is made of {other:?}"))),
+    };
+    if !values.iter().all(|v| v.is_finite()) {
+        return Err(field(name, "it has values that are no numbers"));
+    }
+    let is_norm = name.ends_with("n.g") || name.ends_with("n.b") || name.starts_with("n2.");
+    let shape = match view.shape() {
+        [1, channels, 1, 1] if is_norm => vec![1, *channels],
+        shape => shape.to_vec(),
+    };
+    Tensor::from_vec(values, shape, &Device::Cpu).map_err(|e| field(name, e))
+}
+
+fn thumbnail(name: &str, view: &TensorView) -> Result<Thumbnail, StyleFileError> {
+    match (view.dtype(), view.shape()) {
+        (Dtype::U8, &[height, width, 3])
+            if (1..=MAX_THUMBNAIL_PX).contains(&height) && (1..=MAX_THUMBNAIL_PX).contains(&width) =>
+        {
+            Ok(Thumbnail { width, height, rgb: view.data().to_vec() })
+        }
+        (dtype, shape) => Err(field(name, format!("it is {dtype:?} {shape:?}"))),
+    }
+}

@@ -1,0 +1,284 @@
+//! A picture's way from raw pixels to re-drawn raw pixels, a few rows at a time.
+//!
+//! ```text
+//! source rows -> RGB -> filled under alpha -> reduced by the brush size -> generators, mixed
+//!      |                       |                        |                         |
+//!      |                       |                        +------- guide ------> enlarged <- guide: the RGB
+//!      +-- delayed until the network has caught up ----------------------> blended -> rows of the result
+//! ```
+//!
+//! Every step is local and knows its place in the picture, so the result does not depend on how the rows were
+//! cut into bands, and memory depends on the picture's width, not on its height.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use crate::alpha::{CELL_PX, Fill, fill_row};
+use crate::colour::{Codec, blend};
+use crate::scale::{Enlarged, Reduce};
+use crate::source::Source;
+use crate::{EngineError, Generator, RowStream};
+
+/// What a pixel's channels are; interleaved, alpha not multiplied in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Luminance.
+    Grey,
+    /// Luminance and alpha.
+    GreyAlpha,
+    /// Red, green, blue.
+    Rgb,
+    /// Red, green, blue, alpha.
+    Rgba,
+}
+
+/// The type of a sample, in the machine's byte order; gamma-encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// 0..=255.
+    U8,
+    /// 0..=65535.
+    U16,
+    /// 0.0..=1.0.
+    F32,
+}
+
+impl Layout {
+    pub(crate) const fn channels(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::GreyAlpha => 2,
+            Self::Rgb => 3,
+            Self::Rgba => 4,
+        }
+    }
+
+    pub(crate) const fn is_grey(self) -> bool {
+        matches!(self, Self::Grey | Self::GreyAlpha)
+    }
+
+    const fn has_alpha(self) -> bool {
+        matches!(self, Self::GreyAlpha | Self::Rgba)
+    }
+}
+
+impl Depth {
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::U16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+/// Styles and their shares: each generator's picture counts by its share, and the shares' sum is 1.
+pub type Mixture = Vec<(Arc<dyn Generator>, f32)>;
+
+/// The scale at which the network works: each side of the picture is reduced by it. At least 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BrushScale(f64);
+
+impl BrushScale {
+    /// `None` if `factor` is below 1 or no number.
+    pub fn new(factor: f32) -> Option<Self> {
+        (factor >= 1.0 && factor.is_finite()).then_some(Self(f64::from(factor)))
+    }
+
+    fn reduce(self, side: usize) -> usize {
+        ((side as f64 / self.0).round() as usize).max(1)
+    }
+}
+
+/// How to re-draw a picture; `width`, `height` and the samples of a pixel are those of the source and the result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// In pixels; at least 1.
+    pub width: usize,
+    /// In pixels; at least 1.
+    pub height: usize,
+    /// A pixel's channels.
+    pub layout: Layout,
+    /// A sample's type.
+    pub depth: Depth,
+    /// From 0, the source, to 1, the style.
+    pub strength: f32,
+    /// From 0, the style's colours, to 1, the source's chroma.
+    pub keep_colours: f32,
+    /// The scale at which the network works.
+    pub brush: BrushScale,
+}
+
+/// A picture being re-drawn.
+pub struct Stylizer {
+    settings: Settings,
+    source: Source,
+    /// How many source rows have gone on to the network.
+    taken: usize,
+    fill: Option<Fill>,
+    scale: Option<(Reduce, Enlarged)>,
+    streams: Vec<Part>,
+    /// Without a scale, the rows that wait for nothing but to be blended.
+    drawn: Vec<f32>,
+}
+
+/// One generator's part in the picture.
+struct Part {
+    stream: Box<dyn RowStream>,
+    share: f32,
+    /// Rows that the others have not drawn yet.
+    rows: Vec<f32>,
+}
+
+impl Stylizer {
+    /// Begins a picture.
+    ///
+    /// # Panics
+    /// If a side is 0 or the mixture is empty.
+    pub fn new(mixture: &Mixture, settings: Settings) -> Self {
+        let Settings { width, height, layout, depth, brush, .. } = settings;
+        assert!(width > 0 && height > 0 && !mixture.is_empty());
+        let low = (brush.reduce(height), brush.reduce(width));
+        let full = (height, width);
+        let stream = |(generator, share): &(Arc<dyn Generator>, f32)| Part {
+            stream: generator.stream(low.0, low.1),
+            share: *share,
+            rows: Vec::new(),
+        };
+        Self {
+            settings,
+            source: Source::new(Codec { layout, depth }, width),
+            taken: 0,
+            fill: layout.has_alpha().then(|| Fill::new(width, height)),
+            scale: (low != full).then(|| (Reduce::new(full, low), Enlarged::new(low, full))),
+            streams: mixture.iter().map(stream).collect(),
+            drawn: Vec::new(),
+        }
+    }
+
+    /// Takes the next rows of the source, whole ones; appends the rows of the result that are finished now.
+    /// When the source's last row was taken, all are.
+    ///
+    /// # Errors
+    /// If the network fails.
+    ///
+    /// # Panics
+    /// If `rows` is no whole number of rows, or more than the picture has left.
+    pub fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), EngineError> {
+        let row_bytes = self.source.row_bytes();
+        assert!(rows.len().is_multiple_of(row_bytes));
+        assert!(self.source.end() + rows.len() / row_bytes <= self.settings.height);
+        let from = self.source.end();
+        self.source.push(rows);
+        let filled = self.take_filled(from);
+        if !filled.is_empty() {
+            self.draw(filled)?;
+        }
+        self.finish(out);
+        Ok(())
+    }
+
+    /// The rows that can go on to the network: all that came, or with alpha, those whose surroundings are known.
+    /// `from` is the first row that is new.
+    fn take_filled(&mut self, from: usize) -> Vec<Vec<f32>> {
+        let (source, end) = (&self.source, self.source.end());
+        let Some(fill) = &mut self.fill else {
+            self.taken = end;
+            return (from..end).into_par_iter().map(|row| source.rgb(row)).collect();
+        };
+        let whole_cells =
+            |row: usize| if row == self.settings.height { row.div_ceil(CELL_PX) } else { row / CELL_PX };
+        for cell_row in whole_cells(from)..whole_cells(end) {
+            let rows: Vec<_> = (cell_row * CELL_PX..end.min((cell_row + 1) * CELL_PX))
+                .into_par_iter()
+                .map(|row| (source.rgb(row), source.alpha(row)))
+                .collect();
+            fill.push(rows.iter().map(|(rgb, alpha)| (&rgb[..], &alpha[..])));
+        }
+        let mut filled = Vec::new();
+        while self.taken < end && fill.is_ready(self.taken / CELL_PX) {
+            let cell_row = self.taken / CELL_PX;
+            let colours = fill.colours(cell_row);
+            let to = end.min((cell_row + 1) * CELL_PX);
+            filled.par_extend((self.taken..to).into_par_iter().map(|row| {
+                let mut rgb = source.rgb(row);
+                fill_row(&mut rgb, &source.alpha(row), &colours);
+                rgb
+            }));
+            self.taken = to;
+            fill.forget_before(to / CELL_PX);
+        }
+        filled
+    }
+
+    /// Sends RGB rows, 0..1, through the scale and the generators.
+    fn draw(&mut self, rows: Vec<Vec<f32>>) -> Result<(), EngineError> {
+        let rows = match &mut self.scale {
+            None => rows,
+            Some((reduce, enlarged)) => {
+                let reduced = reduce.push(rows);
+                reduced.iter().for_each(|row| enlarged.push_guide(row.clone()));
+                reduced
+            }
+        };
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (count, cols) = (rows.len(), rows[0].len() / 3);
+        let values: Vec<f32> = rows.into_iter().flatten().map(|v| v * 2.0 - 1.0).collect();
+        let input = Tensor::from_vec(values, (count, cols, 3), &Device::Cpu)?;
+        for part in &mut self.streams {
+            if let Some(rows) = part.stream.push(input.clone())? {
+                part.rows.extend(rows.flatten_all()?.to_vec1::<f32>()?);
+            }
+        }
+        let ready = self.streams.iter().map(|part| part.rows.len()).min().unwrap_or(0);
+        let mut mixed = vec![0.0; ready];
+        for part in &mut self.streams {
+            for (mixed, value) in mixed.iter_mut().zip(part.rows.drain(..ready)) {
+                *mixed += part.share * (value * 0.5 + 0.5).clamp(0.0, 1.0);
+            }
+        }
+        match &mut self.scale {
+            None => self.drawn.extend(mixed),
+            Some((_, enlarged)) => {
+                mixed.chunks_exact(cols * 3).for_each(|row| enlarged.push_value(row.to_vec()))
+            }
+        }
+        Ok(())
+    }
+
+    /// Blends the rows that are drawn into their source, and lets go of them.
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        let row_len = self.settings.width * 3;
+        let (source, first) = (&self.source, self.source.first());
+        let mut drawn: Vec<f32> = match &mut self.scale {
+            None => std::mem::take(&mut self.drawn),
+            Some((_, enlarged)) => {
+                let ready = (first..self.taken).take_while(|row| enlarged.is_ready(*row)).count();
+                let rows: Vec<_> =
+                    (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
+                let drawn = enlarged.run(first, &rows);
+                if first + ready < self.settings.height {
+                    enlarged.forget_before(first + ready);
+                }
+                drawn
+            }
+        };
+        let start = out.len();
+        self.source.pop(drawn.len() / row_len, out);
+        let codec = self.source.codec;
+        let Settings { strength, keep_colours, .. } = self.settings;
+        out[start..]
+            .par_chunks_exact_mut(self.source.row_bytes())
+            .zip(drawn.par_chunks_exact_mut(row_len))
+            .for_each(|(row, drawn)| {
+                let mut source = vec![0.0; row_len];
+                codec.read_rgb(row, &mut source);
+                blend(&source, drawn, strength, keep_colours);
+                codec.write_rgb(drawn, row);
+            });
+    }
+}
