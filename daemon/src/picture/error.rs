@@ -15,7 +15,6 @@ pub struct PictureError {
     /// Which file.
     pub path: PathBuf,
     /// What is wrong.
-    #[source]
     pub problem: Problem,
 }
 

@@ -15,25 +15,25 @@ pub(super) const MAX_VALUE_BYTES: usize = 1 << 20;
 const MAX_EXIF_BYTES: usize = 16 << 20;
 
 pub(super) mod tag {
-    pub(super) const ORIENTATION: u16 = 0x0112;
-    pub(super) const X_RESOLUTION: u16 = 0x011a;
-    pub(super) const Y_RESOLUTION: u16 = 0x011b;
-    pub(super) const RESOLUTION_UNIT: u16 = 0x0128;
-    pub(crate) const EXIF: u16 = 0x8769;
-    pub(crate) const GPS: u16 = 0x8825;
-    pub(super) const MAKER_NOTE: u16 = 0x927c;
-    pub(super) const PIXEL_X_DIMENSION: u16 = 0xa002;
-    pub(super) const PIXEL_Y_DIMENSION: u16 = 0xa003;
-    pub(super) const INTEROPERABILITY: u16 = 0xa005;
+    pub(in crate::picture) const ORIENTATION: u16 = 0x0112;
+    pub(in crate::picture) const X_RESOLUTION: u16 = 0x011a;
+    pub(in crate::picture) const Y_RESOLUTION: u16 = 0x011b;
+    pub(in crate::picture) const RESOLUTION_UNIT: u16 = 0x0128;
+    pub(in crate::picture) const EXIF: u16 = 0x8769;
+    pub(in crate::picture) const GPS: u16 = 0x8825;
+    pub(in crate::picture) const MAKER_NOTE: u16 = 0x927c;
+    pub(in crate::picture) const PIXEL_X_DIMENSION: u16 = 0xa002;
+    pub(in crate::picture) const PIXEL_Y_DIMENSION: u16 = 0xa003;
+    pub(in crate::picture) const INTEROPERABILITY: u16 = 0xa005;
 }
 
 /// Types of values, as TIFF numbers them.
 pub(super) mod kind {
-    pub(crate) const BYTE: u16 = 1;
-    pub(crate) const SHORT: u16 = 3;
-    pub(crate) const LONG: u16 = 4;
-    pub(crate) const RATIONAL: u16 = 5;
-    pub(crate) const UNDEFINED: u16 = 7;
+    pub(in crate::picture) const BYTE: u16 = 1;
+    pub(in crate::picture) const SHORT: u16 = 3;
+    pub(in crate::picture) const LONG: u16 = 4;
+    pub(in crate::picture) const RATIONAL: u16 = 5;
+    pub(in crate::picture) const UNDEFINED: u16 = 7;
 }
 
 /// Does a field of the main directory tell about the picture, and not about how it is stored? These are
@@ -119,7 +119,7 @@ fn patch(exif: &mut [u8], big_endian: bool, entry: &Entry, value: u32) {
 }
 
 /// The fields of EXIF data, by directory, in no file's order or place.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Fields {
     pub(super) main: Vec<Field>,
     pub(super) exif: Vec<Field>,

@@ -1,7 +1,10 @@
 //! JPEG: decoded by `zune-jpeg`, encoded by `jpeg-encoder`, its metadata segments read here.
 //!
-//! The decoder would rather give half a picture than none. That is refused: the scan has to end with its end mark,
-//! and has to decode without an error.
+//! The decoder would rather give half a picture than none: where data are missing it goes on with zeros, for as
+//! many pixels as the header asks for. So a file without an end mark is refused before it is decoded, as is one
+//! with too few bytes for its size; and a baseline file is decoded with its end mark cut off, as the decoder does
+//! notice when it runs off the end. (Not noticed: a progressive file that lost data and got an end mark again. It
+//! comes out less sharp somewhere.)
 
 use std::io::{BufRead, Read, Write};
 
@@ -14,8 +17,8 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{
-    Decoded, Format, Metadata, Orientation, Picture, Problem, Resolution, WriteOptions, allocate, convert,
-    exif,
+    Decoded, Format, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution, WriteOptions,
+    allocate, convert, exif,
 };
 
 /// The largest file that is read into memory.
@@ -23,6 +26,10 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 const MAX_SIDE_PX: u32 = 65535;
 const EXIF_NAME: &[u8] = b"Exif\0\0";
 const ICC_NAME: &[u8] = b"ICC_PROFILE\0";
+/// A block of 64 pixels takes at least a bit, and at least one component has at least a quarter of the pixels.
+const MAX_PIXELS_A_BYTE: u64 = 64 * 8 * 4;
+/// Bytes that the decoder may look at behind the last it needs.
+const LOOK_AHEAD: [u8; 16] = [0; 16];
 /// The longest EXIF data that fits into its one segment.
 const MAX_EXIF_BYTES: usize = 65533 - EXIF_NAME.len();
 
@@ -33,8 +40,10 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
         return Err(Problem::unsupported("it is a JPEG of more than 1 GiB"));
     }
     let headers = Headers::read(&file);
-    if !headers.ends {
-        return Err(Problem::broken(Format::Jpeg, "it ends before its end mark"));
+    let end = headers.end.ok_or_else(|| Problem::broken(Format::Jpeg, "it ends before its end mark"))?;
+    if !headers.progressive {
+        file.truncate(end);
+        file.extend(LOOK_AHEAD);
     }
 
     // Headers are taken as they come, as cameras write odd ones. In the picture itself an error is an error.
@@ -54,6 +63,14 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let (raster, mut pixels) =
         allocate(side(width), side(height), PixelFormat { channels, depth: Depth::U8 })?;
+    // All coefficients of a progressive picture are held, at 16 bits, until its last pass.
+    let needed = raster.total_bytes() * 3;
+    if headers.progressive && needed > MAX_PIXEL_BYTES {
+        return Err(Problem::Memory { bytes: needed });
+    }
+    if u64::from(raster.width()) * u64::from(raster.height()) > end as u64 * MAX_PIXELS_A_BYTE {
+        return Err(Problem::broken(Format::Jpeg, "it has too few data for its size"));
+    }
     decoder.decode_into(&mut pixels).map_err(reading)?;
 
     let exif = headers.exif;
@@ -125,8 +142,10 @@ struct Headers {
     resolution: Option<Resolution>,
     exif: Option<Vec<u8>>,
     icc: Option<Vec<u8>>,
-    /// Was the end mark there?
-    ends: bool,
+    /// Does the picture come in several passes?
+    progressive: bool,
+    /// Where the end mark lies.
+    end: Option<usize>,
 }
 
 impl Headers {
@@ -140,7 +159,7 @@ impl Headers {
             rest = &rest[mark + 1..];
             let marker = match rest.first() {
                 Some(0xd9) => {
-                    headers.ends = true;
+                    headers.end = Some(file.len() - rest.len() - 1);
                     break;
                 }
                 Some(0xff) => continue,
@@ -155,6 +174,7 @@ impl Headers {
             let length = usize::from(u16::from_be_bytes([high, low]));
             let Some(payload) = rest.get(3..1 + length) else { break };
             match marker {
+                0xc2 => headers.progressive = true,
                 0xe0 => headers.resolution = headers.resolution.or_else(|| jfif_resolution(payload)),
                 0xe1 if payload.starts_with(EXIF_NAME) && headers.exif.is_none() => {
                     headers.exif = exif::from_chunk(payload);

@@ -73,6 +73,11 @@ impl Resolution {
         (per_metre(self.x_ppi), per_metre(self.y_ppi))
     }
 
+    /// The same, but for what other formats round off?
+    pub(super) fn is_near(self, other: Self) -> bool {
+        (self.x_ppi - other.x_ppi).abs() <= 0.5 && (self.y_ppi - other.y_ppi).abs() <= 0.5
+    }
+
     pub(super) fn swapped(self) -> Self {
         Self { x_ppi: self.y_ppi, y_ppi: self.x_ppi }
     }

@@ -33,6 +33,8 @@ mod metadata;
 mod orientation;
 mod png;
 mod replace;
+#[cfg(test)]
+mod tests;
 mod tiff;
 mod webp;
 

@@ -300,14 +300,14 @@ where
             &[Field { tag: Tag::IccProfile.to_u16(), kind: exif::kind::UNDEFINED, value: icc.to_vec() }],
         )?;
     }
-    if let Some(resolution) = metadata.resolution {
+    if let Some(Resolution { x_ppi, y_ppi }) = metadata.resolution {
         let rational = |value| {
             let (n, d) = exif::to_rational(value);
             Rational { n, d }
         };
-        image.resolution_unit(ResolutionUnit::Inch);
-        image.x_resolution(rational(resolution.x_ppi));
-        image.y_resolution(rational(resolution.y_ppi));
+        directory.write_tag(Tag::ResolutionUnit, ResolutionUnit::Inch.to_u16())?;
+        directory.write_tag(Tag::XResolution, rational(x_ppi))?;
+        directory.write_tag(Tag::YResolution, rational(y_ppi))?;
     }
     image.write_data(samples)
 }

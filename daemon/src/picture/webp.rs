@@ -10,7 +10,8 @@ use image::codecs::webp::{WebPDecoder, WebPEncoder};
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 
-use super::{Decoded, Format, Metadata, Orientation, Picture, Problem, allocate, convert, exif};
+use super::exif::{self, Fields};
+use super::{Decoded, Format, Metadata, Orientation, Picture, Problem, allocate, convert};
 
 const MAX_SIDE_PX: u32 = 16383;
 
@@ -53,14 +54,15 @@ pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Prob
     encoder.encode(&convert::to_u8(picture), width, height, color).map_err(writing)
 }
 
-/// The EXIF data, and if there are none, some with the resolution.
+/// The EXIF data; rebuilt, or made for the purpose, if they don't tell the resolution.
 fn with_resolution(metadata: &Metadata) -> Option<Cow<'_, [u8]>> {
-    match (&metadata.exif, metadata.resolution) {
-        (Some(exif), _) => Some(Cow::Borrowed(exif)),
-        (None, Some(resolution)) => {
-            Some(Cow::Owned(exif::Fields::default().with_resolution(resolution).to_exif()))
+    let exif = metadata.exif.as_deref();
+    match metadata.resolution {
+        Some(resolution) if !exif.and_then(exif::resolution).is_some_and(|told| told.is_near(resolution)) => {
+            let fields = exif.and_then(Fields::of).unwrap_or_default();
+            Some(Cow::Owned(fields.with_resolution(resolution).to_exif()))
         }
-        (None, None) => None,
+        _ => exif.map(Cow::Borrowed),
     }
 }
 
