@@ -42,6 +42,10 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
     let headers = Headers::read(&file);
     let end = headers.end.ok_or_else(|| Problem::broken(Format::Jpeg, "it ends before its end mark"))?;
     if !headers.progressive {
+        // The decoder may take the next scan's header for the end of this one, and mix up the colours.
+        if headers.scans > 1 {
+            return Err(Problem::unsupported("it is a JPEG with its colours one after the other"));
+        }
         file.truncate(end);
         file.extend(LOOK_AHEAD);
     }
@@ -144,6 +148,7 @@ struct Headers {
     icc: Option<Vec<u8>>,
     /// Does the picture come in several passes?
     progressive: bool,
+    scans: usize,
     /// Where the end mark lies.
     end: Option<usize>,
 }
@@ -175,6 +180,7 @@ impl Headers {
             let Some(payload) = rest.get(3..1 + length) else { break };
             match marker {
                 0xc2 => headers.progressive = true,
+                0xda => headers.scans += 1,
                 0xe0 => headers.resolution = headers.resolution.or_else(|| jfif_resolution(payload)),
                 0xe1 if payload.starts_with(EXIF_NAME) && headers.exif.is_none() => {
                     headers.exif = exif::from_chunk(payload);
