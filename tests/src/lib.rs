@@ -1,1 +1,6 @@
-//! Fixtures of the end-to-end tests.
+//! Fixtures of the end-to-end tests: the real daemon, in this process or as the real binary, in a folder of
+//! its own.
+
+pub mod binary;
+pub mod daemon;
+pub mod pictures;

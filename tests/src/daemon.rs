@@ -1,0 +1,69 @@
+//! The real daemon with the real styles, in a thread of the test.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use utsushi::library::Library;
+use utsushi::server::{self, Config, ServerError, Stop};
+use utsushi::studio::Studio;
+use utsushi_ipc::client::{Client, ClientError};
+
+/// A daemon that ends with the test.
+pub struct Daemon {
+    folder: TempDir,
+    stop: Stop,
+    thread: Option<JoinHandle<Result<(), ServerError>>>,
+}
+
+impl Daemon {
+    /// Starts a daemon and waits until it answers.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = socket(folder.path());
+        let config =
+            Config { socket: socket.clone(), idle_unload: None, stall_timeout: Duration::from_secs(60) };
+        let styles = folder.path().join("styles");
+        let stop = Stop::default();
+        let thread = std::thread::spawn({
+            let stop = stop.clone();
+            move || {
+                let list = Library::open(styles.clone());
+                let infos = move || list.list().into_iter().map(|entry| entry.info).collect();
+                server::run(config, Studio::new(Library::open(styles)), infos, stop)
+            }
+        });
+        let daemon = Self { folder, stop, thread: Some(thread) };
+        while let Err(ClientError::NotRunning { .. }) = Client::connect(&socket) {
+            assert!(!daemon.thread.as_ref().is_some_and(JoinHandle::is_finished), "the daemon did not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        daemon
+    }
+
+    /// A new connection.
+    pub fn client(&self) -> Client {
+        Client::connect(&socket(self.folder.path())).expect("the daemon answers")
+    }
+
+    /// Where the user's styles of this daemon are.
+    pub fn styles(&self) -> PathBuf {
+        self.folder.path().join("styles")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop.request();
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            ended.expect("a thread").expect("the daemon doesn't panic").expect("the daemon ends well");
+        }
+    }
+}
+
+/// Where a test's daemon listens: in a folder that the daemon makes, private as it must be.
+pub fn socket(folder: &Path) -> PathBuf {
+    folder.join("run/daemon.sock")
+}

@@ -1,0 +1,37 @@
+//! Pictures to test with, and how far apart two are.
+
+use std::path::{Path, PathBuf};
+
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
+
+/// A sample picture that may be shown.
+pub fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/pictures").join(name)
+}
+
+/// A smooth picture with edges, in this format.
+pub fn drawn(width: u32, height: u32, channels: Channels, depth: Depth) -> (Raster, Vec<u8>) {
+    let raster = Raster::new(width, height, PixelFormat { channels, depth }).expect("a raster");
+    let mut pixels = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            for c in 0..channels.count() {
+                let (fx, fy) = (f64::from(x), f64::from(y));
+                let wave = 0.5 + 0.3 * (fx * 0.05 + c as f64).sin() * (fy * 0.08).cos();
+                let value = if (x / 40 + y / 30) % 2 == 0 { wave } else { 1.0 - wave };
+                match depth {
+                    Depth::U8 => pixels.push((value * 255.0) as u8),
+                    Depth::U16 => pixels.extend(((value * 65535.0) as u16).to_ne_bytes()),
+                    Depth::F32 => pixels.extend((value as f32).to_ne_bytes()),
+                }
+            }
+        }
+    }
+    (raster, pixels)
+}
+
+/// The mean difference of two pictures' bytes.
+pub fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+}

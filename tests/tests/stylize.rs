@@ -1,0 +1,209 @@
+//! Pictures through the real client and the real daemon.
+
+use std::ops::ControlFlow;
+
+use utsushi::library::{ImportOverrides, Library};
+use utsushi::picture;
+use utsushi_engine::style_file::StyleFile;
+use utsushi_engine::{self as engine, BrushScale, Settings, Stylizer};
+use utsushi_ipc::client::{Client, ClientError};
+use utsushi_ipc::pixels::{Channels, Depth, Raster};
+use utsushi_ipc::protocol::{BrushSize, FaultKind, Priority, StyleShare, StylizeSpec};
+use utsushi_tests::daemon::Daemon;
+use utsushi_tests::pictures::{drawn, mean_difference, sample};
+
+fn share(id: &str, share: f32) -> StyleShare {
+    StyleShare { id: id.to_owned(), share }
+}
+
+fn spec(raster: Raster) -> StylizeSpec {
+    StylizeSpec {
+        raster,
+        mix: vec![share("cel", 1.0)],
+        strength: 1.0,
+        brush_size: BrushSize::Auto,
+        keep_colours: 0.0,
+        seed: 0,
+        priority: Priority::Interactive,
+    }
+}
+
+fn stylize(client: Client, spec: &StylizeSpec, pixels: &[u8]) -> Result<(Client, Vec<u8>), ClientError> {
+    let row_bytes = spec.raster.row_bytes();
+    let mut result = Vec::new();
+    let source = |first: u32, _: u32, rows: &mut [u8]| {
+        let from = first as usize * row_bytes;
+        rows.copy_from_slice(&pixels[from..from + rows.len()]);
+        Ok(())
+    };
+    let sink = |_: u32, _: u32, rows: &[u8]| {
+        result.extend_from_slice(rows);
+        Ok(())
+    };
+    let (client, _) = client.stylize(spec, source, sink, |_| ControlFlow::Continue(()))?;
+    Ok((client, result))
+}
+
+/// What the engine makes of a picture without a daemon, all rows at once.
+fn directly(spec: &StylizeSpec, pixels: &[u8]) -> Vec<u8> {
+    let styles = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/styles");
+    let file = StyleFile::open(&styles.join("cel.safetensors")).expect("the built-in style");
+    let (width, height) = (spec.raster.width(), spec.raster.height());
+    let settings = Settings {
+        width: width as usize,
+        height: height as usize,
+        layout: match spec.raster.format().channels {
+            Channels::Grey => engine::Layout::Grey,
+            Channels::GreyAlpha => engine::Layout::GreyAlpha,
+            Channels::Rgb => engine::Layout::Rgb,
+            Channels::Rgba => engine::Layout::Rgba,
+        },
+        depth: match spec.raster.format().depth {
+            Depth::U8 => engine::Depth::U8,
+            Depth::U16 => engine::Depth::U16,
+            Depth::F32 => engine::Depth::F32,
+        },
+        strength: spec.strength,
+        keep_colours: spec.keep_colours,
+        brush: BrushScale::new(spec.brush_size.resolve(width, height)).expect("a scale"),
+    };
+    let mut result = Vec::new();
+    let mixture = vec![(file.generator(&[1.0]).expect("a network"), 1.0)];
+    Stylizer::new(&mixture, settings).push(pixels, &mut result).expect("the network runs");
+    result
+}
+
+#[test]
+fn the_daemon_draws_what_the_engine_draws_in_every_format_and_twice_the_same() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    for channels in [Channels::Grey, Channels::GreyAlpha, Channels::Rgb, Channels::Rgba] {
+        for depth in [Depth::U8, Depth::U16, Depth::F32] {
+            // The last is sent in many bands, and reduced.
+            for (width, height, brush_size) in [(1, 1, 1.0), (1, 90, 1.0), (77, 53, 1.0), (1500, 300, 6.0)] {
+                let (raster, pixels) = drawn(width, height, channels, depth);
+                let spec =
+                    StylizeSpec { brush_size: BrushSize::Factor(brush_size), strength: 0.9, ..spec(raster) };
+                let (again, first) = stylize(client, &spec, &pixels).expect("a picture");
+                let (again, second) = stylize(again, &spec, &pixels).expect("a picture");
+                client = again;
+                assert!(first == directly(&spec, &pixels), "{spec:?}: not what the engine draws");
+                assert!(first == second, "{spec:?}: not the same twice");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_photograph_becomes_a_drawing_of_itself() {
+    let daemon = Daemon::start();
+    let source = picture::read(&sample("astronaut.jpg")).expect("a picture");
+    let (_, result) = stylize(daemon.client(), &spec(source.raster), &source.pixels).expect("a picture");
+    let difference = mean_difference(&source.pixels, &result);
+    assert!((4.0..40.0).contains(&difference), "mean difference {difference}");
+    // Flat colours and clean edges: neighbours are more alike than in the photograph.
+    let roughness = |pixels: &[u8]| {
+        let small = pixels.windows(4).filter(|w| (1..12).contains(&w[0].abs_diff(w[3]))).count();
+        small as f64 / pixels.len() as f64
+    };
+    let (before, after) = (roughness(&source.pixels), roughness(&result));
+    assert!(after < 0.85 * before, "roughness {before} before and {after} after");
+}
+
+#[test]
+fn a_style_of_the_users_is_there_at_once_and_can_be_mixed() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let library = Library::open(daemon.styles());
+    let export = daemon.styles().with_extension("exported");
+    library.export("cel", &export).expect("exported");
+    let overrides = ImportOverrides { id: Some("mine".to_owned()), ..Default::default() };
+    library.import(&export, &overrides).expect("imported");
+    let ids: Vec<_> =
+        client.styles().expect("styles").into_iter().map(|style| (style.id, style.built_in)).collect();
+    assert_eq!(ids, [("cel".to_owned(), true), ("mine".to_owned(), false)]);
+
+    // The same network twice: whatever the shares, the mix is the style itself.
+    let (raster, pixels) = drawn(60, 40, Channels::Rgb, Depth::U8);
+    let mixed = StylizeSpec { mix: vec![share("cel", 3.0), share("mine", 1.0)], ..spec(raster) };
+    let (client, result) = stylize(client, &mixed, &pixels).expect("a picture");
+    assert!(mean_difference(&result, &directly(&spec(raster), &pixels)) < 0.01);
+
+    library.remove("mine").expect("removed");
+    let error = stylize(client, &mixed, &pixels).expect_err("the style is gone");
+    assert!(error.to_string().contains("\"mine\"") && error.to_string().contains("cel"), "{error}");
+}
+
+#[test]
+fn impossible_requests_say_why_and_the_daemon_goes_on() {
+    let daemon = Daemon::start();
+    let (raster, pixels) = drawn(50, 40, Channels::Rgb, Depth::U8);
+    let good = spec(raster);
+    let cases = [
+        (StylizeSpec { strength: 7.0, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { strength: f32::NAN, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { keep_colours: -0.1, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { brush_size: BrushSize::Factor(0.5), ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { brush_size: BrushSize::Factor(1e9), ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { mix: vec![], ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { mix: vec![share("cel", 0.0)], ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { mix: vec![share("cel", f32::INFINITY)], ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { mix: vec![share("../cel", 1.0)], ..good.clone() }, FaultKind::UnknownStyle),
+        (StylizeSpec { mix: vec![share("nothing", 1.0)], ..good.clone() }, FaultKind::UnknownStyle),
+    ];
+    for (spec, kind) in cases {
+        match stylize(daemon.client(), &spec, &pixels) {
+            Err(ClientError::Fault(fault)) => assert_eq!(fault.kind, kind, "{spec:?}: {fault}"),
+            Err(other) => panic!("{spec:?}: {other}"),
+            Ok(_) => panic!("{spec:?} was drawn"),
+        }
+    }
+    let (_, result) = stylize(daemon.client(), &good, &pixels).expect("a picture");
+    assert!(result == directly(&good, &pixels));
+}
+
+#[test]
+fn very_wide_pictures_are_drawn() {
+    let daemon = Daemon::start();
+    let (raster, pixels) = drawn(100_000, 3, Channels::Rgb, Depth::U8);
+    let spec = StylizeSpec { brush_size: BrushSize::Factor(4.0), ..spec(raster) };
+    let (_, result) = stylize(daemon.client(), &spec, &pixels).expect("a picture");
+    assert!(result == directly(&spec, &pixels));
+}
+
+#[test]
+fn a_cancelled_picture_leaves_the_daemon_free() {
+    let daemon = Daemon::start();
+    let (raster, pixels) = drawn(1200, 1200, Channels::Rgba, Depth::F32);
+    let row_bytes = raster.row_bytes();
+    let source = |first: u32, _: u32, rows: &mut [u8]| {
+        rows.copy_from_slice(&pixels[first as usize * row_bytes..][..rows.len()]);
+        Ok(())
+    };
+    let cancelled =
+        daemon.client().stylize(&spec(raster), source, |_, _, _| Ok(()), |_| ControlFlow::Break(()));
+    assert!(matches!(cancelled, Err(ClientError::Cancelled)));
+    let mut client = daemon.client();
+    // A band is finished first; then nothing is left of the picture.
+    while client.status().expect("a status").running > 0 {
+        std::thread::yield_now();
+    }
+    let (raster, pixels) = drawn(30, 30, Channels::Rgb, Depth::U8);
+    stylize(client, &spec(raster), &pixels).expect("a picture");
+}
+
+#[test]
+fn unloading_frees_the_network_and_the_next_picture_loads_it_again() {
+    let daemon = Daemon::start();
+    let (raster, pixels) = drawn(30, 30, Channels::Rgb, Depth::U8);
+    let mut client = daemon.client();
+    assert!(client.status().expect("a status").loaded.is_empty());
+    let (mut client, first) = stylize(client, &spec(raster), &pixels).expect("a picture");
+    let status = client.status().expect("a status");
+    assert_eq!((status.loaded, status.finished), (vec!["cel".to_owned()], 1));
+    assert!(status.device.starts_with("CPU") && status.resident_bytes > 1 << 20);
+    client.unload().expect("unloaded");
+    assert!(client.status().expect("a status").loaded.is_empty());
+    let (_, second) = stylize(client, &spec(raster), &pixels).expect("a picture");
+    assert!(first == second);
+}
