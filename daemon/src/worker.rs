@@ -1,1 +1,485 @@
-//! To be written.
+//! The thread that owns the engine: device, networks and the state of every started picture.
+//!
+//! It lives off one channel of commands. Before every band it takes all that was said, asks the scheduler whose
+//! turn it is, and gives one band to that picture, so that a person's request comes in between two bands of a
+//! batch. It never waits for a client: the two channels of a job are bounded, and the worker counts what is in
+//! them, so that it takes a band only where one lies ready and hands one on only where there is room.
+//!
+//! ```text
+//! session's reader  -- JobInput::give --> 2 bands --> worker --> 2 results --> JobOutput::take --  writer
+//! ```
+//!
+//! Dropping either end cancels the job, also while it waits. An engine that panics loses the picture at hand
+//! and whatever it had loaded, and nothing else.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError},
+    },
+    time::{Duration, Instant},
+};
+
+use tracing::{debug, info, warn};
+use utsushi_ipc::protocol::{Fault, FaultKind, StylizeReport, StylizeSpec};
+
+use crate::scheduler::{JobId, Limits, QueueFull, Scheduler};
+
+/// Bands that may wait at a job's entrance, and results that may wait at its exit.
+const WAITING_BANDS: usize = 2;
+
+/// What re-draws pictures.
+pub trait Engine: Send + 'static {
+    /// Begins a picture, loading what its styles need. The spec was checked: see [`crate::session`].
+    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault>;
+    /// Frees the memory of the networks; the next picture loads them again.
+    fn unload(&mut self);
+    /// The ids of the styles whose networks are in memory.
+    fn loaded(&self) -> Vec<String>;
+    /// The device that the networks run on, in words.
+    fn device(&self) -> String;
+}
+
+/// A picture being re-drawn.
+pub trait Stream {
+    /// Takes whole source rows, from the top, and appends finished rows to `out`. After the last source row,
+    /// all rows have come out.
+    fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault>;
+}
+
+/// What comes out of a job: rows, then one of the others.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// Finished rows, from the top; possibly many.
+    Rows(Vec<u8>),
+    /// All rows were handed on.
+    Done(StylizeReport),
+    /// The job failed.
+    Fault(Fault),
+}
+
+/// What the worker has to do and has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// As [`Engine::loaded`].
+    pub loaded: Vec<String>,
+    /// As [`Engine::device`].
+    pub device: String,
+    /// Started jobs.
+    pub running: usize,
+    /// Jobs that wait for their first turn.
+    pub queued: usize,
+    /// Pictures finished since the start.
+    pub finished: u64,
+}
+
+/// The job or the worker is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+enum Command {
+    Submit {
+        id: JobId,
+        spec: StylizeSpec,
+        bands: Receiver<Vec<u8>>,
+        results: SyncSender<Output>,
+    },
+    /// A band was put in at the job's entrance.
+    Given(JobId),
+    /// A result was taken out at the job's exit.
+    Taken(JobId),
+    Cancel(JobId),
+    Describe(Sender<Load>),
+    Unload(Sender<()>),
+    /// Work on no new job from here on.
+    Stop,
+}
+
+/// Talks to the worker. The worker ends when all of these and all jobs' ends are dropped.
+#[derive(Clone)]
+pub struct Handle {
+    commands: Sender<Command>,
+    last_id: Arc<AtomicU64>,
+}
+
+impl Handle {
+    /// Queues a job. Where the queue is full or the daemon is stopping, the fault comes out of the job's end.
+    pub fn submit(&self, spec: StylizeSpec) -> (JobInput, JobOutput) {
+        let id = JobId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
+        let (bands_in, bands) = mpsc::sync_channel(WAITING_BANDS);
+        // One place more than the worker fills with rows, so that the last word always has room.
+        let (results, results_out) = mpsc::sync_channel(WAITING_BANDS + 1);
+        let job = |commands| Ticket { id, commands };
+        // A worker that is gone drops the ends, which tells the session.
+        let _ = self.commands.send(Command::Submit { id, spec, bands, results });
+        (
+            JobInput { ticket: job(self.commands.clone()), bands: bands_in },
+            JobOutput { ticket: job(self.commands.clone()), results: results_out },
+        )
+    }
+
+    /// Waits for the band at hand, then tells the state.
+    pub fn describe(&self) -> Result<Load, Gone> {
+        let (reply, answer) = mpsc::channel();
+        self.commands.send(Command::Describe(reply)).map_err(|_| Gone)?;
+        answer.recv().map_err(|_| Gone)
+    }
+
+    /// Waits for the band at hand, then frees the networks' memory.
+    pub fn unload(&self) -> Result<(), Gone> {
+        let (reply, answer) = mpsc::channel();
+        self.commands.send(Command::Unload(reply)).map_err(|_| Gone)?;
+        answer.recv().map_err(|_| Gone)
+    }
+
+    /// Turns away the jobs that wait, and all that will come; started ones go on.
+    pub fn stop(&self) {
+        // A worker that is gone works on nothing.
+        let _ = self.commands.send(Command::Stop);
+    }
+}
+
+/// A job's entrance. Dropped before the job is finished, it cancels the job.
+pub struct JobInput {
+    ticket: Ticket,
+    bands: SyncSender<Vec<u8>>,
+}
+
+impl JobInput {
+    /// Hands over the next whole rows; waits while [two bands](self) wait already.
+    pub fn give(&self, rows: Vec<u8>) -> Result<(), Gone> {
+        self.bands.send(rows).map_err(|_| Gone)?;
+        self.ticket.tell(Command::Given)
+    }
+}
+
+/// A job's exit. Dropped before the job is finished, it cancels the job.
+pub struct JobOutput {
+    ticket: Ticket,
+    results: Receiver<Output>,
+}
+
+impl JobOutput {
+    /// The next result, or `None` where none comes in time.
+    pub fn take(&self, patience: Duration) -> Result<Option<Output>, Gone> {
+        match self.results.recv_timeout(patience) {
+            Ok(output) => {
+                // A worker that has finished needs no news, and what it left behind is still to be taken.
+                let _ = self.ticket.tell(Command::Taken);
+                Ok(Some(output))
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Gone),
+        }
+    }
+}
+
+struct Ticket {
+    id: JobId,
+    commands: Sender<Command>,
+}
+
+impl Ticket {
+    fn tell(&self, news: impl FnOnce(JobId) -> Command) -> Result<(), Gone> {
+        self.commands.send(news(self.id)).map_err(|_| Gone)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // After the job's end this says nothing new.
+        let _ = self.tell(Command::Cancel);
+    }
+}
+
+/// The engine and its jobs; see [`Worker::run`].
+pub struct Worker<E> {
+    engine: E,
+    commands: Receiver<Command>,
+    scheduler: Scheduler,
+    jobs: HashMap<JobId, Job>,
+    idle_unload: Option<Duration>,
+    /// When the engine last had a job, if it may hold networks.
+    idle_since: Option<Instant>,
+    is_stopping: bool,
+    finished: u64,
+}
+
+struct Job {
+    spec: StylizeSpec,
+    bands: Receiver<Vec<u8>>,
+    results: SyncSender<Output>,
+    /// Bands that wait at the entrance.
+    given: usize,
+    /// Results that wait at the exit.
+    untaken: usize,
+    /// The engine's state, once the job is started.
+    stream: Option<Box<dyn Stream>>,
+    bytes_in: u64,
+    bytes_out: u64,
+    submitted_at: Instant,
+    queued_time: Duration,
+    engine_time: Duration,
+}
+
+impl Job {
+    fn is_ready(&self) -> bool {
+        self.given > 0 && self.untaken < WAITING_BANDS
+    }
+
+    /// Gives the next band to the engine, and returns the rows that came out.
+    fn advance(&mut self, engine: &mut impl Engine) -> Result<Vec<u8>, Fault> {
+        let rows = self.bands.try_recv().map_err(|_| defect("a band was announced and not handed over"))?;
+        self.given -= 1;
+        let began = Instant::now();
+        let mut out = Vec::new();
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => {
+                self.queued_time = began - self.submitted_at;
+                none.insert(engine.open(&self.spec)?)
+            }
+        };
+        stream.push(&rows, &mut out)?;
+        self.engine_time += began.elapsed();
+        self.bytes_in += rows.len() as u64;
+        self.bytes_out += out.len() as u64;
+
+        let raster = &self.spec.raster;
+        let is_whole_rows = out.len().is_multiple_of(raster.row_bytes());
+        let is_missing = self.has_all_rows() && self.bytes_out < raster.total_bytes();
+        if !is_whole_rows || is_missing || self.bytes_out > raster.total_bytes() {
+            return Err(defect("the engine made another number of rows than the picture has"));
+        }
+        Ok(out)
+    }
+
+    fn has_all_rows(&self) -> bool {
+        self.bytes_in == self.spec.raster.total_bytes()
+    }
+
+    fn report(&self) -> StylizeReport {
+        let raster = &self.spec.raster;
+        StylizeReport {
+            queued_ms: self.queued_time.as_secs_f32() * 1e3,
+            engine_ms: self.engine_time.as_secs_f32() * 1e3,
+            brush_size: self.spec.brush_size.resolve(raster.width(), raster.height()),
+        }
+    }
+}
+
+impl<E: Engine> Worker<E> {
+    /// A worker without jobs, and the first handle to it.
+    pub fn new(engine: E, limits: Limits, idle_unload: Option<Duration>) -> (Self, Handle) {
+        let (sender, commands) = mpsc::channel();
+        let worker = Self {
+            engine,
+            commands,
+            scheduler: Scheduler::new(limits),
+            jobs: HashMap::new(),
+            idle_unload,
+            idle_since: None,
+            is_stopping: false,
+            finished: 0,
+        };
+        (worker, Handle { commands: sender, last_id: Arc::default() })
+    }
+
+    /// Works until every [`Handle`] and every job's ends are dropped.
+    pub fn run(mut self) {
+        loop {
+            // All that was said comes before the next band: it may cancel, or bring somebody more urgent.
+            match self.commands.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => match self.scheduler.next() {
+                    Some(id) => self.advance(id),
+                    None => match self.wait() {
+                        Ok(command) => self.obey(command),
+                        Err(RecvTimeoutError::Timeout) => {
+                            debug!("idle: unloading");
+                            self.unload();
+                        }
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    },
+                },
+            }
+        }
+    }
+
+    /// Waits for a command, or until the networks have lain idle for long enough.
+    fn wait(&self) -> Result<Command, RecvTimeoutError> {
+        match (self.idle_since, self.idle_unload) {
+            (Some(idle_since), Some(idle_unload)) if self.jobs.is_empty() => {
+                self.commands.recv_timeout(idle_unload.saturating_sub(idle_since.elapsed()))
+            }
+            _ => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Submit { id, spec, bands, results } => self.submit(id, spec, bands, results),
+            Command::Given(id) => self.update(id, |job| job.given += 1),
+            Command::Taken(id) => self.update(id, |job| job.untaken -= 1),
+            Command::Cancel(id) => {
+                if self.jobs.contains_key(&id) {
+                    debug!(id = id.0, "cancelled");
+                    self.forget(id);
+                }
+            }
+            Command::Describe(reply) => {
+                // Whoever asked may have gone in the meantime, here and below.
+                let _ = reply.send(self.describe());
+            }
+            Command::Unload(reply) => {
+                self.unload();
+                let _ = reply.send(());
+            }
+            Command::Stop => {
+                self.is_stopping = true;
+                for id in self.scheduler.waiting() {
+                    self.fail(id, stopping());
+                }
+            }
+        }
+    }
+
+    fn submit(
+        &mut self,
+        id: JobId,
+        spec: StylizeSpec,
+        bands: Receiver<Vec<u8>>,
+        results: SyncSender<Output>,
+    ) {
+        let admitted = if self.is_stopping {
+            Err(stopping())
+        } else {
+            self.scheduler.admit(id, spec.priority).map_err(|QueueFull| {
+                Fault::new(
+                    FaultKind::Busy,
+                    "too many pictures are waiting already; wait until some of them are finished, then try again",
+                )
+            })
+        };
+        debug!(id = id.0, ?spec, "submitted");
+        let job = Job {
+            spec,
+            bands,
+            results,
+            given: 0,
+            untaken: 0,
+            stream: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            submitted_at: Instant::now(),
+            queued_time: Duration::ZERO,
+            engine_time: Duration::ZERO,
+        };
+        self.jobs.insert(id, job);
+        if let Err(fault) = admitted {
+            self.fail(id, fault);
+        }
+    }
+
+    /// Counts a hand-over. News of jobs that are gone was on its way when they went.
+    fn update(&mut self, id: JobId, count: impl FnOnce(&mut Job)) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            count(job);
+            self.scheduler.set_ready(id, job.is_ready());
+        }
+    }
+
+    /// Works on the job's next band.
+    fn advance(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return self.scheduler.remove(id);
+        };
+        // A job that panicked is dropped with all its state, and so is what the engine had loaded.
+        let advanced = catch_unwind(AssertUnwindSafe(|| job.advance(&mut self.engine)));
+        self.idle_since = Some(Instant::now());
+        match advanced {
+            Ok(Ok(rows)) => self.hand_on(id, rows),
+            Ok(Err(fault)) => self.fail(id, fault),
+            Err(_panic) => {
+                self.fail(id, defect("the engine stopped unexpectedly"));
+                self.unload();
+            }
+        }
+    }
+
+    fn hand_on(&mut self, id: JobId, rows: Vec<u8>) {
+        self.update(id, |job| {
+            if !rows.is_empty() {
+                job.untaken += 1;
+                // It has room, as it was counted; a session that is gone cancels the job.
+                let _ = job.results.try_send(Output::Rows(rows));
+            }
+        });
+        if let Some(job) = self.jobs.get(&id).filter(|job| job.has_all_rows()) {
+            let report = job.report();
+            let (width, height) = (job.spec.raster.width(), job.spec.raster.height());
+            info!(
+                width,
+                height,
+                queued_ms = report.queued_ms,
+                engine_ms = report.engine_ms,
+                "picture finished"
+            );
+            let _ = job.results.try_send(Output::Done(report));
+            self.finished += 1;
+            self.forget(id);
+        }
+    }
+
+    fn fail(&mut self, id: JobId, fault: Fault) {
+        warn!(id = id.0, kind = ?fault.kind, "picture failed: {fault}");
+        if let Some(job) = self.jobs.get(&id) {
+            let _ = job.results.try_send(Output::Fault(fault));
+        }
+        self.forget(id);
+    }
+
+    fn forget(&mut self, id: JobId) {
+        self.idle_since = self.idle_since.map(|_| Instant::now());
+        self.scheduler.remove(id);
+        let job = self.jobs.remove(&id);
+        if catch_unwind(AssertUnwindSafe(|| drop(job))).is_err() {
+            warn!(id = id.0, "the engine stopped unexpectedly while it cleared a picture away");
+        }
+    }
+
+    fn unload(&mut self) {
+        self.idle_since = None;
+        if catch_unwind(AssertUnwindSafe(|| self.engine.unload())).is_err() {
+            warn!("the engine stopped unexpectedly while it unloaded");
+        }
+    }
+
+    fn describe(&self) -> Load {
+        Load {
+            loaded: self.engine.loaded(),
+            device: self.engine.device(),
+            running: self.scheduler.started(),
+            queued: self.scheduler.queued(),
+            finished: self.finished,
+        }
+    }
+}
+
+fn stopping() -> Fault {
+    Fault::new(FaultKind::Stopping, "the daemon is shutting down; try again, and it will be started anew")
+}
+
+fn defect(what: &str) -> Fault {
+    let message = format!("{what}; this is a defect of Utsushi's: please report it, with the daemon's log");
+    Fault::new(FaultKind::Internal, message)
+}
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The worker by itself, with a fake engine and without sockets.
+
+use std::thread;
+
+use utsushi_ipc::protocol::Priority;
+
+use super::{
+    fake::{Event, FakeEngine, Remote, redrawn, spec},
+    *,
+};
+
+/// Long enough for any machine; reached only where something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A worker on its thread; it ends with the last handle.
+fn start(limits: Limits, idle_unload: Option<Duration>) -> (Handle, Remote) {
+    let (engine, remote) = FakeEngine::new();
+    let (handle_sender, handle) = mpsc::channel();
+    thread::spawn(move || {
+        let (worker, handle) = Worker::new(engine, limits, idle_unload);
+        handle_sender.send(handle).expect("the test waits");
+        worker.run();
+    });
+    (handle.recv().expect("the worker starts"), remote)
+}
+
+/// Waits for this event and returns all up to it.
+fn until(remote: &Remote, last: Event) -> Vec<Event> {
+    let mut events = Vec::new();
+    while events.last() != Some(&last) {
+        events.push(remote.events.recv_timeout(PATIENCE).expect("the event comes"));
+    }
+    events
+}
+
+/// Everything that comes out: the rows, and the last word.
+fn collect(output: &JobOutput) -> (Vec<u8>, Option<Output>) {
+    let mut rows = Vec::new();
+    loop {
+        match output.take(PATIENCE) {
+            Ok(Some(Output::Rows(more))) => rows.extend(more),
+            Ok(Some(last)) => return (rows, Some(last)),
+            Ok(None) => panic!("nothing came"),
+            Err(Gone) => return (rows, None),
+        }
+    }
+}
+
+fn pixels(count: usize) -> Vec<u8> {
+    (0..count).map(|index| (index * 7) as u8).collect()
+}
+
+/// Sends a picture of 3 x 8 in bands of this many rows, and compares what comes out.
+fn check(handle: &Handle, style: &str, band_rows: usize, expected: Result<(), FaultKind>) {
+    let name = format!("{style} in bands of {band_rows}");
+    let source = pixels(24);
+    let (input, output) = handle.submit(spec(style, 5, 3, 8));
+    let giver = {
+        let source = source.clone();
+        thread::spawn(move || {
+            for band in source.chunks(band_rows * 3) {
+                if input.give(band.to_vec()).is_err() {
+                    break;
+                }
+            }
+            input
+        })
+    };
+    let (rows, last) = collect(&output);
+    drop(giver.join().expect("the bands are given"));
+    match (last, expected) {
+        (Some(Output::Done(report)), Ok(())) => {
+            assert_eq!(rows, redrawn(5, &source), "{name}");
+            assert_eq!(report.brush_size, 1.0, "{name}");
+        }
+        (Some(Output::Fault(fault)), Err(kind)) => assert_eq!(fault.kind, kind, "{name}: {fault}"),
+        (last, _) => panic!("{name}: {last:?}, and {expected:?} was expected"),
+    }
+}
+
+#[test]
+fn pictures_and_faults() {
+    let (handle, _remote) = start(Limits::default(), None);
+    for (style, band_rows, expected) in [
+        ("invert", 8, Ok(())),
+        ("invert", 1, Ok(())),
+        ("invert", 3, Ok(())),
+        ("late", 8, Ok(())),
+        ("late", 1, Ok(())),
+        ("unknown", 2, Err(FaultKind::UnknownStyle)),
+        ("panic-open", 2, Err(FaultKind::Internal)),
+        ("panic-push", 2, Err(FaultKind::Internal)),
+        ("fault-push", 2, Err(FaultKind::OutOfMemory)),
+        ("short", 2, Err(FaultKind::Internal)),
+        ("long", 4, Err(FaultKind::Internal)),
+        ("torn", 4, Err(FaultKind::Internal)),
+        ("invert", 8, Ok(())),
+    ] {
+        check(&handle, style, band_rows, expected);
+    }
+    let load = handle.describe().expect("the worker lives");
+    assert_eq!((load.running, load.queued, load.finished), (0, 0, 6));
+    assert_eq!(load.device, "a pencil");
+}
+
+#[test]
+fn a_person_comes_between_two_bands_of_a_batch() {
+    let (handle, remote) = start(Limits::default(), None);
+    let batch = |seed| StylizeSpec { priority: Priority::Batch, ..spec("gated", seed, 1, 3) };
+    let (first_in, first_out) = handle.submit(batch(1));
+    let (second_in, second_out) = handle.submit(batch(2));
+    first_in.give(vec![0]).expect("taken");
+    until(&remote, Event::Pushed(1));
+    // The first batch job stands in its first band. What is said now is known before its second.
+    second_in.give(vec![0]).expect("taken");
+    first_in.give(vec![0]).expect("taken");
+    let (person_in, person_out) = handle.submit(spec("invert", 3, 1, 2));
+    person_in.give(vec![0, 0]).expect("taken");
+    drop(remote.gate);
+    assert!(matches!(collect(&person_out).1, Some(Output::Done(_))));
+    first_in.give(vec![0]).expect("taken");
+    assert!(matches!(collect(&first_out).1, Some(Output::Done(_))));
+    second_in.give(vec![0, 0]).expect("taken");
+    assert!(matches!(collect(&second_out).1, Some(Output::Done(_))));
+
+    let mut events: Vec<_> = remote.events.try_iter().collect();
+    events.retain(|event| matches!(event, Event::Pushed(_)));
+    assert_eq!(events[..2], [Event::Pushed(3), Event::Pushed(1)]);
+}
+
+#[test]
+fn a_client_that_takes_nothing_holds_up_nobody() {
+    let (handle, remote) = start(Limits::default(), None);
+    let (stalled_in, stalled_out) = handle.submit(spec("invert", 1, 1, 9));
+    let giver = thread::spawn(move || while stalled_in.give(vec![0]).is_ok() {});
+    // Two results wait at the exit, which is as many as there may be; another job goes on.
+    until(&remote, Event::Pushed(1));
+    until(&remote, Event::Pushed(1));
+    check(&handle, "invert", 2, Ok(()));
+    assert_eq!(remote.events.try_iter().filter(|event| *event == Event::Pushed(1)).count(), 0);
+    drop(stalled_out);
+    giver.join().expect("the entrance closes with the exit");
+    until(&remote, Event::Dropped(1));
+}
+
+#[test]
+fn dropping_an_end_cancels() {
+    let limits = Limits { queued: 1, ..Limits::default() };
+    for is_entrance in [true, false] {
+        for is_started in [true, false] {
+            let name = format!("entrance {is_entrance}, started {is_started}");
+            let (handle, remote) = start(limits, None);
+            let (input, output) = handle.submit(spec("invert", 1, 1, 3));
+            if is_started {
+                input.give(vec![0]).expect("taken");
+                until(&remote, Event::Pushed(1));
+            }
+            if is_entrance {
+                drop(input);
+                assert_eq!(collect(&output).1, None, "{name}");
+            } else {
+                drop(output);
+                while input.give(vec![0]).is_ok() {}
+            }
+            let load = handle.describe().expect("the worker lives");
+            assert_eq!((load.running, load.queued, load.finished), (0, 0, 0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_full_queue_turns_away() {
+    let (handle, _remote) = start(Limits { queued: 1, ..Limits::default() }, None);
+    let waiting = handle.submit(spec("invert", 1, 1, 1));
+    let (_input, refused) = handle.submit(spec("invert", 2, 1, 1));
+    assert!(matches!(collect(&refused).1, Some(Output::Fault(fault)) if fault.kind == FaultKind::Busy));
+    drop(waiting);
+    check(&handle, "invert", 2, Ok(()));
+}
+
+#[test]
+fn stopping_finishes_what_is_started_and_nothing_else() {
+    let (handle, remote) = start(Limits::default(), None);
+    let (started_in, started_out) = handle.submit(spec("invert", 1, 1, 2));
+    started_in.give(vec![0]).expect("taken");
+    until(&remote, Event::Pushed(1));
+    let (_waiting_in, waiting) = handle.submit(spec("invert", 2, 1, 1));
+    handle.stop();
+    let (_late_in, late) = handle.submit(spec("invert", 3, 1, 1));
+    for refused in [waiting, late] {
+        assert!(
+            matches!(collect(&refused).1, Some(Output::Fault(fault)) if fault.kind == FaultKind::Stopping)
+        );
+    }
+    started_in.give(vec![0]).expect("taken");
+    assert!(matches!(collect(&started_out).1, Some(Output::Done(_))));
+}
+
+#[test]
+fn unloads_when_asked_and_when_idle() {
+    let (handle, remote) = start(Limits::default(), None);
+    check(&handle, "invert", 2, Ok(()));
+    assert_eq!(handle.describe().expect("the worker lives").loaded, ["invert"]);
+    handle.unload().expect("the worker lives");
+    assert!(handle.describe().expect("the worker lives").loaded.is_empty());
+    until(&remote, Event::Unloaded);
+
+    let (handle, remote) = start(Limits::default(), Some(Duration::from_millis(1)));
+    check(&handle, "invert", 2, Ok(()));
+    until(&remote, Event::Unloaded);
+    // Only once: what is unloaded already stays so.
+    handle.describe().expect("the worker lives");
+    assert_eq!(remote.events.try_iter().next(), None);
+}
