@@ -74,7 +74,7 @@ impl Scheduler {
     }
 
     /// Chooses the job whose turn it is, and marks it as started.
-    pub fn next(&mut self) -> Option<JobId> {
+    pub fn choose(&mut self) -> Option<JobId> {
         let may_start_batch =
             self.started() < self.limits.started && self.started_batch() < self.limits.started_batch;
         let may_start = |priority| match priority {
@@ -143,7 +143,7 @@ mod tests {
                 "x" => scheduler.remove(id),
                 "=" => {
                     let expected = (number != 0).then_some(id);
-                    assert_eq!(scheduler.next(), expected, "{word} of {script}");
+                    assert_eq!(scheduler.choose(), expected, "{word} of {script}");
                 }
                 _ => panic!("no such event: {word}"),
             }
@@ -188,7 +188,7 @@ mod tests {
             scheduler.admit(JobId(number), Priority::Batch).expect("there is room");
         }
         scheduler.set_ready(JobId(2), true);
-        assert_eq!(scheduler.next(), Some(JobId(2)));
+        assert_eq!(scheduler.choose(), Some(JobId(2)));
         assert_eq!((scheduler.started(), scheduler.queued()), (1, 2));
         assert_eq!(scheduler.waiting(), [JobId(1), JobId(3)]);
     }

@@ -1,1 +1,187 @@
-//! To be written.
+//! The daemon from its socket to its end: a library function, so that tests start the real one.
+//!
+//! Three kinds of thread: one accepts, one works ([`crate::worker`]), and each connection has its own
+//! ([`crate::session`]). The caller's thread waits to be stopped. All of them have ended when [`run`] returns.
+//!
+//! Stopping finishes what is running, for at most [`STOP_GRACE`]. Until then clients can still connect, but new
+//! pictures are refused, and so are those that wait for their first turn: a program that asks again will find a
+//! new daemon. The socket is gone before the last connections are closed, so that whoever waited for the daemon's
+//! end can start another at once.
+
+mod roster;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex},
+    thread::{self, Scope},
+    time::{Duration, Instant},
+};
+
+use tracing::{error, info, warn};
+use utsushi_ipc::{
+    endpoint::{Connection, EndpointError, Listener},
+    protocol::StyleInfo,
+};
+
+pub(crate) use self::roster::Roster;
+use crate::{
+    scheduler::Limits,
+    session::{self, Daemon},
+    worker::{self, Engine},
+};
+
+/// How many clients may be connected; further ones are turned away.
+pub const MAX_CONNECTIONS: usize = 64;
+/// How long running pictures may take to be finished when the daemon stops.
+pub const STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// How a daemon runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens, unless the service manager hands down a socket.
+    pub socket: PathBuf,
+    /// After how long without a picture the networks' memory is freed.
+    pub idle_unload: Option<Duration>,
+    /// How long a client may keep the daemon waiting in the middle of something.
+    pub stall_timeout: Duration,
+}
+
+/// Stops a daemon, from any thread.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stop {
+    /// Has the daemon finish what is running, then return. Asking again changes nothing.
+    pub fn request(&self) {
+        let (is_requested, changed) = &*self.0;
+        *is_requested.lock().expect("nobody panics with the lock") = true;
+        changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let (is_requested, changed) = &*self.0;
+        let guard = is_requested.lock().expect("nobody panics with the lock");
+        drop(changed.wait_while(guard, |is_requested| !*is_requested).expect("nobody panics with the lock"));
+    }
+}
+
+/// Why a daemon couldn't run, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// There is no socket to listen at.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The system gave no thread.
+    #[error("can't start a thread: {0}; end some programs, then try again")]
+    Thread(io::Error),
+    /// A thread ended before it was told to.
+    #[error("the daemon's {0} thread stopped unexpectedly; this is a defect: please report it, with the log")]
+    ThreadLost(&'static str),
+}
+
+/// Runs a daemon until it is stopped.
+pub fn run(
+    config: Config,
+    engine: impl Engine,
+    styles: impl Fn() -> Vec<StyleInfo> + Send + Sync,
+    stop: Stop,
+) -> Result<(), ServerError> {
+    let listener = match Listener::from_environment() {
+        Some(inherited) => inherited?,
+        None => Listener::bind(&config.socket)?,
+    };
+    info!(socket = %listener.path().display(), "listening");
+
+    let (worker, commands) = worker::channel();
+    let stop_at_end = StopOnDrop(stop.clone());
+    let working = thread::Builder::new().name("worker".into()).spawn(move || {
+        let _stop_at_end = stop_at_end;
+        worker::run(engine, commands, Limits::default(), config.idle_unload);
+    });
+    let working = working.map_err(ServerError::Thread)?;
+
+    let daemon = Daemon {
+        worker,
+        styles: &styles,
+        stop,
+        roster: Roster::new(MAX_CONNECTIONS),
+        stall_timeout: config.stall_timeout,
+        started_at: Instant::now(),
+    };
+    thread::scope(|scope| serve(scope, listener, &daemon))?;
+    // With the last handle, the worker ends.
+    drop(daemon);
+    working.join().map_err(|_panic| ServerError::ThreadLost("worker"))?;
+    info!("stopped");
+    Ok(())
+}
+
+/// Lets clients in until the daemon is stopped, and has the last of them leave.
+fn serve<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    listener: Listener,
+    daemon: &'scope Daemon<'_>,
+) -> Result<(), ServerError> {
+    let closer = listener.closer();
+    let stop_at_end = StopOnDrop(daemon.stop.clone());
+    let accepting = thread::Builder::new().name("accept".into()).spawn_scoped(scope, move || {
+        let _stop_at_end = stop_at_end;
+        accept(scope, listener, daemon);
+    });
+    let accepting = accepting.map_err(ServerError::Thread)?;
+
+    daemon.stop.wait();
+    info!("stopping");
+    daemon.worker.stop();
+    if !daemon.roster.wait_until_idle(STOP_GRACE) {
+        warn!("some pictures are given up, as they took too long to finish");
+    }
+    closer.close();
+    // With its thread the listener is gone, and nobody new can come.
+    let accepted = accepting.join();
+    daemon.roster.hang_up();
+    accepted.map_err(|_panic| ServerError::ThreadLost("accepting"))
+}
+
+fn accept<'scope>(scope: &'scope Scope<'scope, '_>, listener: Listener, daemon: &'scope Daemon<'_>) {
+    loop {
+        match listener.accept() {
+            Ok(connection) => admit(scope, connection, daemon),
+            Err(EndpointError::Closed) => return,
+            Err(error) => {
+                warn!("{error}");
+                // It may pass, as when too many files are open.
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+/// Gives a client its thread.
+fn admit<'scope>(scope: &'scope Scope<'scope, '_>, connection: Connection, daemon: &'scope Daemon<'_>) {
+    let Some(seat) = daemon.roster.enter(connection.hangup()) else {
+        return session::turn_away(connection);
+    };
+    let spawned = thread::Builder::new().name("session".into()).spawn_scoped(scope, move || {
+        let _seat = seat;
+        if catch_unwind(AssertUnwindSafe(|| session::serve(connection, daemon))).is_err() {
+            error!("a connection's thread stopped unexpectedly; this is a defect: please report it");
+        }
+    });
+    if let Err(error) = spawned {
+        warn!("a client was dropped, as no thread could be started for it: {error}");
+    }
+}
+
+/// Stops the daemon when a thread ends that it can't do without.
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}

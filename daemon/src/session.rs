@@ -1,1 +1,451 @@
-//! To be written.
+//! A connection, from its greeting to its end, on a thread of its own.
+//!
+//! While a picture streams, a second thread writes and this one goes on reading, so that a client that closes is
+//! noticed at once, and one that is slow either way holds up only itself:
+//!
+//! ```text
+//! client => this thread: Rows => JobInput => worker => JobOutput => writer thread: Rows, Progress => client
+//! ```
+//!
+//! Whoever of the two fails ends the other: the reader by cancelling the job, at which the writer returns what it
+//! was lent; the writer by hanging up, at which the reader reads the end.
+//!
+//! A peer that owes bytes, or that doesn't take any, is given up after the stall timeout. Between two requests it
+//! owes nothing, and may stay for as long as it likes; what bounds these is the number of connections.
+
+use std::{
+    fs, io, process,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tracing::{debug, warn};
+use utsushi_ipc::{
+    endpoint::{Connection, Hangup, Receiver, Sender},
+    pixels::Raster,
+    protocol::{
+        BrushSize, Fault, FaultKind, Hello, MAX_MIX, Progress, Reply, Request, Status, StyleInfo, StylizeSpec,
+    },
+    wire::{self, WireError},
+};
+
+use crate::{
+    server::{Roster, Stop},
+    worker::{self, Gone, JobInput, JobOutput, Output},
+};
+
+/// How often a client hears of its picture even if there is nothing new. It is also how a client is missed that
+/// closed while its rows wait for their turn, when nobody reads them.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// What every session needs of the daemon.
+pub(crate) struct Daemon<'a> {
+    pub(crate) worker: worker::Handle,
+    pub(crate) styles: &'a (dyn Fn() -> Vec<StyleInfo> + Sync),
+    pub(crate) stop: Stop,
+    pub(crate) roster: Roster,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) started_at: Instant,
+}
+
+/// Serves a client until it closes or fails.
+pub(crate) fn serve(connection: Connection, daemon: &Daemon<'_>) {
+    if let Err(error) = connection.set_timeouts(Some(daemon.stall_timeout), Some(daemon.stall_timeout)) {
+        return warn!("a connection can't be used: {error}");
+    }
+    let hangup = connection.hangup();
+    let (receiver, sender) = connection.split();
+    let mut session = Session { reader: Reader { receiver, body: Vec::new() }, sender, hangup, daemon };
+    let Err(end) = session.run();
+    match end {
+        End::Closed => debug!("a client closed its connection"),
+        End::Lost(error) => warn!("a client was lost: {error}"),
+        End::Version(theirs) => {
+            warn!(version = theirs.application, "a client of another version was refused")
+        }
+        End::Told => {}
+        End::Fault(fault) => {
+            warn!(kind = ?fault.kind, "a client was refused: {fault}");
+            // It may have gone; then there is nobody to tell.
+            let _ = wire::write_frame(&mut session.sender, &Reply::Fault(fault), &[]);
+        }
+    }
+}
+
+/// Turns a client away for whom there is no place.
+pub(crate) fn turn_away(mut connection: Connection) {
+    warn!("too many clients are connected; one was turned away");
+    let fault = Fault::new(
+        FaultKind::Busy,
+        "too many programs are connected to the daemon; close some of them, then try again",
+    );
+    // A new connection has room for these in its buffer, and one that has none is gone.
+    let _ = wire::write_frame(&mut connection, &Hello::ours(), &[])
+        .and_then(|()| wire::write_frame(&mut connection, &Reply::Fault(fault), &[]));
+}
+
+/// Why a session ends.
+enum End {
+    /// The client closed, which also cancels.
+    Closed,
+    /// The client can't be reached any more.
+    Lost(io::Error),
+    /// The client is of another version, as it will find in the greeting.
+    Version(Hello),
+    /// The client is to be told this.
+    Fault(Fault),
+    /// The client was told.
+    Told,
+}
+
+impl From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<WireError> for End {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Closed => Self::Closed,
+            WireError::Io(error) if is_timeout(&error) => {
+                let message = "the daemon waited too long for the client's next bytes and gave up; try again";
+                Fault::new(FaultKind::TimedOut, message).into()
+            }
+            WireError::Truncated => Self::Lost(io::ErrorKind::UnexpectedEof.into()),
+            WireError::Io(error) => Self::Lost(error),
+            WireError::TooLarge { .. } | WireError::Malformed(_) => malformed(error.to_string()),
+        }
+    }
+}
+
+impl From<Gone> for End {
+    fn from(Gone: Gone) -> Self {
+        Fault::new(FaultKind::Internal, "the daemon's engine is gone; the daemon stops, so try again").into()
+    }
+}
+
+fn malformed(what: impl Into<String>) -> End {
+    Fault::new(FaultKind::Malformed, what).into()
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+struct Session<'a> {
+    reader: Reader,
+    sender: Sender,
+    hangup: Hangup,
+    daemon: &'a Daemon<'a>,
+}
+
+/// The reading half, and the last frame's pixels.
+struct Reader {
+    receiver: Receiver,
+    body: Vec<u8>,
+}
+
+impl Reader {
+    /// The next request, for which the client may take its time.
+    fn next_request(&mut self) -> Result<Request, End> {
+        while !self.receiver.wait(Duration::from_secs(3600)).map_err(End::Lost)? {}
+        let request = wire::read_frame(&mut self.receiver, &mut self.body)?;
+        match request {
+            Request::Rows(_) => Err(malformed("rows came without a picture that they belong to")),
+            _ if !self.body.is_empty() => Err(malformed("pixels came with a request that has none")),
+            request => Ok(request),
+        }
+    }
+
+    /// Hands all rows of a picture to its job.
+    fn give_rows(&mut self, raster: &Raster, input: &JobInput) -> Result<(), End> {
+        let mut rows_left = raster.height();
+        while rows_left > 0 {
+            let rows = match wire::read_frame(&mut self.receiver, &mut self.body)? {
+                Request::Rows(rows) => rows,
+                _ => return Err(malformed("another request came in the middle of a picture")),
+            };
+            let (bytes, expected) = (self.body.len() as u64, u64::from(rows) * raster.row_bytes() as u64);
+            if rows == 0 || rows > rows_left || bytes != expected {
+                return Err(malformed(format!(
+                    "{rows} rows came in {bytes} bytes, where {rows_left} rows of {} bytes were left",
+                    raster.row_bytes()
+                )));
+            }
+            rows_left -= rows;
+            // In our own bands, so that no client's large frames keep others waiting.
+            for band in self.body.chunks(band_bytes(raster)) {
+                input.give(band.to_vec())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session<'_> {
+    fn run(&mut self) -> Result<std::convert::Infallible, End> {
+        self.greet()?;
+        let mut request = self.reader.next_request()?;
+        loop {
+            request = match request {
+                Request::Styles => self.answer(Reply::Styles((self.daemon.styles)()))?,
+                Request::Stylize(spec) => self.stylize(parse(spec)?)?,
+                // Rows are read where they belong to a picture, and refused elsewhere.
+                Request::Rows(_) => return Err(malformed("rows came out of turn")),
+                Request::Status => {
+                    let status = status(self.daemon)?;
+                    self.answer(Reply::Status(status))?
+                }
+                Request::Unload => {
+                    self.daemon.worker.unload()?;
+                    self.answer(Reply::Done)?
+                }
+                Request::Shutdown => {
+                    send(&mut self.sender, &Reply::Done, &[])?;
+                    self.daemon.stop.request();
+                    self.reader.next_request()?
+                }
+            };
+        }
+    }
+
+    fn greet(&mut self) -> Result<(), End> {
+        let ours = Hello::ours();
+        wire::write_frame(&mut self.sender, &ours, &[]).map_err(End::Lost)?;
+        let theirs: Hello = wire::read_frame(&mut self.reader.receiver, &mut self.reader.body)?;
+        if !self.reader.body.is_empty() {
+            return Err(malformed("pixels came with a greeting"));
+        }
+        if ours.fits(&theirs) { Ok(()) } else { Err(End::Version(theirs)) }
+    }
+
+    /// Sends the only reply to a request, then waits for the next.
+    fn answer(&mut self, reply: Reply) -> Result<Request, End> {
+        send(&mut self.sender, &reply, &[])?;
+        self.reader.next_request()
+    }
+
+    /// Streams a picture through the worker, then waits for the next request.
+    fn stylize(&mut self, spec: StylizeSpec) -> Result<Request, End> {
+        let Self { reader, sender, hangup, daemon } = self;
+        let raster = spec.raster;
+        let busy = daemon.roster.begin();
+        let (input, output) = daemon.worker.submit(spec);
+        let is_delivered = AtomicBool::new(false);
+
+        thread::scope(|scope| {
+            let writer = thread::Builder::new().name("writer".into()).spawn_scoped(scope, || {
+                let _busy = busy;
+                let delivered = deliver(sender, &raster, output, &is_delivered);
+                if let Ok(Delivery::Told) | Err(_) = delivered {
+                    hangup.shutdown();
+                }
+                delivered
+            });
+            let writer = writer.map_err(|error| {
+                Fault::new(
+                    FaultKind::Busy,
+                    format!("the system has no thread left ({error}); try again later"),
+                )
+            })?;
+
+            let next =
+                reader.give_rows(&raster, &input).and_then(|()| reader.next_request()).and_then(|request| {
+                    match is_delivered.load(Ordering::Acquire) {
+                        true => Ok(request),
+                        false => Err(malformed("another request came before the picture was finished")),
+                    }
+                });
+            // Unless everything was delivered, this cancels the job, and the writer comes back.
+            drop(input);
+            match writer.join() {
+                Ok(Ok(Delivery::Whole | Delivery::Cancelled)) => next,
+                Ok(Ok(Delivery::Told)) => Err(End::Told),
+                Ok(Err(end)) => Err(end),
+                Err(_panic) => Err(Gone.into()),
+            }
+        })
+    }
+}
+
+/// How the result of a picture ended.
+enum Delivery {
+    /// The client has it.
+    Whole,
+    /// The job was dropped.
+    Cancelled,
+    /// The client was told of a fault.
+    Told,
+}
+
+/// Sends what comes out of a job, in frames of about the size of a band.
+fn deliver(
+    sender: &mut Sender,
+    raster: &Raster,
+    output: JobOutput,
+    is_delivered: &AtomicBool,
+) -> Result<Delivery, End> {
+    let mut progress = Progress { rows_done: 0, rows: raster.height() };
+    loop {
+        match output.take(HEARTBEAT) {
+            Ok(Some(Output::Rows(pixels))) => {
+                for band in pixels.chunks(band_bytes(raster)) {
+                    let rows = (band.len() / raster.row_bytes()) as u32;
+                    send(sender, &Reply::Rows(rows), band)?;
+                    progress.rows_done += rows;
+                    send(sender, &Reply::Progress(progress), &[])?;
+                }
+            }
+            Ok(None) => send(sender, &Reply::Progress(progress), &[])?,
+            Ok(Some(Output::Done(report))) => {
+                // Before the client can know it, so that its next request finds it said.
+                is_delivered.store(true, Ordering::Release);
+                send(sender, &Reply::Stylized(report), &[])?;
+                return Ok(Delivery::Whole);
+            }
+            Ok(Some(Output::Fault(fault))) => {
+                send(sender, &Reply::Fault(fault), &[])?;
+                return Ok(Delivery::Told);
+            }
+            Err(Gone) => return Ok(Delivery::Cancelled),
+        }
+    }
+}
+
+fn send(sender: &mut Sender, reply: &Reply, body: &[u8]) -> Result<(), End> {
+    wire::write_frame(sender, reply, body).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            Fault::new(FaultKind::Internal, format!("the daemon's answer can't be sent: {error}")).into()
+        }
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => End::Closed,
+        _ if is_timeout(&error) => End::Lost(io::Error::new(error.kind(), "it took nothing for too long")),
+        _ => End::Lost(error),
+    })
+}
+
+fn band_bytes(raster: &Raster) -> usize {
+    wire::band_rows(raster) as usize * raster.row_bytes()
+}
+
+/// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is
+/// a factor.
+fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
+    let invalid = |message: String| Err(Fault::new(FaultKind::Invalid, message));
+    for (name, value) in [("strength", spec.strength), ("share of kept colours", spec.keep_colours)] {
+        if !(0.0..=1.0).contains(&value) {
+            return invalid(format!("the {name} is {value}; give a number from 0 to 1"));
+        }
+    }
+
+    let brush_size = spec.brush_size.resolve(spec.raster.width(), spec.raster.height());
+    if !(1.0..=BrushSize::MAX).contains(&brush_size) {
+        return invalid(format!(
+            "the brush size is {brush_size}; give a number from 1 to {}, or leave it to the daemon",
+            BrushSize::MAX
+        ));
+    }
+    spec.brush_size = BrushSize::Factor(brush_size);
+
+    if !(1..=MAX_MIX).contains(&spec.mix.len()) {
+        return invalid(format!("the mix has {} styles; give 1 to {MAX_MIX}", spec.mix.len()));
+    }
+    if let Some(style) = spec.mix.iter().find(|style| !(style.share.is_finite() && style.share > 0.0)) {
+        return invalid(format!(
+            "the share of the style {:?} is {}; give a number above 0",
+            style.id, style.share
+        ));
+    }
+    let sum: f64 = spec.mix.iter().map(|style| f64::from(style.share)).sum();
+    for style in &mut spec.mix {
+        style.share = (f64::from(style.share) / sum) as f32;
+    }
+    Ok(spec)
+}
+
+fn status(daemon: &Daemon<'_>) -> Result<Status, Gone> {
+    let load = daemon.worker.describe()?;
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: process::id(),
+        loaded: load.loaded,
+        device: load.device,
+        resident_bytes: resident_bytes().unwrap_or(0),
+        running: load.running as u32,
+        queued: load.queued as u32,
+        finished: load.finished,
+        uptime_s: daemon.started_at.elapsed().as_secs(),
+    })
+}
+
+/// The second number of `statm`; none where there is no `/proc`.
+fn resident_bytes() -> Option<u64> {
+    let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+    use crate::worker::fake;
+
+    /// Is the spec refused after this change? The message is to name what is wrong.
+    fn check(change: impl FnOnce(&mut StylizeSpec), refused_for: Option<&str>) {
+        let mut spec = fake::spec("ink", 0, 2048, 2048);
+        change(&mut spec);
+        match (parse(spec.clone()), refused_for) {
+            (Ok(parsed), None) => {
+                let sum: f32 = parsed.mix.iter().map(|style| style.share).sum();
+                assert!((sum - 1.0).abs() < 1e-6, "{spec:?}");
+                assert!(matches!(parsed.brush_size, BrushSize::Factor(_)), "{spec:?}");
+            }
+            (Err(fault), Some(name)) => {
+                assert_eq!(fault.kind, FaultKind::Invalid, "{spec:?}");
+                assert!(fault.message.contains(name), "{fault} of {spec:?}");
+            }
+            (parsed, _) => panic!("{parsed:?} of {spec:?}"),
+        }
+    }
+
+    #[test]
+    fn specs() {
+        for (value, is_sound) in [(0.0, true), (0.5, true), (1.0, true), (-0.1, false), (1.1, false)] {
+            check(|spec| spec.strength = value, (!is_sound).then_some("strength"));
+            check(|spec| spec.keep_colours = value, (!is_sound).then_some("colours"));
+        }
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            check(|spec| spec.strength = value, Some("strength"));
+            check(|spec| spec.keep_colours = value, Some("colours"));
+            check(|spec| spec.brush_size = BrushSize::Factor(value), Some("brush"));
+            check(|spec| spec.mix[0].share = value, Some("share"));
+        }
+        for (value, is_sound) in [(1.0, true), (64.0, true), (0.99, false), (64.1, false), (-2.0, false)] {
+            check(|spec| spec.brush_size = BrushSize::Factor(value), (!is_sound).then_some("brush"));
+        }
+        for (value, is_sound) in [(f32::MIN_POSITIVE, true), (f32::MAX, true), (0.0, false), (-1.0, false)] {
+            check(|spec| spec.mix[0].share = value, (!is_sound).then_some("ink"));
+        }
+        for (count, is_sound) in [(0, false), (1, true), (8, true), (9, false)] {
+            let widen = |spec: &mut StylizeSpec| {
+                let style = spec.mix[0].clone();
+                spec.mix = iter::repeat_n(style, count).collect();
+                spec.mix.iter_mut().for_each(|style| style.share = f32::MAX);
+            };
+            check(widen, (!is_sound).then_some("mix"));
+        }
+    }
+
+    #[test]
+    fn the_brush_size_is_settled() {
+        let parsed = parse(fake::spec("ink", 0, 2048, 2048)).expect("sound");
+        assert_eq!(parsed.brush_size, BrushSize::Factor(2.0));
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 16));
+    }
+}

@@ -195,8 +195,31 @@ impl Drop for Ticket {
     }
 }
 
-/// The engine and its jobs; see [`Worker::run`].
-pub struct Worker<E> {
+/// What was said to the worker and is still to be heard.
+pub struct Commands(Receiver<Command>);
+
+/// The two sides of a worker that is still to be [`run`].
+pub fn channel() -> (Handle, Commands) {
+    let (sender, commands) = mpsc::channel();
+    (Handle { commands: sender, last_id: Arc::default() }, Commands(commands))
+}
+
+/// Works, on this thread, until every [`Handle`] and every job's ends are dropped.
+pub fn run(engine: impl Engine, commands: Commands, limits: Limits, idle_unload: Option<Duration>) {
+    let worker = Worker {
+        engine,
+        commands: commands.0,
+        scheduler: Scheduler::new(limits),
+        jobs: HashMap::new(),
+        idle_unload,
+        idle_since: None,
+        is_stopping: false,
+        finished: 0,
+    };
+    worker.run();
+}
+
+struct Worker<E> {
     engine: E,
     commands: Receiver<Command>,
     scheduler: Scheduler,
@@ -272,30 +295,13 @@ impl Job {
 }
 
 impl<E: Engine> Worker<E> {
-    /// A worker without jobs, and the first handle to it.
-    pub fn new(engine: E, limits: Limits, idle_unload: Option<Duration>) -> (Self, Handle) {
-        let (sender, commands) = mpsc::channel();
-        let worker = Self {
-            engine,
-            commands,
-            scheduler: Scheduler::new(limits),
-            jobs: HashMap::new(),
-            idle_unload,
-            idle_since: None,
-            is_stopping: false,
-            finished: 0,
-        };
-        (worker, Handle { commands: sender, last_id: Arc::default() })
-    }
-
-    /// Works until every [`Handle`] and every job's ends are dropped.
-    pub fn run(mut self) {
+    fn run(mut self) {
         loop {
             // All that was said comes before the next band: it may cancel, or bring somebody more urgent.
             match self.commands.try_recv() {
                 Ok(command) => self.obey(command),
                 Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => match self.scheduler.next() {
+                Err(TryRecvError::Empty) => match self.scheduler.choose() {
                     Some(id) => self.advance(id),
                     None => match self.wait() {
                         Ok(command) => self.obey(command),

@@ -1,8 +1,11 @@
 //! An engine for tests: it inverts pictures, and misbehaves as the style asks.
 
-use std::sync::{
-    Arc, Mutex,
-    mpsc::{self, Receiver, Sender},
+use std::{
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Duration,
 };
 
 use utsushi_ipc::{
@@ -16,12 +19,15 @@ use super::{Engine, Stream};
 ///
 /// Styles: `invert`; `late` holds all rows back until the last; `gated` waits for leave before every band;
 /// `unknown` isn't there; `panic-open`, `panic-push`, `fault-push`, `short`, `long` and `torn` fail in their ways,
-/// those of a push at the second.
+/// those of a push at the second; `cursed` takes the whole engine along.
 pub(crate) struct FakeEngine {
     events: Sender<Event>,
     gate: Arc<Mutex<Receiver<()>>>,
     loaded: Vec<String>,
 }
+
+/// So that a test that fails doesn't hang.
+const GATE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the engine was asked for; jobs are told apart by their seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +102,7 @@ impl Engine for FakeEngine {
     }
 
     fn loaded(&self) -> Vec<String> {
+        assert!(!self.loaded.iter().any(|style| style == "cursed"), "the test asked for it");
         self.loaded.clone()
     }
 
@@ -123,7 +130,7 @@ impl Stream for FakeStream {
         let redrawn = redrawn(self.seed, rows);
         match self.style.as_str() {
             "gated" => {
-                let _ = self.gate.lock().expect("one thread at a time").recv();
+                let _ = self.gate.lock().expect("one thread at a time").recv_timeout(GATE_TIMEOUT);
                 out.extend(redrawn);
             }
             "late" => {

@@ -15,13 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A worker on its thread; it ends with the last handle.
 fn start(limits: Limits, idle_unload: Option<Duration>) -> (Handle, Remote) {
     let (engine, remote) = FakeEngine::new();
-    let (handle_sender, handle) = mpsc::channel();
-    thread::spawn(move || {
-        let (worker, handle) = Worker::new(engine, limits, idle_unload);
-        handle_sender.send(handle).expect("the test waits");
-        worker.run();
-    });
-    (handle.recv().expect("the worker starts"), remote)
+    let (handle, commands) = channel();
+    thread::spawn(move || run(engine, commands, limits, idle_unload));
+    (handle, remote)
 }
 
 /// Waits for this event and returns all up to it.

@@ -1,0 +1,197 @@
+//! The real daemon and its real client over a real socket; only the engine is a fake one.
+
+mod bad_input;
+mod lifecycle;
+mod pictures;
+mod stalls;
+
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use utsushi_ipc::{
+    client::{Client, ClientError},
+    endpoint::{self, Connection},
+    protocol::{Fault, Hello, Reply, Request, StyleInfo, StylizeReport, StylizeSpec},
+    wire::{self, WireError},
+};
+
+use super::{Config, ServerError, Stop, run};
+use crate::worker::fake::{Event, FakeEngine, Remote};
+
+/// Long enough for any machine; reached only where something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// For tests in which nobody stalls, and those in which somebody does.
+const NO_STALL: Duration = PATIENCE;
+const SHORT_STALL: Duration = Duration::from_secs(1);
+
+/// A row of this width has a quarter of a band's bytes.
+const WIDE_PX: u32 = 1 << 18;
+
+/// A running daemon.
+struct Fixture {
+    socket: PathBuf,
+    remote: Remote,
+    stop: Stop,
+    running: JoinHandle<Result<(), ServerError>>,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    fn start(stall_timeout: Duration) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = socket_in(&folder);
+        let (engine, remote) = FakeEngine::new();
+        let stop = Stop::default();
+        let config = Config { socket: socket.clone(), idle_unload: None, stall_timeout };
+        let running = {
+            let stop = stop.clone();
+            thread::spawn(move || run(config, engine, || vec![style()], stop))
+        };
+        let fixture = Self { socket, remote, stop, running, _folder: folder };
+        eventually(|| fixture.running.is_finished() || endpoint::connect(&fixture.socket).is_ok());
+        fixture
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(&self.socket).expect("the daemon answers")
+    }
+
+    /// A connection without a client's manners, greeted.
+    fn raw(&self) -> Raw {
+        let mut raw = self.stranger();
+        raw.send_frame(&Hello::ours(), &[]).expect("the greeting is taken");
+        raw
+    }
+
+    /// A connection that hasn't greeted yet.
+    fn stranger(&self) -> Raw {
+        let connection = endpoint::connect(&self.socket).expect("the daemon listens");
+        connection.set_timeouts(Some(PATIENCE), Some(PATIENCE)).expect("timeouts");
+        let mut raw = Raw(connection);
+        let daemon: Hello = wire::read_frame(&mut raw.0, &mut Vec::new()).expect("the daemon greets");
+        assert_eq!(daemon, Hello::ours());
+        raw
+    }
+
+    /// Waits for this event and returns all up to it.
+    fn until(&self, last: Event) -> Vec<Event> {
+        let mut events = Vec::new();
+        while events.last() != Some(&last) {
+            events.push(self.remote.events.recv_timeout(PATIENCE).expect("the event comes"));
+        }
+        events
+    }
+
+    /// The daemon still works, has nothing left over from whatever was done to it, and ends in peace.
+    fn end(self) {
+        self.check_well();
+        self.stop.request();
+        self.check_ended();
+    }
+
+    fn check_well(&self) {
+        let mut client = self.client();
+        eventually(|| {
+            let status = client.status().expect("the daemon answers");
+            (status.running, status.queued) == (0, 0)
+        });
+        redraw(client, &crate::worker::fake::spec("invert", 77, 5, 3)).expect("the daemon works");
+    }
+
+    fn check_ended(self) {
+        self.running.join().expect("no panic").expect("the daemon ends well");
+        assert!(!self.socket.exists());
+        assert!(matches!(Client::connect(&self.socket), Err(ClientError::NotRunning { .. })));
+    }
+}
+
+/// Says and hears whatever a test wants.
+struct Raw(Connection);
+
+impl Raw {
+    fn send(&mut self, request: &Request, body: &[u8]) {
+        self.send_frame(request, body).expect("the daemon takes it");
+    }
+
+    fn send_frame(&mut self, head: &impl serde::Serialize, body: &[u8]) -> std::io::Result<()> {
+        wire::write_frame(&mut self.0, head, body)
+    }
+
+    fn receive(&mut self) -> Result<(Reply, Vec<u8>), WireError> {
+        let mut body = Vec::new();
+        Ok((wire::read_frame(&mut self.0, &mut body)?, body))
+    }
+
+    /// The fault that the daemon closes with, if it does, after whatever else it sends.
+    fn last_words(&mut self) -> Option<Fault> {
+        let mut fault = None;
+        loop {
+            match self.receive() {
+                Ok((Reply::Fault(last), _)) => fault = Some(last),
+                Ok(_) => assert_eq!(fault, None, "nothing follows a fault"),
+                Err(WireError::Closed | WireError::Truncated) => return fault,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+/// In a folder that the daemon makes, as it likes it.
+fn socket_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("run/daemon.sock")
+}
+
+/// Waits until this is so.
+fn eventually(mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "it never came to pass");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn style() -> StyleInfo {
+    StyleInfo {
+        id: "invert".into(),
+        name: "Invert".into(),
+        author: "nobody".into(),
+        licence: "CC0-1.0".into(),
+        attribution: String::new(),
+        built_in: true,
+        reach_px: 0,
+    }
+}
+
+/// The picture that the tests send for this spec.
+fn source_of(spec: &StylizeSpec) -> Vec<u8> {
+    (0..spec.raster.total_bytes()).map(|index| (index * 31 + (index >> 9) + spec.seed) as u8).collect()
+}
+
+/// Sends a picture through the daemon, and checks that what comes back is right.
+fn redraw(client: Client, spec: &StylizeSpec) -> Result<(Client, StylizeReport), ClientError> {
+    let source = source_of(spec);
+    let row_bytes = spec.raster.row_bytes();
+    let mut result = Vec::new();
+    let drawn = client.stylize(
+        spec,
+        |first_row, _rows, pixels| {
+            let start = first_row as usize * row_bytes;
+            pixels.copy_from_slice(&source[start..start + pixels.len()]);
+            Ok(())
+        },
+        |first_row, _rows, pixels| {
+            assert_eq!(result.len(), first_row as usize * row_bytes);
+            result.extend_from_slice(pixels);
+            Ok(())
+        },
+        |_progress| ControlFlow::Continue(()),
+    )?;
+    // Not by assert_eq, which would print megabytes.
+    assert!(result == crate::worker::fake::redrawn(spec.seed, &source), "{spec:?}");
+    Ok(drawn)
+}
