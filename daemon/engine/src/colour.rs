@@ -107,7 +107,8 @@ pub(crate) fn blend(source: &[f32], drawn: &mut [f32], strength: f32, keep_colou
         for c in 0..3 {
             let recoloured = in_range(drawn[c] + keep_colours * (shown[c] + shift - drawn[c]));
             // At a strength of 1 not through the source, which may be infinite.
-            drawn[c] = if strength == 1.0 { recoloured } else { source[c] + strength * (recoloured - source[c]) };
+            drawn[c] =
+                if strength == 1.0 { recoloured } else { source[c] + strength * (recoloured - source[c]) };
         }
     }
 }

@@ -142,24 +142,29 @@ impl Enlarged {
     /// Enlarges the rows from `first`, all of them ready; `source` are those of the full picture.
     pub(crate) fn run(&self, first: usize, source: &[Vec<f32>]) -> Vec<f32> {
         let row_len = source.first().map_or(0, Vec::len);
-        let nearest = |i: usize| self.enlarge.nearest_row(first + i);
-        let indices: Vec<usize> = (0..source.len()).collect();
-        let groups: Vec<&[usize]> = indices.chunk_by(|a, b| nearest(*a) == nearest(*b)).collect();
-        let drawn: Vec<Vec<f32>> = groups
-            .into_par_iter()
-            .map(|group| {
-                let guide = source[group[0]..group[0] + group.len()].concat();
-                let mut drawn = vec![0.0; group.len() * row_len];
-                let at = |tap: usize| (nearest(group[0]) + tap).saturating_sub(1).min(self.low_height - 1);
-                let low = LowRows {
-                    guide: std::array::from_fn(|tap| self.guide.get(at(tap))),
-                    value: std::array::from_fn(|tap| self.value.get(at(tap))),
-                };
-                self.enlarge.run(first + group[0], low, &guide, &mut drawn);
-                drawn
-            })
-            .collect();
-        drawn.concat()
+        let mut drawn = vec![0.0; source.len() * row_len];
+        // Rows that are nearest to the same reduced row take from the same three.
+        let mut groups = Vec::new();
+        let (mut row, mut source, mut rest) = (first, source, &mut drawn[..]);
+        while !source.is_empty() {
+            let nearest = self.enlarge.nearest_row(row);
+            let is_near = |i: &usize| self.enlarge.nearest_row(row + i) == nearest;
+            let count = (0..source.len()).take_while(is_near).count();
+            let (guide, later) = source.split_at(count);
+            let (out, later_out) = rest.split_at_mut(count * row_len);
+            groups.push((row, guide, out));
+            (row, source, rest) = (row + count, later, later_out);
+        }
+        groups.into_par_iter().for_each(|(row, guide, out)| {
+            let at =
+                |tap: usize| (self.enlarge.nearest_row(row) + tap).saturating_sub(1).min(self.low_height - 1);
+            let low = LowRows {
+                guide: std::array::from_fn(|tap| self.guide.get(at(tap))),
+                value: std::array::from_fn(|tap| self.value.get(at(tap))),
+            };
+            self.enlarge.run(row, low, guide, out);
+        });
+        drawn
     }
 
     /// Forgets what only rows above `row` needed.

@@ -6,14 +6,16 @@ use crate::colour::{Codec, in_range};
 pub(crate) struct Source {
     pub(crate) codec: Codec,
     width: usize,
-    /// The picture row that `bytes` starts with.
+    /// The first row that is kept.
     first: usize,
     bytes: Vec<u8>,
+    /// Bytes of rows that were given away and still lie before the first that is kept.
+    gone: usize,
 }
 
 impl Source {
     pub(crate) fn new(codec: Codec, width: usize) -> Self {
-        Self { codec, width, first: 0, bytes: Vec::new() }
+        Self { codec, width, first: 0, bytes: Vec::new(), gone: 0 }
     }
 
     pub(crate) fn row_bytes(&self) -> usize {
@@ -27,7 +29,7 @@ impl Source {
 
     /// One past the last row that came.
     pub(crate) fn end(&self) -> usize {
-        self.first + self.bytes.len() / self.row_bytes()
+        self.first + (self.bytes.len() - self.gone) / self.row_bytes()
     }
 
     pub(crate) fn push(&mut self, rows: &[u8]) {
@@ -36,12 +38,19 @@ impl Source {
 
     /// Gives the oldest rows away.
     pub(crate) fn pop(&mut self, count: usize, out: &mut Vec<u8>) {
-        out.extend(self.bytes.drain(..count * self.row_bytes()));
+        let end = self.gone + count * self.row_bytes();
+        out.extend_from_slice(&self.bytes[self.gone..end]);
         self.first += count;
+        self.gone = end;
+        // Moving what is kept to the front costs as much as it is long, so not each time.
+        if self.gone > self.bytes.len() / 2 {
+            self.bytes.drain(..self.gone);
+            self.gone = 0;
+        }
     }
 
     fn raw(&self, row: usize) -> &[u8] {
-        &self.bytes[(row - self.first) * self.row_bytes()..][..self.row_bytes()]
+        &self.bytes[self.gone + (row - self.first) * self.row_bytes()..][..self.row_bytes()]
     }
 
     /// A row as the network may see it.

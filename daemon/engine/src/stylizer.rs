@@ -55,10 +55,6 @@ impl Layout {
         }
     }
 
-    pub(crate) const fn is_grey(self) -> bool {
-        matches!(self, Self::Grey | Self::GreyAlpha)
-    }
-
     const fn has_alpha(self) -> bool {
         matches!(self, Self::GreyAlpha | Self::Rgba)
     }

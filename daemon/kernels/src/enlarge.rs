@@ -62,14 +62,14 @@ impl Enlarge {
         self.rows[row].nearest
     }
 
-    /// Enlarges the rows from `first`, which share a nearest row. `guide` and `out` hold them, RGB interleaved,
-    /// the source's in 0..1.
+    /// Enlarges the rows from `first`, which share a nearest row, into `out`. `guide` are the source's rows.
+    /// All RGB interleaved, 0..1.
     ///
     /// # Panics
     /// If lengths don't fit together.
-    pub fn run(&self, first: usize, low: LowRows, guide: &[f32], out: &mut [f32]) {
-        assert_eq!(guide.len(), out.len());
-        assert!(out.len().is_multiple_of(3 * self.cols.len()));
+    pub fn run(&self, first: usize, low: LowRows, guide: &[Vec<f32>], out: &mut [f32]) {
+        assert!(guide.iter().all(|row| row.len() == 3 * self.cols.len()));
+        assert_eq!(out.len(), guide.len() * 3 * self.cols.len());
         self.cpu.run(Rows { enlarge: self, first, low, guide, out });
     }
 }
@@ -78,7 +78,7 @@ struct Rows<'a> {
     enlarge: &'a Enlarge,
     first: usize,
     low: LowRows<'a>,
-    guide: &'a [f32],
+    guide: &'a [Vec<f32>],
     out: &'a mut [f32],
 }
 
@@ -114,7 +114,7 @@ impl Kernel for Rows<'_> {
                     tap.weight[x] = place.weights[i % TAPS];
                 }
             }
-            let rows = self.guide.chunks_exact(3 * cols).zip(self.out.chunks_exact_mut(3 * cols));
+            let rows = self.guide.iter().zip(self.out.chunks_exact_mut(3 * cols));
             for (row, (guide, out)) in rows.enumerate() {
                 let range = 3 * segment..3 * (segment + count);
                 let weights = self.enlarge.rows[self.first + row].weights;
