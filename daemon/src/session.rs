@@ -359,7 +359,7 @@ fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
     }
     let sum: f64 = spec.mix.iter().map(|style| f64::from(style.share)).sum();
     for style in &mut spec.mix {
-        style.share = (f64::from(style.share) / sum) as f32;
+        style.share = ((f64::from(style.share) / sum) as f32).max(f32::MIN_POSITIVE);
     }
     Ok(spec)
 }
@@ -388,6 +388,8 @@ fn resident_bytes() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::iter;
+
+    use utsushi_ipc::protocol::StyleShare;
 
     use super::*;
     use crate::worker::fake;
@@ -436,6 +438,15 @@ mod tests {
             };
             check(widen, (!is_sound).then_some("mix"));
         }
+    }
+
+    #[test]
+    fn no_share_is_lost() {
+        let mut spec = fake::spec("ink", 0, 1, 1);
+        spec.mix.push(StyleShare { id: "oil".into(), share: f32::MIN_POSITIVE });
+        spec.mix[0].share = f32::MAX;
+        let parsed = parse(spec).expect("sound");
+        assert!(parsed.mix[0].share == 1.0 && parsed.mix[1].share > 0.0);
     }
 
     #[test]
