@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `utsushi`: see [`utsushi::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    utsushi::cli::run(std::env::args_os())
+}

@@ -1,0 +1,147 @@
+//! Decides where each picture goes, and refuses what would overwrite: two pictures with the same output, or an
+//! output that is one of the sources.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::super::Usage;
+use super::super::file_id::FileId;
+use super::super::pipeline::Job;
+use super::sources::{Found, Stamp};
+use crate::picture;
+
+/// What format the outputs have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// That of the source; PNG if its name doesn't say
+    Same,
+    Png,
+    Jpeg,
+    Webp,
+    Tiff,
+}
+
+/// A picture and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Planned {
+    pub(super) job: Job,
+    pub(super) stamp: Stamp,
+}
+
+/// Gives each picture its output. A picture that was found twice is drawn once.
+pub(super) fn plan(found: Vec<Found>, output: &Path, format: Format) -> Result<Vec<Planned>, Usage> {
+    let sources: HashSet<FileId> = found.iter().map(|found| found.id).collect();
+    let mut taken: HashMap<PathBuf, (FileId, PathBuf)> = HashMap::new();
+    let mut planned = Vec::with_capacity(found.len());
+    for Found { source, relative, id, stamp } in found {
+        let (relative, format) = name(&relative, format);
+        let output = output.join(relative);
+        if let Some((other_id, other)) = taken.get(&output) {
+            if *other_id == id {
+                continue;
+            }
+            return Err(Usage::new(format!(
+                "{} and {} would both become {}: use --recursive with their folder, --format same, or two batches",
+                other.display(),
+                source.display(),
+                output.display()
+            )));
+        }
+        if FileId::of(&output).is_ok_and(|id| sources.contains(&id)) {
+            return Err(Usage::new(format!(
+                "{} would be overwritten, and is itself to be drawn: choose another folder for the outputs",
+                output.display()
+            )));
+        }
+        taken.insert(output.clone(), (id, source.clone()));
+        planned.push(Planned { job: Job { source, output, format }, stamp });
+    }
+    Ok(planned)
+}
+
+/// The output's name and format. A name without a format's extension keeps all of itself and gets one.
+fn name(relative: &Path, format: Format) -> (PathBuf, picture::Format) {
+    let own = picture::Format::from_path(relative);
+    let format = match format {
+        Format::Same => own.unwrap_or(picture::Format::Png),
+        Format::Png => picture::Format::Png,
+        Format::Jpeg => picture::Format::Jpeg,
+        Format::Webp => picture::Format::WebP,
+        Format::Tiff => picture::Format::Tiff,
+    };
+    let extension = format.extensions()[0];
+    let name = match own {
+        Some(own) if own == format => relative.into(),
+        Some(_) => relative.with_extension(extension),
+        None => {
+            let mut name = relative.as_os_str().to_owned();
+            name.push(".");
+            name.push(extension);
+            name.into()
+        }
+    };
+    (name, format)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn names() {
+        fn check(relative: &str, format: Format, expected: &str, expected_format: picture::Format) {
+            let expected = (PathBuf::from(expected), expected_format);
+            assert_eq!(name(Path::new(relative), format), expected, "{relative} {format:?}");
+        }
+        check("a.png", Format::Same, "a.png", picture::Format::Png);
+        check("a.JPEG", Format::Same, "a.JPEG", picture::Format::Jpeg);
+        check("a.JPEG", Format::Jpeg, "a.JPEG", picture::Format::Jpeg);
+        check("a.JPEG", Format::Png, "a.png", picture::Format::Png);
+        check("sub/shot.0001.png", Format::Jpeg, "sub/shot.0001.jpg", picture::Format::Jpeg);
+        check("a.png", Format::Webp, "a.webp", picture::Format::WebP);
+        check("a.png", Format::Tiff, "a.tif", picture::Format::Tiff);
+        check("scan", Format::Same, "scan.png", picture::Format::Png);
+        check("shot.0001", Format::Webp, "shot.0001.webp", picture::Format::WebP);
+    }
+
+    #[test]
+    fn outputs() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for path in ["one/a.png", "one/a.jpg", "two/a.png", "out/b.png"] {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), "").unwrap();
+        }
+        let found = |source: &str, relative: &str| {
+            let source = root.join(source);
+            let (id, stamp) = (FileId::of(&source).unwrap(), Stamp::of(&source).unwrap());
+            Found { source, relative: relative.into(), id, stamp }
+        };
+        let check = |pictures: &[(&str, &str)], format: Format, expected: Option<&[&str]>| {
+            let found = pictures.iter().map(|(source, relative)| found(source, relative)).collect();
+            let planned = plan(found, &root.join("out"), format).ok();
+            let outputs =
+                planned.map(|planned| planned.into_iter().map(|planned| planned.job.output).collect());
+            let expected = expected
+                .map(|expected| expected.iter().map(|output| root.join("out").join(output)).collect());
+            assert_eq!(outputs, expected as Option<Vec<_>>, "{pictures:?} {format:?}");
+        };
+        check(&[("one/a.png", "a.png"), ("one/a.jpg", "a.jpg")], Format::Same, Some(&["a.png", "a.jpg"]));
+        check(&[("one/a.png", "a.png"), ("one/a.jpg", "a.jpg")], Format::Webp, None);
+        check(&[("one/a.png", "a.png"), ("two/a.png", "a.png")], Format::Same, None);
+        check(
+            &[("one/a.png", "1/a.png"), ("two/a.png", "2/a.png")],
+            Format::Same,
+            Some(&["1/a.png", "2/a.png"]),
+        );
+        check(&[("one/a.png", "a.png"), ("one/../one/a.png", "a.png")], Format::Same, Some(&["a.png"]));
+        check(&[("out/b.png", "b.png")], Format::Same, None);
+        check(&[("out/b.png", "b.png")], Format::Jpeg, Some(&["b.jpg"]));
+        check(&[("one/a.png", "b.png")], Format::Same, Some(&["b.png"]));
+        check(&[("one/a.png", "b.png"), ("out/b.png", "c.png")], Format::Same, None);
+    }
+}

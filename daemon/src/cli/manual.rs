@@ -1,0 +1,81 @@
+//! `utsushi completions` and `utsushi man`: what shells and `man` know about the program.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Command};
+use clap_complete::Shell;
+
+use super::Ending;
+
+/// Write what a shell needs to complete commands and options
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  utsushi completions bash > ~/.local/share/bash-completion/completions/utsushi
+  utsushi completions fish > ~/.config/fish/completions/utsushi.fish
+  utsushi completions zsh > ~/.zfunc/_utsushi")]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Write the manual pages
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  utsushi man | man -l -
+  utsushi man -o ~/.local/share/man/man1")]
+pub(super) struct Man {
+    /// The folder for a page a command; without it, the main page goes to standard output
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+impl Completions {
+    pub(super) fn execute(&self, mut program: Command) -> anyhow::Result<Ending> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut program, "utsushi", &mut script);
+        io::stdout().write_all(&script)?;
+        Ok(Ending::Done)
+    }
+}
+
+impl Man {
+    pub(super) fn execute(&self, program: Command) -> anyhow::Result<Ending> {
+        match &self.output {
+            None => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(program).render(&mut page)?;
+                io::stdout().write_all(&page)?;
+            }
+            Some(folder) => std::fs::create_dir_all(folder)
+                .and_then(|()| clap_mangen::generate_to(program, folder))
+                .with_context(|| format!("{}: can't write the pages there", folder.display()))?,
+        }
+        Ok(Ending::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::CommandFactory;
+
+    use super::super::Cli;
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page() {
+        let folder = tempfile::tempdir().unwrap();
+        Man { output: Some(folder.path().into()) }.execute(Cli::command()).unwrap();
+        let program = Cli::command();
+        let commands = program.get_subcommands().map(|command| format!("utsushi-{}", command.get_name()));
+        let pages = std::iter::once("utsushi".to_owned()).chain(commands);
+        for page in pages {
+            let text = fs::read_to_string(folder.path().join(format!("{page}.1"))).expect(&page);
+            assert!(text.contains("Example"), "{page}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How pictures are to be drawn: the options that `stylize` and `batch` have in common.
+
+use std::collections::HashSet;
+
+use clap::Args;
+use utsushi_ipc::pixels::Raster;
+use utsushi_ipc::protocol::{BrushSize, MAX_MIX, Priority, StyleShare, StylizeSpec};
+
+use super::{Usage, values};
+use crate::library::Library;
+use crate::picture::{Format, WriteOptions};
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "How to draw")]
+pub(super) struct OrderArgs {
+    /// The style; given several times, a mix, each with its share as in `--style cel=0.7`
+    #[arg(short, long = "style", value_name = "ID[=SHARE]", default_value = Library::default_id())]
+    #[arg(value_parser = values::style_share)]
+    styles: Vec<StyleShare>,
+    /// How much of the style: 0 leaves the picture as it is, 1 is all of it
+    #[arg(long, value_name = "0..1", default_value = "1", value_parser = values::fraction)]
+    strength: f32,
+    /// The scale at which the style works: 1 gives the finest strokes of the brush, 64 the coarsest;
+    /// `auto` makes small and large pictures look alike
+    #[arg(long, value_name = "auto|1..64", default_value = "auto", value_parser = values::brush_size)]
+    brush_size: BrushSize,
+    /// How much of the picture's own colours to keep: 0 takes the style's, 1 keeps the picture's
+    #[arg(long, alias = "keep-colors", value_name = "0..1", default_value = "0")]
+    #[arg(value_parser = values::fraction)]
+    keep_colours: f32,
+    /// For styles that use noise: the same seed gives the same picture
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+    /// The quality of JPEG files
+    #[arg(long, value_name = "1..100", default_value_t = 95)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+}
+
+/// Checked options.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    mix: Vec<StyleShare>,
+    strength: f32,
+    brush_size: BrushSize,
+    keep_colours: f32,
+    seed: u64,
+    quality: u8,
+    priority: Priority,
+}
+
+impl OrderArgs {
+    pub(super) fn order(self, priority: Priority) -> Result<Order, Usage> {
+        let Self { styles: mix, strength, brush_size, keep_colours, seed, quality } = self;
+        if mix.len() > MAX_MIX {
+            return Err(Usage::new(format!("a mix of {} styles: at most {MAX_MIX} can be mixed", mix.len())));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = mix.iter().find(|style| !seen.insert(&style.id)) {
+            return Err(Usage::new(format!(
+                "--style {} is given twice: give it once, with its share",
+                twice.id
+            )));
+        }
+        Ok(Order { mix, strength, brush_size, keep_colours, seed, quality, priority })
+    }
+}
+
+impl Order {
+    /// The styles to mix.
+    pub(super) fn styles(&self) -> impl Iterator<Item = &str> {
+        self.mix.iter().map(|style| style.id.as_str())
+    }
+
+    /// What to ask of the daemon for a picture of this size.
+    pub(super) fn spec(&self, raster: Raster) -> StylizeSpec {
+        StylizeSpec {
+            raster,
+            mix: self.mix.clone(),
+            strength: self.strength,
+            brush_size: self.brush_size,
+            keep_colours: self.keep_colours,
+            seed: self.seed,
+            priority: self.priority,
+        }
+    }
+
+    pub(super) fn write_options(&self) -> WriteOptions {
+        WriteOptions { jpeg_quality: self.quality }
+    }
+
+    /// Everything that decides what a file of this format will hold, in words that differ if any of it does.
+    pub(super) fn describe(&self, format: Format) -> String {
+        let mix: Vec<_> = self.mix.iter().map(|style| format!("{}={}", style.id, style.share)).collect();
+        let brush_size = match self.brush_size {
+            BrushSize::Auto => "auto".into(),
+            BrushSize::Factor(factor) => factor.to_string(),
+        };
+        let mut words = format!(
+            "style {} strength {} brush-size {brush_size} keep-colours {} seed {}",
+            mix.join("+"),
+            self.strength,
+            self.keep_colours,
+            self.seed
+        );
+        if format == Format::Jpeg {
+            words += &format!(" quality {}", self.quality);
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        order: OrderArgs,
+    }
+
+    /// The order that these options make.
+    pub(in super::super) fn parse(line: &str) -> Option<Order> {
+        let words = std::iter::once("x").chain(line.split_whitespace());
+        Line::try_parse_from(words).ok()?.order.order(Priority::Batch).ok()
+    }
+
+    #[test]
+    fn options_become_words() {
+        fn check(line: &str, format: Format, expected: Option<&str>) {
+            assert_eq!(parse(line).map(|order| order.describe(format)).as_deref(), expected, "{line}");
+        }
+        let plain = "style cel=1 strength 1 brush-size auto keep-colours 0 seed 0";
+        check("", Format::Png, Some(plain));
+        check("--quality 80", Format::Png, Some(plain));
+        check("--quality 80", Format::Jpeg, Some(&format!("{plain} quality 80")));
+        check(
+            "-s ink=0.7 --style oil=0.3 --strength 0.5 --brush-size 2 --keep-colors 1 --seed 7",
+            Format::WebP,
+            Some("style ink=0.7+oil=0.3 strength 0.5 brush-size 2 keep-colours 1 seed 7"),
+        );
+        check("-s ink -s ink=2", Format::Png, None);
+        check("-s a -s b -s c -s d -s e -s f -s g -s h -s i", Format::Png, None);
+        check("--quality 0", Format::Png, None);
+        check("--quality 101", Format::Png, None);
+        check("--seed -1", Format::Png, None);
+    }
+}

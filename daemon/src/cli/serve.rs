@@ -1,0 +1,69 @@
+//! `utsushi serve`: the daemon itself, in the foreground.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+use utsushi_ipc::paths;
+
+use super::values::{self, Limit};
+use super::{Address, Ending};
+use crate::library::Library;
+use crate::server::{self, Config, Stop};
+use crate::studio::Studio;
+
+/// Run the daemon in the foreground
+///
+/// Seldom needed: `stylize` and `batch` start it themselves, and a service manager can start it on the first
+/// connection (LISTEN_FDS). It ends after what it is drawing on `utsushi stop`, Ctrl-C and SIGTERM.
+///
+/// It logs to standard error. UTSUSHI_LOG, or else RUST_LOG, says how much: error, warn, info (the default), debug,
+/// trace, or a filter such as utsushi=debug.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  utsushi serve
+  utsushi serve --idle-unload never --socket /run/user/1000/utsushi/other.sock
+  UTSUSHI_LOG=debug utsushi serve")]
+pub(super) struct Serve {
+    /// Free the networks' memory after this long without a picture; the next one loads them again
+    #[arg(long, value_name = "TIME|never", default_value = "5m", value_parser = values::limit)]
+    idle_unload: Limit,
+    /// Drop a client that neither sends nor takes what it should for this long
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
+    stall_timeout: Duration,
+}
+
+impl Serve {
+    pub(super) fn execute(self, address: Address) -> anyhow::Result<Ending> {
+        log_to_stderr()?;
+        let stop = Stop::default();
+        let signalled = stop.clone();
+        ctrlc::set_handler(move || signalled.request()).context("can't listen for signals")?;
+        let idle_unload = match self.idle_unload {
+            Limit::After(time) => Some(time),
+            Limit::Never => None,
+        };
+        let config = Config { socket: address.socket, idle_unload, stall_timeout: self.stall_timeout };
+        let library = || Library::open(paths::styles());
+        let styles = move || library().list().into_iter().map(|entry| entry.info).collect();
+        server::run(config, Studio::new(library()), styles, stop)?;
+        Ok(Ending::Done)
+    }
+}
+
+fn log_to_stderr() -> anyhow::Result<()> {
+    let variable = ["UTSUSHI_LOG", "RUST_LOG"].into_iter().find(|name| std::env::var_os(name).is_some());
+    let filter = match variable {
+        Some(name) => EnvFilter::try_from_env(name)
+            .with_context(|| format!("{name}: no such filter; try {name}=debug"))?,
+        None => EnvFilter::new("info"),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("can't log: {error}"))
+}

@@ -1,0 +1,157 @@
+//! `utsushi status`: how the daemon is.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+use utsushi_ipc::client::{Client, ClientError};
+use utsushi_ipc::protocol::Status;
+
+use super::{Address, Ending};
+
+/// Show how the daemon is: model, device, memory, queue
+///
+/// Exits with 1 if no daemon is running. It isn't started: that happens by itself when a picture is drawn.
+#[derive(Debug, Args)]
+#[command(
+    name = "status",
+    after_help = "Examples:
+  utsushi status
+  utsushi status --json | jq .queued"
+)]
+pub(super) struct StatusCommand {
+    /// Write one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is told as JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum State<'a> {
+    Stopped {
+        running: bool,
+    },
+    Running {
+        running: bool,
+        version: &'a str,
+        pid: u32,
+        loaded: &'a [String],
+        device: &'a str,
+        resident_bytes: u64,
+        drawing: u32,
+        queued: u32,
+        finished: u64,
+        uptime_s: u64,
+    },
+}
+
+impl StatusCommand {
+    pub(super) fn execute(&self, address: &Address) -> anyhow::Result<Ending> {
+        let status = match Client::connect(&address.socket) {
+            Ok(mut client) => Some(client.status()?),
+            Err(ClientError::NotRunning { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(&state(status.as_ref()))?)?;
+        } else {
+            match &status {
+                Some(status) => out.write_all(describe(status).as_bytes())?,
+                None => writeln!(out, "no daemon is running; drawing a picture starts one")?,
+            }
+        }
+        Ok(if status.is_some() { Ending::Done } else { Ending::Failed })
+    }
+}
+
+fn state(status: Option<&Status>) -> State<'_> {
+    let Some(status) = status else { return State::Stopped { running: false } };
+    let Status { version, pid, loaded, device, resident_bytes, running: drawing, queued, finished, uptime_s } =
+        status;
+    State::Running {
+        running: true,
+        version,
+        pid: *pid,
+        loaded,
+        device,
+        resident_bytes: *resident_bytes,
+        drawing: *drawing,
+        queued: *queued,
+        finished: *finished,
+        uptime_s: *uptime_s,
+    }
+}
+
+fn describe(status: &Status) -> String {
+    let Status { version, pid, loaded, device, resident_bytes, running, queued, finished, uptime_s } = status;
+    let loaded = if loaded.is_empty() { "none loaded".into() } else { loaded.join(", ") };
+    format!(
+        "daemon  {version}, process {pid}, up {}\n\
+         styles  {loaded}\n\
+         device  {device}\n\
+         memory  {} MiB\n\
+         queue   {running} being drawn, {queued} waiting, {finished} finished\n",
+        uptime(*uptime_s),
+        resident_bytes >> 20,
+    )
+}
+
+fn uptime(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (minutes, hours, days) {
+        (0, ..) => format!("{seconds} s"),
+        (_, 0, _) => format!("{minutes} min"),
+        (_, _, 0) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptimes() {
+        fn check(seconds: u64, expected: &str) {
+            assert_eq!(uptime(seconds), expected);
+        }
+        check(0, "0 s");
+        check(59, "59 s");
+        check(60, "1 min");
+        check(3599, "59 min");
+        check(3600, "1 h 0 min");
+        check(86_399, "23 h 59 min");
+        check(90_000, "1 d 1 h");
+    }
+
+    #[test]
+    fn descriptions() {
+        let status = Status {
+            version: "0.1.0".into(),
+            pid: 7,
+            loaded: vec!["cel".into(), "ink".into()],
+            device: "CPU".into(),
+            resident_bytes: 120 << 20,
+            running: 1,
+            queued: 2,
+            finished: 3,
+            uptime_s: 60,
+        };
+        assert_eq!(
+            describe(&status),
+            "daemon  0.1.0, process 7, up 1 min\n\
+             styles  cel, ink\n\
+             device  CPU\n\
+             memory  120 MiB\n\
+             queue   1 being drawn, 2 waiting, 3 finished\n"
+        );
+        assert_eq!(
+            serde_json::to_string(&state(Some(&status))).unwrap(),
+            r#"{"running":true,"version":"0.1.0","pid":7,"loaded":["cel","ink"],"device":"CPU","#.to_owned()
+                + r#""resident_bytes":125829120,"drawing":1,"queued":2,"finished":3,"uptime_s":60}"#
+        );
+        assert_eq!(serde_json::to_string(&state(None)).unwrap(), r#"{"running":false}"#);
+    }
+}

@@ -1,0 +1,243 @@
+//! `utsushi styles`: which styles there are, and bringing, giving away and dropping one's own.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use utsushi_ipc::paths;
+
+use super::{Ending, complain};
+use crate::library::{ImportOverrides, Library, StyleEntry};
+
+/// List the styles, import and export them
+///
+/// The styles that come with the program, and those in the user's own folder, $UTSUSHI_STYLES or
+/// $XDG_DATA_HOME/utsushi/styles.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  utsushi styles
+  utsushi styles show cel
+  utsushi styles import ink.safetensors --id my-ink
+  utsushi styles export my-ink -o my-ink.safetensors")]
+pub(super) struct Styles {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    List(List),
+    Show(Show),
+    Import(Import),
+    Export(Export),
+    Remove(Remove),
+}
+
+/// List the styles: id, name, author, licence, and whom to credit
+#[derive(Debug, Clone, Copy, Args)]
+struct List {
+    /// Write one JSON array, with everything that is known
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show everything that is known about a style
+#[derive(Debug, Args)]
+struct Show {
+    /// The style
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Write one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Copy a style file into the user's styles
+#[derive(Debug, Args)]
+struct Import {
+    /// The style file, .safetensors; several styles in it come in together
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The id to give it instead of its own: lower-case letters, digits and hyphens
+    #[arg(long)]
+    id: Option<String>,
+    /// The name to give it instead of its own
+    #[arg(long)]
+    name: Option<String>,
+    /// Who trained it, instead of what the file says
+    #[arg(long)]
+    author: Option<String>,
+    /// The licence, instead of what the file says: an SPDX expression, or `private`
+    #[arg(long, alias = "license", value_name = "SPDX")]
+    licence: Option<String>,
+    /// Whom to credit for what it was trained on, instead of what the file says
+    #[arg(long, value_name = "TEXT")]
+    attribution: Option<String>,
+}
+
+/// Write a style to a file, to give it to others
+#[derive(Debug, Args)]
+struct Export {
+    /// The style
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Remove a style from the user's styles
+#[derive(Debug, Args)]
+struct Remove {
+    /// The style
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+impl Styles {
+    pub(super) fn execute(self) -> anyhow::Result<Ending> {
+        let library = Library::open(paths::styles());
+        match self.action.unwrap_or(Action::List(self.list)) {
+            Action::List(list) => list.execute(&library)?,
+            Action::Show(show) => show.execute(&library)?,
+            Action::Import(import) => import.execute(&library)?,
+            Action::Export(Export { id, output }) => library.export(&id, &output)?,
+            Action::Remove(Remove { id }) => library.remove(&id)?,
+        }
+        Ok(Ending::Done)
+    }
+}
+
+impl List {
+    fn execute(self, library: &Library) -> anyhow::Result<()> {
+        let entries = library.list();
+        let mut out = io::stdout().lock();
+        if self.json {
+            let entries: Vec<_> = entries.iter().map(Known::of).collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&entries)?)?;
+        } else {
+            let rows: Vec<_> = entries.iter().map(row).collect();
+            let text = if out.is_terminal() { table(&rows) } else { tab_separated(&rows) };
+            out.write_all(text.as_bytes())?;
+        }
+        for (file, problem) in library.problems() {
+            complain(format_args!("{}: not listed: {problem}", file.display()));
+        }
+        Ok(())
+    }
+}
+
+impl Show {
+    fn execute(&self, library: &Library) -> anyhow::Result<()> {
+        let Some(entry) = library.find(&self.id) else {
+            anyhow::bail!("there is no style `{}`; `utsushi styles` lists them", self.id);
+        };
+        let known = Known::of(&entry);
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&known)?)?;
+            return Ok(());
+        }
+        writeln!(out, "id            {}", known.id)?;
+        writeln!(out, "name          {}", known.name)?;
+        writeln!(out, "author        {}", known.author)?;
+        writeln!(out, "licence       {}", known.licence)?;
+        writeln!(out, "credit        {}", known.attribution)?;
+        writeln!(out, "training      {}", known.training)?;
+        writeln!(out, "architecture  {}, looks {} px around", known.architecture, known.reach_px)?;
+        writeln!(out, "file          {}", known.file.as_deref().unwrap_or("comes with the program"))?;
+        Ok(())
+    }
+}
+
+impl Import {
+    fn execute(self, library: &Library) -> anyhow::Result<()> {
+        let Self { file, id, name, author, licence, attribution } = self;
+        let imported = library.import(&file, &ImportOverrides { id, name, author, licence, attribution })?;
+        let mut out = io::stdout().lock();
+        for StyleEntry { info, .. } in imported {
+            writeln!(out, "{}: {}, {}", info.id, info.name, info.licence)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is told of a style as JSON.
+#[derive(Serialize)]
+struct Known<'a> {
+    id: &'a str,
+    name: &'a str,
+    author: &'a str,
+    licence: &'a str,
+    attribution: &'a str,
+    training: &'a str,
+    architecture: &'a str,
+    reach_px: u32,
+    built_in: bool,
+    file: Option<String>,
+}
+
+impl<'a> Known<'a> {
+    fn of(StyleEntry { info, file, training, arch }: &'a StyleEntry) -> Self {
+        Self {
+            id: &info.id,
+            name: &info.name,
+            author: &info.author,
+            licence: &info.licence,
+            attribution: &info.attribution,
+            training,
+            architecture: arch,
+            reach_px: info.reach_px,
+            built_in: info.built_in,
+            file: file.as_ref().map(|file| file.display().to_string()),
+        }
+    }
+}
+
+type Row<'a> = [&'a str; 5];
+
+fn row(StyleEntry { info, .. }: &StyleEntry) -> Row<'_> {
+    [&info.id, &info.name, &info.author, &info.licence, &info.attribution]
+}
+
+/// Columns as wide as their widest cell, under their names; the last is as wide as it likes.
+fn table(rows: &[Row]) -> String {
+    let header = ["ID", "NAME", "AUTHOR", "LICENCE", "CREDIT"];
+    let lines = || std::iter::once(&header).chain(rows);
+    let width = |column: usize| lines().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2), width(3)];
+    let mut text = String::new();
+    for line in lines() {
+        for (cell, width) in line.iter().zip(widths) {
+            text += &format!("{cell:width$}  ");
+        }
+        text += line[4];
+        text.push('\n');
+    }
+    text
+}
+
+fn tab_separated(rows: &[Row]) -> String {
+    rows.iter().map(|row| row.map(|cell| cell.replace(['\t', '\n'], " ")).join("\t") + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists() {
+        let rows = [["cel", "Cel", "Someone", "CC0-1.0", "Nobody"], ["my-ink", "墨", "I", "private", "a\tb"]];
+        assert_eq!(
+            table(&rows),
+            "ID      NAME  AUTHOR   LICENCE  CREDIT\n\
+             cel     Cel   Someone  CC0-1.0  Nobody\n\
+             my-ink  墨     I        private  a\tb\n"
+        );
+        assert_eq!(tab_separated(&rows), "cel\tCel\tSomeone\tCC0-1.0\tNobody\nmy-ink\t墨\tI\tprivate\ta b\n");
+    }
+}
