@@ -1,0 +1,224 @@
+//! Whole commands, with a real daemon whose engine turns black into white.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use clap::CommandFactory;
+use tempfile::TempDir;
+use utsushi_ipc::client::Client;
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
+use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
+
+use super::{Cli, Ending, exit_code};
+use crate::picture::{self, Format, Metadata, Picture, WriteOptions};
+use crate::server::{self, Config, Stop};
+use crate::worker::{Engine, Stream};
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn requests_that_need_no_daemon() {
+    fn check(line: &str, expected: Ending) {
+        let args = line.split_whitespace().map(OsString::from);
+        assert_eq!(exit_code(args), expected as u8, "{line}");
+    }
+    check("utsushi --version", Ending::Done);
+    check("utsushi help stop", Ending::Done);
+    check("utsushi", Ending::Usage);
+    check("utsushi paint", Ending::Usage);
+    check("utsushi stylize in.png", Ending::Usage);
+    check("utsushi stylize in.png -o out.png --strength 2", Ending::Usage);
+    check("utsushi stylize in.png -o out.png --style a --style a", Ending::Usage);
+    check("utsushi stylize no-such-file.png -o out.png", Ending::Usage);
+    check("utsushi stylize no-such-file.png -o out.gif", Ending::Usage);
+    check("utsushi stylize in.png -o out.png --in-place", Ending::Usage);
+    check("utsushi batch no-such-folder -o out", Ending::Usage);
+    check("utsushi batch no-such-*.png -o out", Ending::Usage);
+    check("utsushi batch in.png -o out --json --quiet", Ending::Usage);
+    check("utsushi batch in.png -o out --redo --skip-existing", Ending::Usage);
+    check("utsushi serve --idle-unload soon", Ending::Usage);
+    check("utsushi styles show no-such-style", Ending::Failed);
+    check("utsushi status --socket /nonexistent/utsushi.sock", Ending::Failed);
+    check("utsushi stop --socket /nonexistent/utsushi.sock", Ending::Done);
+}
+
+#[test]
+fn one_picture() {
+    let studio = Studio::open();
+    studio.write_picture("in.png", 10);
+    fs::write(studio.path("broken.png"), "no picture").unwrap();
+    let check = |line: &str, expected: Ending, output: &str, sample: Option<u8>| {
+        assert_eq!(studio.run(line), expected as u8, "{line}");
+        assert_eq!(studio.sample(output), sample, "{line}");
+    };
+    check("stylize IN/in.png -o IN/out.png", Ending::Done, "out.png", Some(245));
+    check("stylize IN/in.png -o IN/out.tif --json", Ending::Done, "out.tif", Some(245));
+    check("stylize IN/in.png -o IN/out.png --no-clobber", Ending::Usage, "out.png", Some(245));
+    check("stylize IN/out.png --in-place", Ending::Done, "out.png", Some(10));
+    check("stylize IN/in.png -o IN/other.png --style no-such-style", Ending::Usage, "other.png", None);
+    check("stylize IN/broken.png -o IN/other.png", Ending::Failed, "other.png", None);
+    assert_eq!(studio.drawn(), 3);
+    assert_eq!(studio.run("status"), Ending::Done as u8);
+}
+
+#[test]
+fn a_batch_goes_on_where_it_was() {
+    let studio = Studio::open();
+    for (name, sample) in [("in/a.png", 1), ("in/b.png", 2), ("in/sub/c.png", 3)] {
+        studio.write_picture(name, sample);
+    }
+    let mut before = 0;
+    let mut check = |line: &str, expected: Ending, drawn: u64, samples: [Option<u8>; 3]| {
+        assert_eq!(
+            studio.run(&format!("batch IN/in -o IN/out --recursive {line}")),
+            expected as u8,
+            "{line}"
+        );
+        assert_eq!(studio.drawn() - before, drawn, "{line}");
+        before = studio.drawn();
+        let outputs = ["out/a.png", "out/b.png", "out/sub/c.png"];
+        assert_eq!(outputs.map(|output| studio.sample(output)), samples, "{line}");
+    };
+    let inverted = [Some(254), Some(253), Some(252)];
+    check("", Ending::Done, 3, inverted);
+    check("", Ending::Done, 0, inverted);
+    check("--json", Ending::Done, 0, inverted);
+    check("--seed 1", Ending::Done, 3, inverted);
+    check("", Ending::Done, 3, inverted);
+
+    fs::remove_file(studio.path("out/b.png")).unwrap();
+    check("", Ending::Done, 1, inverted);
+    studio.write_picture("in/b.png", 200);
+    check("--skip-existing", Ending::Done, 0, inverted);
+    check("", Ending::Done, 1, [Some(254), Some(55), Some(252)]);
+    check("--redo", Ending::Done, 3, [Some(254), Some(55), Some(252)]);
+
+    fs::write(studio.path("in/a.png"), "no picture any more").unwrap();
+    check("", Ending::Failed, 0, [Some(254), Some(55), Some(252)]);
+    studio.write_picture("in/a.png", 4);
+    check("", Ending::Done, 1, [Some(251), Some(55), Some(252)]);
+}
+
+#[test]
+fn a_batch_may_change_the_format() {
+    let studio = Studio::open();
+    studio.write_picture("in/a.png", 1);
+    assert_eq!(studio.run("batch IN/in/*.png -o IN/out --format tiff"), Ending::Done as u8);
+    assert_eq!(studio.sample("out/a.tif"), Some(254));
+    assert_eq!(studio.run("batch IN/in/a.png IN/out/a.tif -o IN/out --format tiff"), Ending::Usage as u8);
+    assert_eq!(studio.drawn(), 1);
+}
+
+/// A folder, and a daemon that runs in it.
+struct Studio {
+    folder: TempDir,
+    stop: Stop,
+    daemon: Option<JoinHandle<()>>,
+}
+
+impl Studio {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let stop = Stop::default();
+        let config = Config {
+            socket: folder.path().join("run/daemon.sock"),
+            idle_unload: None,
+            stall_timeout: Duration::from_secs(30),
+        };
+        let socket = config.socket.clone();
+        let stopped = stop.clone();
+        let daemon = thread::spawn(move || server::run(config, Inverter, || vec![style()], stopped).unwrap());
+        while Client::connect(&socket).is_err() {
+            assert!(!daemon.is_finished(), "the daemon starts");
+            thread::yield_now();
+        }
+        Self { folder, stop, daemon: Some(daemon) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs a command line in which `IN` is the folder.
+    fn run(&self, line: &str) -> u8 {
+        let folder = self.folder.path().to_str().unwrap();
+        let line = format!(
+            "utsushi --socket {folder}/run/daemon.sock {}",
+            line.replace("IN/", &format!("{folder}/"))
+        );
+        exit_code(line.split_whitespace().map(OsString::from))
+    }
+
+    /// How many pictures the daemon has drawn.
+    fn drawn(&self) -> u64 {
+        Client::connect(&self.path("run/daemon.sock")).unwrap().status().unwrap().finished
+    }
+
+    fn write_picture(&self, name: &str, sample: u8) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let format = PixelFormat { channels: Channels::Rgb, depth: Depth::U8 };
+        let raster = Raster::new(3, 2, format).unwrap();
+        let picture = Picture { raster, pixels: vec![sample; 18], metadata: Metadata::default() };
+        picture::write(&path, Format::Png, &picture, &WriteOptions::default()).unwrap();
+    }
+
+    /// The first sample of a picture, if it is there.
+    fn sample(&self, name: &str) -> Option<u8> {
+        let path: &Path = &self.path(name);
+        path.exists().then(|| picture::read(path).unwrap().pixels[0])
+    }
+}
+
+impl Drop for Studio {
+    fn drop(&mut self) {
+        self.stop.request();
+        if let Some(daemon) = self.daemon.take() {
+            let _ = daemon.join();
+        }
+    }
+}
+
+fn style() -> StyleInfo {
+    StyleInfo {
+        id: "cel".into(),
+        name: "Cel".into(),
+        author: "Nobody".into(),
+        licence: "CC0-1.0".into(),
+        attribution: "nobody".into(),
+        built_in: true,
+        reach_px: 0,
+    }
+}
+
+/// An engine without a network.
+struct Inverter;
+
+impl Engine for Inverter {
+    fn open(&mut self, _job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
+        Ok(Box::new(Self))
+    }
+
+    fn unload(&mut self) {}
+
+    fn loaded(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn device(&self) -> String {
+        "none".into()
+    }
+}
+
+impl Stream for Inverter {
+    fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        out.extend(rows.iter().map(|sample| !sample));
+        Ok(())
+    }
+}
