@@ -1,7 +1,7 @@
 //! Picture files: PNG, JPEG, WebP and TIFF in, the same out.
 //!
 //! [`read`] turns a file into a [`Picture`]: plain pixels, upright, with what has to survive a trip through the
-//! network and back into a file: the ICC profile, the EXIF data and the resolution. [`write`] is the way back.
+//! network and back into a file: the ICC profile, the EXIF data and the resolution. [`write()`] is the way back.
 //!
 //! ```text
 //! file > Format::of > png | jpeg | webp | tiff ::decode > orientation, exif::settle > Picture
