@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use rustix::process::Signal;
 use utsushi_ipc::protocol::{Progress, StylizeReport};
 
 use super::order::Order;
@@ -59,7 +60,7 @@ pub(super) enum Outcome {
 
 /// Draws `jobs` in their order and tells `on_event` of everything but the last two events.
 ///
-/// Ctrl-C and polite kills end it. Under `nohup` they keep the meaning that it gave them.
+/// Ctrl-C and polite kills interrupt it, but not under `nohup`: there they end the process at once.
 pub(super) fn run(
     jobs: Vec<Job>,
     order: Order,
@@ -74,14 +75,26 @@ pub(super) fn run(
 }
 
 fn listen_for_interruptions(events: Sender<Event>) {
+    if is_hangup_ignored() {
+        return;
+    }
     let mut interrupted = false;
-    // Fails if the signals are ignored, or belong to an embedding program: then leaves them alone.
-    let _ = ctrlc::try_set_handler(move || {
+    // Fails in a program that already listens, as a test does; then that one decides.
+    let _ = ctrlc::set_handler(move || {
         if std::mem::replace(&mut interrupted, true) {
             std::process::exit(super::Ending::Interrupted as i32);
         }
         let _ = events.send(Event::Interrupted);
     });
+}
+
+/// Was this process started to outlive its terminal? To listen to one signal is to listen to all, so that it
+/// would end with the terminal after all.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored & (1 << (Signal::HUP.as_raw() - 1)) != 0
 }
 
 fn follow(received: &Receiver<Event>, brake: &Brake, on_event: &mut impl FnMut(&Event)) -> Outcome {
