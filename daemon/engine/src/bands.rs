@@ -5,7 +5,9 @@
 //! finished. Nothing is computed twice, memory depends on the picture's width alone, and the result is that of
 //! the whole picture, bit for bit, however the rows were cut into bands.
 
-use candle_core::{Result, Tensor};
+use std::collections::VecDeque;
+
+use candle_core::{Result, Tensor, bail};
 
 /// Some rows of a map, `[rows, cols, channels]`, or none; and whether the map ends with them.
 pub(crate) struct Band {
@@ -62,7 +64,7 @@ impl Context {
         if parts.is_empty() {
             return Ok(Band { rows: None, last });
         }
-        let all = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0)? };
+        let all = joined(&parts)?;
         let inner = all.dim(0)?.saturating_sub(2 * self.reach);
         let ready = if last { inner } else { inner / self.multiple * self.multiple };
         if !last {
@@ -76,28 +78,49 @@ impl Context {
 /// Keeps rows until another branch of the network has caught up with them.
 #[derive(Default)]
 pub(crate) struct Delay {
-    held: Option<Tensor>,
+    held: VecDeque<Tensor>,
+    rows: usize,
 }
 
 impl Delay {
     pub(crate) fn push(&mut self, rows: Option<&Tensor>) -> Result<()> {
-        self.held = match (self.held.take(), rows) {
-            (Some(held), Some(rows)) => Some(Tensor::cat(&[&held, rows], 0)?),
-            (held, rows) => held.or(rows.cloned()),
-        };
+        if let Some(rows) = rows {
+            self.rows += rows.dim(0)?;
+            self.held.push_back(rows.clone());
+        }
         Ok(())
+    }
+
+    /// How many rows it keeps.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// The oldest `count` rows.
     pub(crate) fn take(&mut self, count: usize) -> Result<Tensor> {
-        let Some(held) = self.held.take() else {
-            candle_core::bail!("no rows are kept, {count} were asked for")
-        };
-        let rows = held.narrow(0, 0, count)?;
-        if held.dim(0)? > count {
-            self.held = Some(held.narrow(0, count, held.dim(0)? - count)?);
+        let mut parts = Vec::new();
+        let mut missing = count;
+        while missing > 0 {
+            let Some(oldest) = self.held.pop_front() else {
+                bail!("{count} rows were asked for, and {missing} of them never came");
+            };
+            let rows = oldest.dim(0)?;
+            if rows > missing {
+                self.held.push_front(oldest.narrow(0, missing, rows - missing)?);
+            }
+            parts.push(oldest.narrow(0, 0, rows.min(missing))?);
+            missing -= rows.min(missing);
         }
-        Ok(rows)
+        self.rows -= count;
+        joined(&parts)
+    }
+}
+
+/// Rows of several maps, one after the other; one map alone is not copied.
+fn joined(parts: &[Tensor]) -> Result<Tensor> {
+    match parts {
+        [part] => Ok(part.clone()),
+        parts => Tensor::cat(parts, 0),
     }
 }
 
@@ -160,6 +183,7 @@ mod tests {
         delay.push(Some(&numbers(0, 3))).expect("kept");
         delay.push(None).expect("kept");
         delay.push(Some(&numbers(3, 5))).expect("kept");
+        assert_eq!(delay.rows(), 5);
         assert_eq!(values(&delay.take(4).expect("rows")), [0.0, 1.0, 2.0, 3.0]);
         assert_eq!(values(&delay.take(1).expect("rows")), [4.0]);
         assert!(delay.take(1).is_err());

@@ -164,6 +164,7 @@ impl Generator for Brush {
             dw_x: Context::new(1),
             rgb: Context::new(1),
             quarter: Delay::default(),
+            skip_x: Delay::default(),
             half: Delay::default(),
             full: Delay::default(),
             residual: Delay::default(),
@@ -263,7 +264,8 @@ struct BrushStream {
     rgb: Context,
     /// What went into `down`, until `up` has caught up.
     quarter: Delay,
-    /// The skip from x, until `h1` has caught up.
+    /// x, until `h1` has caught up; and the skip from it.
+    skip_x: Delay,
     half: Delay,
     /// x, until `h2` has caught up.
     full: Delay,
@@ -307,10 +309,9 @@ impl BrushStream {
 
     fn network(&mut self, x: Band) -> Result<Band> {
         let layers = Arc::clone(&self.layers);
+        let is_end = x.last;
         self.full.push(x.rows.as_ref())?;
-        self.residual.push(x.rows.as_ref())?;
-        let skip = unshuffled(&mut self.skip, 2, &x)?.map(|x| layers.skip.forward(x))?;
-        self.half.push(skip.rows.as_ref())?;
+        self.skip_x.push(x.rows.as_ref())?;
 
         let h = unshuffled(&mut self.stem, 4, &x)?.map(|x| layers.stem.forward(x))?;
         let h = through(&mut self.e1, &layers.e1, h)?;
@@ -320,10 +321,14 @@ impl BrushStream {
         let h = h.map(|h| layers.up.forward(h))?;
         let h = self.up.push(h)?.map(|h| upsample2_add(h, &self.quarter.take((h.dim(0)? - 2) * 2)?))?;
         let h = through(&mut self.d1, &layers.d1, h)?;
+        if let Some(h) = &h.rows {
+            self.catch_up_skip(h.dim(0)? * 2, is_end)?;
+        }
         let h = h.map(|h| layers.h1.forward_add(h, &self.half.take(h.dim(0)? * 2)?))?;
         let h = self.b2.push(h)?.map(|h| layers.b2.forward(h))?;
         let h = h.map(|h| layers.h2.forward(h))?;
         let x = h.rows.as_ref().map(|h| self.full.take(h.dim(0)?)).transpose()?;
+        self.residual.push(x.as_ref())?;
         let x = self.dw_x.push(Band { rows: x, last: h.last })?;
         let h = self.dw.push(h)?;
         let h = match x.rows {
@@ -331,6 +336,21 @@ impl BrushStream {
             None => h,
         };
         self.rgb.push(h)?.map(|h| layers.rgb.forward_add(h, &self.residual.take(h.dim(0)? - 2)?))
+    }
+}
+
+impl BrushStream {
+    /// Computes the skip from x as far as `count` rows of it are needed now: x is three channels, what becomes
+    /// of it many more, so that it is x that waits.
+    fn catch_up_skip(&mut self, count: usize, is_end: bool) -> Result<()> {
+        // Two rows of x are one of the skip, and the last needs the two below it.
+        let most = self.skip_x.rows();
+        let missing = (count.saturating_sub(self.half.rows()) + 1) * 2;
+        let x = self.skip_x.take(if is_end { most } else { missing.min(most) })?;
+        let x = Band { rows: Some(x), last: is_end };
+        let layers = Arc::clone(&self.layers);
+        let skip = unshuffled(&mut self.skip, 2, &x)?.map(|x| layers.skip.forward(x))?;
+        self.half.push(skip.rows.as_ref())
     }
 }
 
