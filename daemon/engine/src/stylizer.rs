@@ -116,9 +116,20 @@ pub struct Stylizer {
     fill: Option<Fill>,
     scale: Option<(Reduce, Enlarged)>,
     streams: Vec<Part>,
+    /// Rows that wait until there are enough of them for the network to work on at a time.
+    waiting: Vec<Vec<f32>>,
+    chunk_rows: usize,
     /// Without a scale, the rows that wait for nothing but to be blended.
     drawn: Vec<f32>,
 }
+
+/// Pixels that the network works on at a time: enough to keep every thread busy, few enough that what passes
+/// from layer to layer stays near the processor.
+const CHUNK_PX: usize = 1 << 17;
+/// Below this, the rows around the chunk cost more than the chunk.
+const MIN_CHUNK_ROWS: usize = 16;
+/// Above this, someone who waits for another picture notices.
+const MAX_CHUNK_ROWS: usize = 512;
 
 /// One generator's part in the picture.
 struct Part {
@@ -150,6 +161,8 @@ impl Stylizer {
             fill: layout.has_alpha().then(|| Fill::new(width, height)),
             scale: (low != full).then(|| (Reduce::new(full, low), Enlarged::new(low, full))),
             streams: mixture.iter().map(stream).collect(),
+            waiting: Vec::new(),
+            chunk_rows: (CHUNK_PX / low.1).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS),
             drawn: Vec::new(),
         }
     }
@@ -219,11 +232,19 @@ impl Stylizer {
                 reduced
             }
         };
-        if rows.is_empty() {
-            return Ok(());
+        self.waiting.extend(rows);
+        let is_end = self.taken == self.settings.height;
+        while self.waiting.len() >= self.chunk_rows || (is_end && !self.waiting.is_empty()) {
+            let rest = self.waiting.split_off(self.chunk_rows.min(self.waiting.len()));
+            let chunk = std::mem::replace(&mut self.waiting, rest);
+            self.draw_chunk(&chunk)?;
         }
+        Ok(())
+    }
+
+    fn draw_chunk(&mut self, rows: &[Vec<f32>]) -> Result<(), EngineError> {
         let (count, cols) = (rows.len(), rows[0].len() / 3);
-        let values: Vec<f32> = rows.into_iter().flatten().map(|v| v * 2.0 - 1.0).collect();
+        let values: Vec<f32> = rows.iter().flatten().map(|v| v * 2.0 - 1.0).collect();
         let input = Tensor::from_vec(values, (count, cols, 3), &Device::Cpu)?;
         for part in &mut self.streams {
             if let Some(rows) = part.stream.push(input.clone())? {
@@ -240,7 +261,7 @@ impl Stylizer {
         match &mut self.scale {
             None => self.drawn.extend(mixed),
             Some((_, enlarged)) => {
-                mixed.chunks_exact(cols * 3).for_each(|row| enlarged.push_value(row.to_vec()))
+                mixed.chunks_exact(cols * 3).for_each(|row| enlarged.push_value(row.to_vec()));
             }
         }
         Ok(())
