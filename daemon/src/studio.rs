@@ -14,6 +14,9 @@ use crate::worker::{Engine, Stream};
 /// Mixes that are kept in memory; a network takes a few megabytes.
 const MAX_KEPT: usize = 8;
 
+/// The most memory that one picture may take.
+const MAX_PICTURE_BYTES: u64 = 3 << 30;
+
 /// The styles' networks.
 pub struct Studio {
     library: Library,
@@ -111,6 +114,16 @@ impl Engine for Studio {
             keep_colours: job.keep_colours,
             brush,
         };
+        let bytes = Stylizer::memory_bytes(&mixture, &settings);
+        if bytes > MAX_PICTURE_BYTES {
+            let message = format!(
+                "a picture of {width} x {height} pixels takes about {:.1} GB of memory at brush size {factor}, and \
+                 {:.1} GB is the most: choose a larger brush size, or cut the picture",
+                bytes as f64 / 1e9,
+                MAX_PICTURE_BYTES as f64 / 1e9
+            );
+            return Err(Fault::new(FaultKind::OutOfMemory, message));
+        }
         Ok(Box::new(Painting(Stylizer::new(&mixture, settings))))
     }
 

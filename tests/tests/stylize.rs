@@ -32,8 +32,10 @@ fn stylize(client: Client, spec: &StylizeSpec, pixels: &[u8]) -> Result<(Client,
     let row_bytes = spec.raster.row_bytes();
     let mut result = Vec::new();
     let source = |first: u32, _: u32, rows: &mut [u8]| {
-        let from = first as usize * row_bytes;
-        rows.copy_from_slice(&pixels[from..from + rows.len()]);
+        // A picture that is refused may be announced larger than it is.
+        let from = (first as usize * row_bytes).min(pixels.len());
+        let count = rows.len().min(pixels.len() - from);
+        rows[..count].copy_from_slice(&pixels[from..from + count]);
         Ok(())
     };
     let sink = |_: u32, _: u32, rows: &[u8]| {
@@ -139,6 +141,7 @@ fn impossible_requests_say_why_and_the_daemon_goes_on() {
     let daemon = Daemon::start();
     let (raster, pixels) = drawn(50, 40, Channels::Rgb, Depth::U8);
     let good = spec(raster);
+    let wide = Raster::new(200_000, 5000, raster.format()).expect("a raster");
     let cases = [
         (StylizeSpec { strength: 7.0, ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { strength: f32::NAN, ..good.clone() }, FaultKind::Invalid),
@@ -150,6 +153,8 @@ fn impossible_requests_say_why_and_the_daemon_goes_on() {
         (StylizeSpec { mix: vec![share("cel", f32::INFINITY)], ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { mix: vec![share("../cel", 1.0)], ..good.clone() }, FaultKind::UnknownStyle),
         (StylizeSpec { mix: vec![share("nothing", 1.0)], ..good.clone() }, FaultKind::UnknownStyle),
+        // Its first rows are enough to hear that it would take too much memory.
+        (StylizeSpec { brush_size: BrushSize::Factor(1.0), ..spec(wide) }, FaultKind::OutOfMemory),
     ];
     for (spec, kind) in cases {
         match stylize(daemon.client(), &spec, &pixels) {

@@ -167,6 +167,19 @@ impl Stylizer {
         }
     }
 
+    /// About how much memory a picture takes at most, in bytes: what the network holds of each column, and the
+    /// source's rows that wait for it. As measured, rounded up.
+    pub fn memory_bytes(mixture: &Mixture, settings: &Settings) -> u64 {
+        const NETWORK_BYTES_PER_COLUMN: f64 = 40e3;
+        let Settings { width, height, brush, .. } = *settings;
+        let reach_px = mixture.iter().map(|(generator, _)| generator.reach_px()).max().unwrap_or(0);
+        let network = brush.reduce(width) as f64 * NETWORK_BYTES_PER_COLUMN * mixture.len() as f64;
+        let pixel_bytes = Codec { layout: settings.layout, depth: settings.depth }.pixel_bytes();
+        // Both above and below, and as much again since rows that are gone are let go of by halves.
+        let rows = (height as f64).min(2.0 * f64::from(reach_px) * brush.0 + 128.0);
+        (network + 2.0 * rows * (width * pixel_bytes) as f64) as u64
+    }
+
     /// Takes the next rows of the source, whole ones; appends the rows of the result that are finished now.
     /// When the source's last row was taken, all are.
     ///
@@ -269,33 +282,39 @@ impl Stylizer {
 
     /// Blends the rows that are drawn into their source, and lets go of them.
     fn finish(&mut self, out: &mut Vec<u8>) {
-        let row_len = self.settings.width * 3;
-        let (source, first) = (&self.source, self.source.first());
-        let mut drawn: Vec<f32> = match &mut self.scale {
-            None => std::mem::take(&mut self.drawn),
-            Some((_, enlarged)) => {
-                let ready = (first..self.taken).take_while(|row| enlarged.is_ready(*row)).count();
-                let rows: Vec<_> =
-                    (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
-                let drawn = enlarged.run(first, &rows);
-                if first + ready < self.settings.height {
-                    enlarged.forget_before(first + ready);
-                }
-                drawn
+        if self.scale.is_none() {
+            let drawn = std::mem::take(&mut self.drawn);
+            return self.blend(drawn, out);
+        }
+        // When the network has seen the last row, much of a reduced picture is ready at once: not all at once.
+        let most = (CHUNK_PX / self.settings.width).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS);
+        while let Some((_, enlarged)) = &mut self.scale {
+            let (source, first) = (&self.source, self.source.first());
+            let ready = (first..self.taken).take(most).take_while(|row| enlarged.is_ready(*row)).count();
+            if ready == 0 {
+                break;
             }
-        };
+            let rows: Vec<_> = (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
+            let drawn = enlarged.run(first, &rows);
+            if first + ready < self.settings.height {
+                enlarged.forget_before(first + ready);
+            }
+            self.blend(drawn, out);
+        }
+    }
+
+    fn blend(&mut self, mut drawn: Vec<f32>, out: &mut Vec<u8>) {
+        let row_len = self.settings.width * 3;
         let start = out.len();
         self.source.pop(drawn.len() / row_len, out);
         let codec = self.source.codec;
         let Settings { strength, keep_colours, .. } = self.settings;
-        out[start..]
-            .par_chunks_exact_mut(self.source.row_bytes())
-            .zip(drawn.par_chunks_exact_mut(row_len))
-            .for_each(|(row, drawn)| {
-                let mut source = vec![0.0; row_len];
-                codec.read_rgb(row, &mut source);
-                blend(&source, drawn, strength, keep_colours);
-                codec.write_rgb(drawn, row);
-            });
+        let rows = out[start..].par_chunks_exact_mut(self.source.row_bytes());
+        rows.zip(drawn.par_chunks_exact_mut(row_len)).for_each(|(row, drawn)| {
+            let mut source = vec![0.0; row_len];
+            codec.read_rgb(row, &mut source);
+            blend(&source, drawn, strength, keep_colours);
+            codec.write_rgb(drawn, row);
+        });
     }
 }
