@@ -33,6 +33,9 @@ pub enum LibraryError {
         "there is a style {0:?} already: remove it first (utsushi styles remove {0}) or give this one another id with --id"
     )]
     Exists(String),
+    /// An import would replace a file that holds other styles, or none.
+    #[error("{}: this file is in the way; move it, or give the style another id with --id", .0.display())]
+    Occupied(PathBuf),
     /// A file can't be used as a style.
     #[error("{}: {source}", path.display())]
     File {
@@ -189,6 +192,10 @@ impl Library {
         std::fs::create_dir_all(&self.folder)
             .map_err(|source| LibraryError::Io { path: self.folder.clone(), source })?;
         let target = self.folder.join(&file.styles()[0].id).with_extension(EXTENSION);
+        // A file may have any name, so that no style of this id doesn't mean no file.
+        if target.symlink_metadata().is_ok() {
+            return Err(LibraryError::Occupied(target));
+        }
         file.save(&target).map_err(|source| LibraryError::File { path: target.clone(), source })?;
         Ok(self.list().into_iter().filter(|entry| entry.file.as_ref() == Some(&target)).collect())
     }
@@ -303,8 +310,15 @@ mod tests {
         );
         let entry = library.find("mine").expect("found");
         assert!(!entry.info.built_in && entry.info.author == "I" && entry.info.reach_px > 100);
+        // A file that was put there by hand may have the name of another style.
+        let (mine, other) =
+            (library.folder.join("mine.safetensors"), library.folder.join("other.safetensors"));
+        std::fs::rename(&mine, &other).expect("renamed");
+        assert!(
+            matches!(library.import(&file, &described("other")), Err(LibraryError::Occupied(path)) if path == other)
+        );
         library.remove("mine").expect("removed");
-        assert!(library.find("mine").is_none());
+        assert!(library.find("mine").is_none() && !other.exists());
     }
 
     #[test]

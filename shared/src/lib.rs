@@ -9,7 +9,8 @@
 //!
 //! A message is a frame ([`wire`]): a short head that says what it is, and a body that is empty or holds rows of raw
 //! pixels ([`pixels`]). While a picture is stylized, its rows go to the daemon and come back in bands of about 1 MiB,
-//! both ways at once: neither side ever waits for the whole, and neither holds more than a few bands of it.
+//! both ways at once: neither side ever waits for the whole. The client holds a band of it, the daemon as many rows as
+//! the network looks at.
 //!
 //! Whoever has nothing to say any more closes the connection. For the daemon that means: cancelled. For the client:
 //! the daemon is gone, unless it has sent a [`protocol::Fault`] before, which says why in words for the user. A peer

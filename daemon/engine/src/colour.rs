@@ -95,12 +95,8 @@ fn luma(rgb: &[f32; 3]) -> f32 {
 /// Blends what the network drew into what the source has; both 0..1, and the result replaces `drawn`.
 ///
 /// `keep_colours` takes the source's chroma, at the drawn luma, as far as it says; then `strength` takes the
-/// result, as far as it says. A strength of 0 gives the source, bit for bit.
+/// result, as far as it says.
 pub(crate) fn blend(source: &[f32], drawn: &mut [f32], strength: f32, keep_colours: f32) {
-    if strength == 0.0 {
-        drawn.copy_from_slice(source);
-        return;
-    }
     for (source, drawn) in source.as_chunks::<3>().0.iter().zip(drawn.as_chunks_mut::<3>().0) {
         let shown = source.map(in_range);
         let shift = luma(drawn) - luma(&shown);

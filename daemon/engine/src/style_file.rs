@@ -25,7 +25,9 @@
 //! a [`StyleFile`] exists.
 
 use std::collections::HashMap;
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -255,7 +257,12 @@ impl StyleFile {
         let bytes = self.to_bytes()?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let write = || {
-            let mut file = tempfile::Builder::new().prefix(".utsushi-").suffix(".tmp").tempfile_in(folder)?;
+            let mut file = tempfile::Builder::new()
+                .prefix(".utsushi-")
+                .suffix(".tmp")
+                // As any new file: less the umask.
+                .permissions(Permissions::from_mode(0o666))
+                .tempfile_in(folder)?;
             file.write_all(&bytes)?;
             file.as_file().sync_all()?;
             file.persist(path).map_err(|e| e.error)

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Every step is local and knows its place in the picture, so the result does not depend on how the rows were
-//! cut into bands, and memory depends on the picture's width, not on its height.
+//! cut into bands. Memory depends on the picture's width and on how far the network looks, not on the height: the
+//! source's rows wait for the network, which at a brush size of `b` looks `b` times as far.
 
 use std::sync::Arc;
 
@@ -20,6 +21,9 @@ use crate::colour::{Codec, blend};
 use crate::scale::{Enlarged, Reduce};
 use crate::source::Source;
 use crate::{EngineError, Generator, RowStream};
+
+/// Pixels that are enlarged at a time; each takes 24 bytes meanwhile.
+const ENLARGED_PX: usize = 1 << 20;
 
 /// What a pixel's channels are; interleaved, alpha not multiplied in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,27 +284,30 @@ impl Stylizer {
         Ok(())
     }
 
-    /// Blends the rows that are drawn into their source, and lets go of them.
+    /// Blends the rows that are drawn into their source, and lets go of them. A few at a time: those that wait
+    /// for the end may be a large part of the picture, and as values they are many times larger.
     fn finish(&mut self, out: &mut Vec<u8>) {
-        if self.scale.is_none() {
-            let drawn = std::mem::take(&mut self.drawn);
-            return self.blend(drawn, out);
-        }
-        // When the network has seen the last row, much of a reduced picture is ready at once: not all at once.
-        let most = (CHUNK_PX / self.settings.width).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS);
-        while let Some((_, enlarged)) = &mut self.scale {
-            let (source, first) = (&self.source, self.source.first());
-            let ready = (first..self.taken).take(most).take_while(|row| enlarged.is_ready(*row)).count();
-            if ready == 0 {
-                break;
-            }
-            let rows: Vec<_> = (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
-            let drawn = enlarged.run(first, &rows);
-            if first + ready < self.settings.height {
-                enlarged.forget_before(first + ready);
+        loop {
+            let drawn = self.next_drawn();
+            if drawn.is_empty() {
+                return;
             }
             self.blend(drawn, out);
         }
+    }
+
+    /// The next rows that are drawn at full size, or none.
+    fn next_drawn(&mut self) -> Vec<f32> {
+        let Some((_, enlarged)) = &mut self.scale else { return std::mem::take(&mut self.drawn) };
+        let (source, first) = (&self.source, self.source.first());
+        let most = (ENLARGED_PX / self.settings.width).max(1);
+        let ready = (first..self.taken).take(most).take_while(|row| enlarged.is_ready(*row)).count();
+        let rows: Vec<_> = (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
+        let drawn = enlarged.run(first, &rows);
+        if first + ready < self.settings.height {
+            enlarged.forget_before(first + ready);
+        }
+        drawn
     }
 
     fn blend(&mut self, mut drawn: Vec<f32>, out: &mut Vec<u8>) {
@@ -309,6 +316,10 @@ impl Stylizer {
         self.source.pop(drawn.len() / row_len, out);
         let codec = self.source.codec;
         let Settings { strength, keep_colours, .. } = self.settings;
+        if strength == 0.0 {
+            // What came out of the source is the result, to the last bit.
+            return;
+        }
         let rows = out[start..].par_chunks_exact_mut(self.source.row_bytes());
         rows.zip(drawn.par_chunks_exact_mut(row_len)).for_each(|(row, drawn)| {
             let mut source = vec![0.0; row_len];

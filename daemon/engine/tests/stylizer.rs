@@ -139,17 +139,7 @@ fn strength_0_gives_the_source_bit_for_bit() {
                 source[0] = if depth == Depth::F32 { 7.5 } else { 1.0 };
                 source[5] = if depth == Depth::F32 { f32::NEG_INFINITY } else { 0.0 };
                 let source = encode(&source, depth);
-                // A grey pixel is the luma of three equal values, which rounds in its last bit.
-                let got = run(&invert, settings, &source, 4);
-                if depth == Depth::F32 && channels(layout) < 3 {
-                    let close = |(a, b): (&f32, &f32)| a == b || (a - b).abs() <= 1e-6 * b.abs();
-                    assert!(
-                        decode(&got, depth).iter().zip(&decode(&source, depth)).all(close),
-                        "{settings:?}"
-                    );
-                } else {
-                    assert!(got == source, "{settings:?}");
-                }
+                assert!(run(&invert, settings, &source, 4) == source, "{settings:?}");
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Draws pictures through the daemon, over one connection as long as that holds. A daemon that dies under a
-//! picture is started again for the same picture, once.
-//! While the daemon's queue is full, the picture waits.
+//! picture is started again for the same picture, once. While the daemon's queue is full, the picture waits.
 
 use std::ops::ControlFlow;
 use std::thread;

@@ -2,8 +2,9 @@
 //!
 //! An output is finished if the last line about it tells of the same source, unchanged, and the same settings.
 //! So the same command again draws only what is missing or has changed, and a command with other settings draws
-//! everything. An output whose last line has no settings was being drawn again when the run ended. A line that was cut off by a crash, or mangled by two machines that share the folder, counts as
-//! absent: at worst, a picture is drawn twice.
+//! everything. An output whose last line has no settings was being drawn again when the run ended. A line that was
+//! cut off by a crash, or mangled by two machines that share the folder, counts as absent: at worst, a picture is
+//! drawn twice.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
