@@ -14,8 +14,16 @@ use crate::worker::{Engine, Stream};
 /// Mixes that are kept in memory; a network takes a few megabytes.
 const MAX_KEPT: usize = 8;
 
-/// The most memory that one picture may take.
-const MAX_PICTURE_BYTES: u64 = 3 << 30;
+/// The most memory that one picture may take: half of what is free, and never more than this.
+const MAX_PICTURE_BYTES: u64 = 4 << 30;
+
+/// Asked anew for each picture, since those that are being drawn have taken theirs by then.
+fn most_picture_bytes() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.map_or(MAX_PICTURE_BYTES, |kib| (kib * 1024 / 2).min(MAX_PICTURE_BYTES))
+}
 
 /// The styles' networks.
 pub struct Studio {
@@ -115,12 +123,13 @@ impl Engine for Studio {
             brush,
         };
         let bytes = Stylizer::memory_bytes(&mixture, &settings);
-        if bytes > MAX_PICTURE_BYTES {
+        let most = most_picture_bytes();
+        if bytes > most {
             let message = format!(
                 "a picture of {width} x {height} pixels takes about {:.1} GB of memory at brush size {factor}, and \
-                 {:.1} GB is the most: choose a larger brush size, or cut the picture",
+                 {:.1} GB is the most there is for it: cut the picture, or close other programs",
                 bytes as f64 / 1e9,
-                MAX_PICTURE_BYTES as f64 / 1e9
+                most as f64 / 1e9
             );
             return Err(Fault::new(FaultKind::OutOfMemory, message));
         }

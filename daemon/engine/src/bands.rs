@@ -20,6 +20,17 @@ impl Band {
     pub(crate) fn map(self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
         Ok(Self { rows: self.rows.as_ref().map(f).transpose()?, last: self.last })
     }
+
+    /// The same rows in bands of at most `most`; the last of them ends the map if this one does.
+    pub(crate) fn pieces(self, most: usize) -> Result<Vec<Self>> {
+        let Self { rows: Some(rows), last } = self else { return Ok(vec![self]) };
+        let count = rows.dim(0)?;
+        let piece = |from: usize| {
+            let rows = rows.narrow(0, from, most.min(count - from))?;
+            Ok(Self { rows: Some(rows), last: last && from + most >= count })
+        };
+        (0..count).step_by(most).map(piece).collect()
+    }
 }
 
 /// Gives every row its context: `reach` rows above and below it, the picture's first and last row repeated

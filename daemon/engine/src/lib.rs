@@ -1,5 +1,5 @@
 //! Utsushi's engine: generators, the style files that hold them, and the stylizer that runs them over pictures
-//! of any size in constant memory.
+//! of any size in bands.
 //!
 //! ```text
 //! style_file   bytes -> arch, weights, styles      untrusted input, checked here

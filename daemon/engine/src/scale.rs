@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use rayon::prelude::*;
 use utsushi_kernels::{Cpu, Enlarge, LowRows};
 
+/// Rows that a thread enlarges at a time.
+const MAX_GROUP_ROWS: usize = 8;
+
 /// Rows of RGB, the oldest first, that know their place in the picture.
 #[derive(Default)]
 pub(crate) struct Rows {
@@ -149,7 +152,8 @@ impl Enlarged {
         while !source.is_empty() {
             let nearest = self.enlarge.nearest_row(row);
             let is_near = |i: &usize| self.enlarge.nearest_row(row + i) == nearest;
-            let count = (0..source.len()).take_while(is_near).count();
+            // A few, so that every thread gets some where the brush is large.
+            let count = (0..source.len().min(MAX_GROUP_ROWS)).take_while(is_near).count();
             let (guide, later) = source.split_at(count);
             let (out, later_out) = rest.split_at_mut(count * row_len);
             groups.push((row, guide, out));

@@ -41,6 +41,11 @@ pub const ARCH: &str = "brush-1";
 /// Pictures are padded to multiples of this many pixels.
 const MULTIPLE: usize = 8;
 
+/// Pixels of the picture that the larger half of the network works on at a time.
+const PIECE_PX: usize = 1 << 17;
+/// Rows at an eighth of the size; below this, the rows around them cost more than they do.
+const MIN_PIECE_ROWS: usize = 2;
+
 /// The numbers that make one brush differ from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -264,8 +269,9 @@ struct BrushStream {
     rgb: Context,
     /// What went into `down`, until `up` has caught up.
     quarter: Delay,
-    /// x, until `h1` has caught up; and the skip from it.
+    /// x, until `h1` has caught up.
     skip_x: Delay,
+    /// The skip from x, of which a row or two are there before `h1` needs them.
     half: Delay,
     /// x, until `h2` has caught up.
     full: Delay,
@@ -309,7 +315,6 @@ impl BrushStream {
 
     fn network(&mut self, x: Band) -> Result<Band> {
         let layers = Arc::clone(&self.layers);
-        let is_end = x.last;
         self.full.push(x.rows.as_ref())?;
         self.skip_x.push(x.rows.as_ref())?;
 
@@ -318,6 +323,21 @@ impl BrushStream {
         self.quarter.push(h.rows.as_ref())?;
         let h = self.down.push(h)?.map(|h| layers.down.forward(h))?;
         let h = through(&mut self.mid, &layers.mid, h)?;
+        // At the picture's end many rows come at once, and what becomes of them is large: a few at a time.
+        let most = (PIECE_PX / MULTIPLE / self.width).max(MIN_PIECE_ROWS);
+        let last = h.last;
+        let mut drawn = Vec::new();
+        for piece in h.pieces(most)? {
+            drawn.extend(self.decode(piece)?.rows);
+        }
+        let rows = if drawn.is_empty() { None } else { Some(Tensor::cat(&drawn, 0)?) };
+        Ok(Band { rows, last })
+    }
+
+    /// From an eighth of the size to the whole.
+    fn decode(&mut self, h: Band) -> Result<Band> {
+        let layers = Arc::clone(&self.layers);
+        let is_end = h.last;
         let h = h.map(|h| layers.up.forward(h))?;
         let h = self.up.push(h)?.map(|h| upsample2_add(h, &self.quarter.take((h.dim(0)? - 2) * 2)?))?;
         let h = through(&mut self.d1, &layers.d1, h)?;
@@ -337,9 +357,7 @@ impl BrushStream {
         };
         self.rgb.push(h)?.map(|h| layers.rgb.forward_add(h, &self.residual.take(h.dim(0)? - 2)?))
     }
-}
 
-impl BrushStream {
     /// Computes the skip from x as far as `count` rows of it are needed now: x is three channels, what becomes
     /// of it many more, so that it is x that waits.
     fn catch_up_skip(&mut self, count: usize, is_end: bool) -> Result<()> {
