@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use utsushi::picture::{self, Format, Picture, WriteOptions};
+use utsushi::picture::{self, Format, WriteOptions};
 use utsushi::server::{self, Config, Stop};
 use utsushi::worker::{Engine, Stream};
 use utsushi_ipc::client::Client;
@@ -21,7 +21,7 @@ use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_ipc::protocol::{BrushSize, Fault, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::binary::Home;
 use utsushi_tests::daemon::socket;
-use utsushi_tests::pictures::sample;
+use utsushi_tests::pictures::{enlarged, sample};
 
 const RUNS: usize = 5;
 
@@ -51,25 +51,8 @@ fn peak_mb(pid: impl std::fmt::Display) -> f64 {
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1024.0
 }
 
-/// A sample picture, enlarged to 4000 x 3000.
 fn write_12_mp(path: &Path) {
-    let small = picture::read(&sample("astronaut.jpg")).expect("a sample");
-    let (width, height) = (small.raster.width() as usize, small.raster.height() as usize);
-    let raster = Raster::new(4000, 3000, small.raster.format()).expect("a raster");
-    let mut pixels = Vec::with_capacity(4000 * 3000 * 3);
-    for y in 0..3000 {
-        for x in 0..4000 {
-            // Bilinear, so that there are gradients as in a photograph.
-            let (fx, fy) = (x as f32 * (width - 1) as f32 / 4000.0, y as f32 * (height - 1) as f32 / 3000.0);
-            let (ix, iy) = (fx as usize, fy as usize);
-            for c in 0..3 {
-                let at = |x: usize, y: usize| f32::from(small.pixels[(y * width + x) * 3 + c]);
-                let row = |y: usize| at(ix, y) + (at(ix + 1, y) - at(ix, y)) * fx.fract();
-                pixels.push((row(iy) + (row(iy + 1) - row(iy)) * fy.fract()) as u8);
-            }
-        }
-    }
-    let picture = Picture { raster, pixels, metadata: small.metadata };
+    let picture = enlarged(&picture::read(&sample("astronaut.jpg")).expect("a sample"), 4000, 3000);
     picture::write(path, Format::Jpeg, &picture, &WriteOptions::default()).expect("written");
 }
 

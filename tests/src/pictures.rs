@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use utsushi::picture::Picture;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 
 /// A sample picture that may be shown.
@@ -34,4 +35,28 @@ pub fn drawn(width: u32, height: u32, channels: Channels, depth: Depth) -> (Rast
 pub fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+}
+
+/// An 8-bit RGB picture, enlarged bilinearly, so that it has gradients as a photograph has them.
+pub fn enlarged(small: &Picture, width: u32, height: u32) -> Picture {
+    let (small_width, small_height) = (small.raster.width() as usize, small.raster.height() as usize);
+    let raster = Raster::new(width, height, small.raster.format()).expect("a raster");
+    let place = |i: u32, full: u32, low: usize| {
+        let at = (i as f32 + 0.5) * low as f32 / full as f32 - 0.5;
+        let at = at.clamp(0.0, (low - 1) as f32);
+        (at as usize, (at as usize + 1).min(low - 1), at.fract())
+    };
+    let mut pixels = Vec::with_capacity(raster.total_bytes() as usize);
+    for y in 0..height {
+        let (top, bottom, down) = place(y, height, small_height);
+        for x in 0..width {
+            let (left, right, along) = place(x, width, small_width);
+            for c in 0..3 {
+                let at = |y: usize, x: usize| f32::from(small.pixels[(y * small_width + x) * 3 + c]);
+                let row = |y: usize| at(y, left) + (at(y, right) - at(y, left)) * along;
+                pixels.push((row(top) + (row(bottom) - row(top)) * down + 0.5) as u8);
+            }
+        }
+    }
+    Picture { raster, pixels, metadata: small.metadata.clone() }
 }

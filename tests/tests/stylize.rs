@@ -10,7 +10,7 @@ use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, Raster};
 use utsushi_ipc::protocol::{BrushSize, FaultKind, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::daemon::Daemon;
-use utsushi_tests::pictures::{drawn, mean_difference, sample};
+use utsushi_tests::pictures::{drawn, enlarged, mean_difference, sample};
 
 fn share(id: &str, share: f32) -> StyleShare {
     StyleShare { id: id.to_owned(), share }
@@ -110,6 +110,34 @@ fn a_photograph_becomes_a_drawing_of_itself() {
     };
     let (before, after) = (roughness(&source.pixels), roughness(&result));
     assert!(after < 0.95 * before, "roughness {before} before and {after} after");
+}
+
+#[test]
+fn by_itself_the_brush_makes_1_and_26_megapixels_look_alike() {
+    let daemon = Daemon::start();
+    let sample = picture::read(&sample("astronaut.jpg")).expect("a picture");
+    let (small, large) = (enlarged(&sample, 1024, 1024), enlarged(&sample, 5120, 5120));
+    let (client, small_result) =
+        stylize(daemon.client(), &spec(small.raster), &small.pixels).expect("a picture");
+    let at = |client, brush_size| {
+        let spec = StylizeSpec { brush_size, ..spec(large.raster) };
+        let (client, result) = stylize(client, &spec, &large.pixels).expect("a picture");
+        // The middle of each 5 x 5 pixels stands for the pixel of the small picture.
+        let reduced: Vec<u8> = (0..1024 * 1024)
+            .flat_map(|i| {
+                let from = ((i / 1024 * 5 + 2) * 5120 + i % 1024 * 5 + 2) * 3;
+                result[from..from + 3].to_vec()
+            })
+            .collect();
+        (client, mean_difference(&reduced, &small_result))
+    };
+    let (client, auto) = at(client, BrushSize::Auto);
+    let (_, other) = at(client, BrushSize::Factor(20.0));
+    let drawn = mean_difference(&small.pixels, &small_result);
+    assert!(
+        auto < 0.25 * drawn && auto < 0.5 * other,
+        "off by {auto}; brush size 20 by {other}; the style does {drawn}"
+    );
 }
 
 #[test]
