@@ -1,12 +1,23 @@
 //! The real binary, with a home of its own: its socket, styles and log stay in a folder of the test.
+//!
+//! Whatever was started in a home ends with it, also when the test fails or the daemon hangs: every process there
+//! carries the home's socket in its environment, by which it is found in `/proc`.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::daemon::socket;
+
+/// How long a test waits for what has to come: much longer than that takes on any machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A folder to work in, and in which the daemon that the binary starts lives.
 pub struct Home {
@@ -25,13 +36,30 @@ impl Home {
         self.folder.path()
     }
 
+    /// Where its daemon listens.
+    pub fn socket(&self) -> PathBuf {
+        socket(self.path())
+    }
+
     /// The binary with these arguments, run in the folder.
     pub fn utsushi(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = self.program(binary());
+        command.args(args);
         command
-            .args(args)
+    }
+
+    /// The binary with these arguments, after the shell has run `before`.
+    pub fn utsushi_after(&self, before: &str, args: &[&str]) -> Command {
+        let mut command = self.program(Path::new("sh"));
+        command.arg("-c").arg(format!("{before} exec \"$0\" \"$@\"")).arg(binary()).args(args);
+        command
+    }
+
+    fn program(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.path())
-            .env("UTSUSHI_SOCKET", socket(self.path()))
+            .env("UTSUSHI_SOCKET", self.socket())
             .env("UTSUSHI_STYLES", self.path().join("styles"))
             .env("UTSUSHI_DAEMON", binary())
             .env("XDG_STATE_HOME", self.path().join("state"))
@@ -42,37 +70,126 @@ impl Home {
 
     /// Runs the binary to its end.
     pub fn run(&self, args: &[&str]) -> Output {
-        self.utsushi(args).output().expect("the binary runs")
+        finish(self.utsushi(args))
+    }
+
+    /// Runs the binary to its end, which has to be this exit code.
+    #[track_caller]
+    pub fn expect(&self, code: i32, args: &[&str]) -> Output {
+        let output = self.run(args);
+        assert_code(&output, code, args);
+        output
     }
 
     /// The process of the daemon, if one runs.
     pub fn daemon_pid(&self) -> Option<i32> {
+        self.status()["pid"].as_i64().map(|pid| pid as i32)
+    }
+
+    /// What `utsushi status` tells.
+    pub fn status(&self) -> serde_json::Value {
         let output = self.run(&["status", "--json"]);
-        let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-        status["pid"].as_i64().map(|pid| pid as i32)
+        serde_json::from_slice(&output.stdout).expect("an object")
+    }
+
+    /// The commands and daemons that run in this home.
+    pub fn processes(&self) -> Vec<i32> {
+        let mark = [b"UTSUSHI_SOCKET=", self.socket().as_os_str().as_encoded_bytes()].concat();
+        let all = fs::read_dir("/proc").expect("a system with /proc").flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| {
+            // A process that has ended has no environment any more, even if nobody has waited for it.
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+        })
+        .collect()
+    }
+
+    /// Those of [`Self::processes`] that are daemons.
+    pub fn daemons(&self) -> Vec<i32> {
+        let is_daemon = |pid: &i32| {
+            let args = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            args.split(|byte| *byte == 0).nth(1) == Some(b"serve")
+        };
+        self.processes().into_iter().filter(is_daemon).collect()
     }
 
     /// The names of everything in a folder of the home, sorted; hidden files too.
     pub fn names(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.path().join(folder)) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.path().join(folder)) else { return Vec::new() };
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
             .collect();
         names.sort();
         names
     }
+
+    /// Every file below a folder of the home, and what is in it; hidden files too.
+    pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for name in self.names(folder) {
+            let path = self.path().join(folder).join(&name);
+            if path.is_dir() {
+                let below = self.files(&format!("{folder}/{name}"));
+                files.extend(below.into_iter().map(|(below, content)| (format!("{name}/{below}"), content)));
+            } else if path.is_file() {
+                files.insert(name, fs::read(path).expect("a file"));
+            }
+        }
+        files
+    }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // A daemon that was never started is no failure.
-        drop(self.utsushi(&["stop"]).output());
+        let deadline = Instant::now() + PATIENCE;
+        // Again and again, as one may have been starting another.
+        loop {
+            let processes = self.processes();
+            if processes.is_empty() || Instant::now() > deadline {
+                return;
+            }
+            processes.into_iter().for_each(|pid| signal(pid, Signal::KILL));
+            thread::sleep(Duration::from_millis(5));
+        }
     }
+}
+
+/// Runs a command of a home to its end. One that doesn't end fails the test, and ends with its home.
+pub fn finish(mut command: Command) -> Output {
+    let (ended, output) = mpsc::channel();
+    let words = format!("{command:?}");
+    thread::spawn(move || ended.send(command.output().expect("the program runs")));
+    output.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{words} doesn't end"))
+}
+
+/// Fails with all that the command has said, unless it ended with this exit code.
+#[track_caller]
+pub fn assert_code(output: &Output, code: i32, args: &[&str]) {
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), errors(output));
+    assert_eq!(output.status.code(), Some(code), "{args:?} ({}) said: {said}{errors}", output.status);
 }
 
 /// What the process printed to standard error.
 pub fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Sends a signal to a process of a home, which may be gone.
+pub fn signal(pid: i32, signal: Signal) {
+    // 0 and below would be whole groups of processes.
+    assert!(pid > 1, "{pid} is no process of a home");
+    let _ = kill_process(Pid::from_raw(pid).expect("a number above 0"), signal);
+}
+
+/// Waits for something that has to come.
+#[track_caller]
+pub fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !has_come() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The binary, built like this test. cargo builds the binaries of a test's own package only.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use utsushi::picture::Picture;
+use utsushi::picture::{self, Format, Metadata, Picture, WriteOptions};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 
 /// A sample picture that may be shown.
@@ -29,6 +29,15 @@ pub fn drawn(width: u32, height: u32, channels: Channels, depth: Depth) -> (Rast
         }
     }
     (raster, pixels)
+}
+
+/// Writes a [`drawn`] picture, in the format that the file's name says and into folders that are made for it.
+pub fn write_drawn(path: &Path, width: u32, height: u32, channels: Channels, depth: Depth) {
+    let (raster, pixels) = drawn(width, height, channels, depth);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    let format = Format::from_path(path).expect("a format's extension");
+    let picture = Picture { raster, pixels, metadata: Metadata::default() };
+    picture::write(path, format, &picture, &WriteOptions::default()).expect("a written picture");
 }
 
 /// The mean difference of two pictures' bytes.

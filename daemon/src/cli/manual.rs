@@ -46,6 +46,8 @@ impl Man {
         match &self.output {
             None => {
                 let mut page = Vec::new();
+                // Which is no page to refer to: `generate_to`, too, leaves it out.
+                let program = program.disable_help_subcommand(true);
                 clap_mangen::Man::new(program).render(&mut page)?;
                 io::stdout().write_all(&page)?;
             }

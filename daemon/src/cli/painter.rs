@@ -1,5 +1,6 @@
 //! Draws pictures through the daemon, over one connection as long as that holds. A daemon that dies under a
-//! picture is started again for the same picture, once. While the daemon's queue is full, the picture waits.
+//! picture is started again for the same picture, once. While the daemon has no place for a client or a picture,
+//! these wait.
 
 use std::ops::ControlFlow;
 use std::thread;
@@ -51,13 +52,30 @@ impl Painter {
 
     /// Fails if the daemon doesn't have one of these styles, before a thousand pictures fail one by one.
     pub(super) fn require<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
-        let mut client = self.take_client()?;
-        let styles = client.styles()?;
-        self.client = Some(client);
+        let styles = self.styles()?;
         for id in ids {
             require(&styles, id)?;
         }
         Ok(())
+    }
+
+    fn styles(&mut self) -> Result<Vec<StyleInfo>, ClientError> {
+        let mut deaths = 0;
+        loop {
+            let mut client = self.take_client()?;
+            let error = match client.styles() {
+                Ok(styles) => {
+                    self.client = Some(client);
+                    return Ok(styles);
+                }
+                Err(error) => error,
+            };
+            match after(&error) {
+                After::TryAgain if deaths == 0 => deaths += 1,
+                After::TryLater => thread::sleep(TRY_LATER),
+                After::TryAgain | After::GiveUp(_) => return Err(error),
+            }
+        }
     }
 
     fn take_client(&mut self) -> Result<Client, ClientError> {

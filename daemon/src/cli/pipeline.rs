@@ -8,7 +8,8 @@
 //! ```
 //!
 //! An interruption pulls the [`Brake`]: a file being written is finished, no other is begun, and the picture
-//! being drawn is cancelled, at the latest by the end of the process. So no half-written file ever stays.
+//! being drawn is cancelled, at the latest by the end of the process. So no half-written file ever stays, even if
+//! interruptions come in twos, as the hangups do when a terminal is closed.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -68,13 +69,13 @@ pub(super) fn run(
     mut on_event: impl FnMut(&Event),
 ) -> Outcome {
     let (events, received) = mpsc::channel();
-    listen_for_interruptions(events.clone());
     let brake = Brake::default();
+    listen_for_interruptions(events.clone(), brake.clone());
     start(jobs, order, painter, events, brake.clone());
     follow(&received, &brake, &mut on_event)
 }
 
-fn listen_for_interruptions(events: Sender<Event>) {
+fn listen_for_interruptions(events: Sender<Event>, brake: Brake) {
     if is_hangup_ignored() {
         return;
     }
@@ -82,6 +83,8 @@ fn listen_for_interruptions(events: Sender<Event>) {
     // Fails in a program that already listens, as a test does; then that one decides.
     let _ = ctrlc::set_handler(move || {
         if std::mem::replace(&mut interrupted, true) {
+            // Whoever takes the events may be stuck, as at a terminal that is halted.
+            brake.pull();
             std::process::exit(super::Ending::Interrupted as i32);
         }
         let _ = events.send(Event::Interrupted);

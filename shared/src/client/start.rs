@@ -28,6 +28,8 @@ const DAEMON_VARIABLE: &str = "UTSUSHI_DAEMON";
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to go on asking after the daemon that was started is gone, since another may be coming up.
 const GRACE: Duration = Duration::from_secs(1);
+/// How many to start: one may be refused the socket by another that ends before anybody has met it.
+const ATTEMPTS: usize = 2;
 /// How often to ask.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -152,6 +154,7 @@ impl Client {
     pub fn connect_or_start(socket: &Path, starter: &Starter) -> Result<Self, ClientError> {
         let deadline = Instant::now() + START_TIMEOUT;
         let mut started: Option<Started> = None;
+        let mut attempts_left = ATTEMPTS;
         loop {
             match Self::connect(socket) {
                 Ok(client) => {
@@ -163,16 +166,20 @@ impl Client {
                 }
                 Err(ClientError::NotRunning { .. }) if started.is_none() => {
                     started = Some(starter.start(socket)?);
+                    attempts_left -= 1;
                 }
                 Err(ClientError::NotRunning { .. }) => {}
                 // A daemon that is just stopping: soon there will be none.
                 Err(ClientError::Lost { .. }) if Instant::now() < deadline => {}
                 Err(error) => return Err(error),
             }
-            if let Some(started) = &mut started
-                && let Some(reason) = started.failure()
+            if let Some(failed) = &mut started
+                && let Some(reason) = failed.failure()
             {
-                return Err(starter.cannot(&(reason + &starter.last_words(started.log_start))));
+                if attempts_left == 0 || failed.gone.is_none() {
+                    return Err(starter.cannot(&(reason + &starter.last_words(failed.log_start))));
+                }
+                started = None;
             }
             thread::sleep(POLL_INTERVAL);
         }

@@ -130,6 +130,19 @@ fn daemons_that_do_not_start_say_why() {
 }
 
 #[test]
+fn another_daemon_is_started_if_the_first_came_to_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let real = starter(&folder);
+    let flag = folder.path().join("tried");
+    let script = "[ -e \"$0\" ] && exec \"$@\"; : > \"$0\"; echo refused >&2; exit 1";
+    let args = ["-c".into(), script.into(), flag.into(), real.program.into()].into_iter().chain(real.args);
+    let starter = Starter { program: "sh".into(), args: args.collect(), log: real.log };
+    let socket = folder.path().join("run/daemon.sock");
+    drop(Client::connect_or_start(&socket, &starter).expect("the second one"));
+    stop(&socket).expect("a daemon");
+}
+
+#[test]
 fn a_log_that_has_grown_makes_way() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let starter = starter(&folder);

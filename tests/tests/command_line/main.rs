@@ -1,0 +1,9 @@
+//! The program as people and scripts use it: the real binary, the daemon that it starts by itself, the real style.
+
+mod batch;
+mod daemon;
+mod disturbed;
+mod picture_files;
+mod refused;
+mod styles;
+mod words;

@@ -1,0 +1,94 @@
+//! Styles: listing, bringing, giving away and dropping them, while a daemon runs that nobody tells.
+
+use std::fs;
+
+use serde_json::Value;
+use utsushi_ipc::pixels::{Channels, Depth};
+use utsushi_tests::binary::{Home, errors};
+use utsushi_tests::pictures::write_drawn;
+
+fn ids(home: &Home) -> Vec<String> {
+    let list: Vec<Value> =
+        serde_json::from_slice(&home.expect(0, &["styles", "--json"]).stdout).expect("a list");
+    list.iter().map(|style| style["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn a_style_comes_in_is_used_at_once_and_goes() {
+    let home = Home::new();
+    let draw = |style: &str, code: i32| {
+        let _ = fs::remove_file(home.path().join("out.png"));
+        let output = home.expect(code, &["stylize", "in.png", "-o", "out.png", "--style", style]);
+        (home.files(".").remove("out.png"), errors(&output))
+    };
+    write_drawn(&home.path().join("in.png"), 70, 50, Channels::Rgb, Depth::U8);
+    let (cel, _) = draw("cel", 0);
+    let daemon = home.daemon_pid();
+    assert!(daemon.is_some() && draw("mine", 2).1.contains("`mine`"));
+
+    home.expect(0, &["styles", "export", "cel", "-o", "cel.safetensors"]);
+    let import =
+        ["styles", "import", "cel.safetensors", "--id", "mine", "--name", "My own", "--author", "Me"];
+    let output = home.expect(0, &import);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("mine: My own, "), "{output:?}");
+    assert_eq!(
+        (ids(&home), home.names("styles")),
+        (vec!["cel".into(), "mine".into()], vec!["mine.safetensors".into()])
+    );
+    assert_eq!(draw("mine", 0).0, cel, "the same network under another name");
+    home.expect(0, &["stylize", "in.png", "-o", "mix.png", "--style", "mine=1", "--style", "cel=3"]);
+
+    let shown: Value = serde_json::from_slice(&home.expect(0, &["styles", "show", "mine", "--json"]).stdout)
+        .expect("an object");
+    assert_eq!((&shown["name"], &shown["author"]), (&"My own".into(), &"Me".into()));
+    assert_eq!(shown["built_in"], false);
+    let told = String::from_utf8(home.expect(0, &["styles", "show", "cel"]).stdout).expect("UTF-8");
+    assert!(told.contains("comes with the program"), "{told}");
+
+    // What was given away is what came in.
+    home.expect(0, &["styles", "export", "mine", "-o", "mine.safetensors"]);
+    home.expect(0, &["styles", "remove", "mine"]);
+    assert_eq!((ids(&home), home.names("styles").len()), (vec!["cel".into()], 0));
+    assert!(draw("mine", 2).1.contains("`mine`"));
+    home.expect(0, &["styles", "import", "mine.safetensors"]);
+    assert_eq!(draw("mine", 0).0, cel);
+    assert_eq!(home.daemon_pid(), daemon, "the same daemon all the time");
+}
+
+#[test]
+fn what_is_no_good_style_is_refused() {
+    let home = Home::new();
+    home.expect(0, &["styles", "export", "cel", "-o", "cel.safetensors"]);
+    let cel = fs::read(home.path().join("cel.safetensors")).expect("a file");
+    fs::write(home.path().join("short.safetensors"), &cel[..cel.len() / 2]).expect("written");
+    fs::write(home.path().join("garbage.safetensors"), [255; 4096]).expect("written");
+    fs::write(home.path().join("empty.safetensors"), "").expect("written");
+    let check = |line: &str, words: &str| {
+        let args: Vec<_> = line.split_whitespace().collect();
+        let output = home.expect(1, &args);
+        assert!(errors(&output).contains(words), "{line}: {}", errors(&output));
+        assert_eq!((ids(&home), home.files("styles").len()), (vec!["cel".to_owned()], 0), "{line}");
+    };
+    check("styles import short.safetensors --id x --name X --licence MIT", "short.safetensors");
+    check("styles import garbage.safetensors --id x --name X --licence MIT", "garbage.safetensors");
+    check("styles import empty.safetensors --id x --name X --licence MIT", "empty.safetensors");
+    check("styles import missing.safetensors", "missing.safetensors");
+    check("styles import cel.safetensors", "built-in");
+    check("styles import cel.safetensors --id ../x", "../x");
+    check("styles import cel.safetensors --id X", "X");
+    check("styles remove cel", "built-in");
+    check("styles remove mine", "\"mine\"");
+    check("styles show mine", "`mine`");
+    check("styles export mine -o x.safetensors", "\"mine\"");
+    check("styles export cel -o nowhere/x.safetensors", "nowhere/x.safetensors");
+
+    // One that got into the folder by itself is named, and spoils nothing.
+    fs::create_dir_all(home.path().join("styles")).expect("a folder");
+    fs::copy(home.path().join("garbage.safetensors"), home.path().join("styles/garbage.safetensors"))
+        .expect("a copy");
+    let output = home.expect(0, &["styles"]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("cel\t"), "{output:?}");
+    assert!(errors(&output).contains("garbage.safetensors: not listed"), "{}", errors(&output));
+    write_drawn(&home.path().join("in.png"), 20, 20, Channels::Rgb, Depth::U8);
+    home.expect(0, &["stylize", "in.png", "-o", "out.png"]);
+}
