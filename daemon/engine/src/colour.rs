@@ -1,6 +1,6 @@
 //! Raw pixels to RGB and back, and how much of the source stays in the result.
 
-use crate::stylizer::{Depth, Layout};
+use crate::pixels::{Depth, Layout};
 
 /// How to read and write a row of raw pixels.
 #[derive(Debug, Clone, Copy)]

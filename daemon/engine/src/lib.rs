@@ -17,6 +17,7 @@ mod bands;
 mod colour;
 mod error;
 mod ops;
+mod pixels;
 mod scale;
 mod source;
 pub mod style_file;
@@ -24,7 +25,8 @@ mod stylizer;
 
 pub use arch::{Generator, RowStream};
 pub use error::EngineError;
-pub use stylizer::{BrushScale, Depth, Layout, Mixture, Settings, Stylizer};
+pub use pixels::{Depth, Layout};
+pub use stylizer::{BrushScale, Mixture, Settings, Stylizer};
 
 /// The device that networks run on, in words.
 pub fn device() -> String {

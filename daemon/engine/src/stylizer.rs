@@ -18,61 +18,13 @@ use rayon::prelude::*;
 
 use crate::alpha::{CELL_PX, Fill, fill_row};
 use crate::colour::{Codec, blend};
+use crate::pixels::{Depth, Layout};
 use crate::scale::{Enlarged, Reduce};
 use crate::source::Source;
 use crate::{EngineError, Generator, RowStream};
 
 /// Pixels that are enlarged at a time; each takes 24 bytes meanwhile.
 const ENLARGED_PX: usize = 1 << 20;
-
-/// What a pixel's channels are; interleaved, alpha not multiplied in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// Luminance.
-    Grey,
-    /// Luminance and alpha.
-    GreyAlpha,
-    /// Red, green, blue.
-    Rgb,
-    /// Red, green, blue, alpha.
-    Rgba,
-}
-
-/// The type of a sample, in the machine's byte order; gamma-encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// 0..=255.
-    U8,
-    /// 0..=65535.
-    U16,
-    /// 0.0..=1.0.
-    F32,
-}
-
-impl Layout {
-    pub(crate) const fn channels(self) -> usize {
-        match self {
-            Self::Grey => 1,
-            Self::GreyAlpha => 2,
-            Self::Rgb => 3,
-            Self::Rgba => 4,
-        }
-    }
-
-    const fn has_alpha(self) -> bool {
-        matches!(self, Self::GreyAlpha | Self::Rgba)
-    }
-}
-
-impl Depth {
-    pub(crate) const fn bytes(self) -> usize {
-        match self {
-            Self::U8 => 1,
-            Self::U16 => 2,
-            Self::F32 => 4,
-        }
-    }
-}
 
 /// Styles and their shares: each generator's picture counts by its share, and the shares' sum is 1.
 pub type Mixture = Vec<(Arc<dyn Generator>, f32)>;
