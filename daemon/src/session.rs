@@ -190,7 +190,12 @@ impl Session<'_> {
         let mut request = self.reader.next_request()?;
         loop {
             request = match request {
-                Request::Styles => self.answer(Reply::Styles((self.daemon.styles)()))?,
+                Request::Styles => {
+                    for style in (self.daemon.styles)() {
+                        send(&mut self.sender, &Reply::Style(style), &[])?;
+                    }
+                    self.answer(Reply::Done)?
+                }
                 Request::Stylize(spec) => self.stylize(parse(spec)?)?,
                 // Rows are read where they belong to a picture, and refused elsewhere.
                 Request::Rows(_) => return Err(malformed("rows came out of turn")),
@@ -221,7 +226,7 @@ impl Session<'_> {
         if ours.fits(&theirs) { Ok(()) } else { Err(End::Version(theirs)) }
     }
 
-    /// Sends the only reply to a request, then waits for the next.
+    /// Sends the last reply to a request, then waits for the next.
     fn answer(&mut self, reply: Reply) -> Result<Request, End> {
         send(&mut self.sender, &reply, &[])?;
         self.reader.next_request()

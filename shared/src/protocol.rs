@@ -1,7 +1,8 @@
 //! Every message that crosses the socket, and nothing else.
 //!
 //! A connection opens with one [`Hello`] each way. Then the client sends requests one after the other; each
-//! is answered by one [`Reply`], but for [`Request::Stylize`], whose pixels stream both ways at once:
+//! is answered by one [`Reply`], but for [`Request::Styles`], which is answered by one a style, and
+//! [`Request::Stylize`], whose pixels stream both ways at once:
 //!
 //! ```text
 //! client                                      daemon
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The first message each way. Its encoding never changes, so that two versions can tell each other apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl Hello {
 /// What a client asks of the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// Which styles are there? Answered by [`Reply::Styles`].
+    /// Which styles are there? Answered by a [`Reply::Style`] each, then [`Reply::Done`].
     Styles,
     /// Re-draw a picture. Followed by [`Request::Rows`] until every row was sent.
     Stylize(StylizeSpec),
@@ -71,8 +72,9 @@ pub enum Request {
 /// What the daemon answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The answer to [`Request::Styles`], built-in styles first.
-    Styles(Vec<StyleInfo>),
+    /// A part of the answer to [`Request::Styles`], built-in styles first. One at a time, since a message is short
+    /// and there may be many.
+    Style(StyleInfo),
     /// How far the picture being stylized has come.
     Progress(Progress),
     /// The next finished rows, from the top; the frame's body holds the pixels, in the request's format.
@@ -81,7 +83,7 @@ pub enum Reply {
     Stylized(StylizeReport),
     /// The answer to [`Request::Status`].
     Status(Status),
-    /// The request was carried out and has nothing to tell.
+    /// The request was carried out and has nothing (more) to tell.
     Done,
     /// The request failed.
     Fault(Fault),

@@ -33,6 +33,8 @@ use crate::{
 
 /// How long the daemon may be silent where it has nothing to compute.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many styles a daemon may tell of.
+const MAX_STYLES: usize = 10_000;
 
 /// Why the daemon didn't do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -170,9 +172,18 @@ impl Client {
 
     /// The styles that can be asked for, built-in ones first.
     pub fn styles(&mut self) -> Result<Vec<StyleInfo>, ClientError> {
-        match self.ask(&Request::Styles)? {
-            Reply::Styles(styles) => Ok(styles),
-            other => Err(unexpected(&other)),
+        let mut styles = Vec::new();
+        let mut reply = self.ask(&Request::Styles)?;
+        loop {
+            match reply {
+                Reply::Style(_) if styles.len() == MAX_STYLES => {
+                    return Err(ClientError::protocol(format!("it told of more than {MAX_STYLES} styles")));
+                }
+                Reply::Style(style) => styles.push(style),
+                Reply::Done => return Ok(styles),
+                other => return Err(unexpected(&other)),
+            }
+            reply = self.reply(Ok(()))?;
         }
     }
 
@@ -203,6 +214,10 @@ impl Client {
 
     fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
         let sent = wire::write_frame(&mut self.sender, request, &[]);
+        self.reply(sent)
+    }
+
+    fn reply(&mut self, sent: io::Result<()>) -> Result<Reply, ClientError> {
         match answer(&mut self.receiver, &mut self.incoming, sent)? {
             Reply::Fault(fault) => Err(fault.into()),
             reply => Ok(reply),
@@ -222,10 +237,10 @@ where
     }
 }
 
-/// Only the variant's name: a reply may hold a whole list of styles.
+/// Only the variant's name: a reply may hold long texts.
 fn unexpected(reply: &Reply) -> ClientError {
     let name = match reply {
-        Reply::Styles(_) => "a list of styles",
+        Reply::Style(_) => "a style",
         Reply::Progress(_) => "progress",
         Reply::Rows(_) => "rows",
         Reply::Stylized(_) => "the end of a picture",

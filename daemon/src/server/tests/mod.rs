@@ -43,6 +43,10 @@ struct Fixture {
 
 impl Fixture {
     fn start(stall_timeout: Duration) -> Self {
+        Self::with_styles(stall_timeout, vec![style()])
+    }
+
+    fn with_styles(stall_timeout: Duration, styles: Vec<StyleInfo>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = socket_in(&folder);
         let (engine, remote) = FakeEngine::new();
@@ -50,7 +54,7 @@ impl Fixture {
         let config = Config { socket: socket.clone(), idle_unload: None, stall_timeout };
         let running = {
             let stop = stop.clone();
-            thread::spawn(move || run(config, engine, || vec![style()], stop))
+            thread::spawn(move || run(config, engine, move || styles.clone(), stop))
         };
         let fixture = Self { socket, remote, stop, running, _folder: folder };
         eventually(|| fixture.running.is_finished() || endpoint::connect(&fixture.socket).is_ok());

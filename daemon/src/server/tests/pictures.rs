@@ -4,7 +4,7 @@ use std::{sync::mpsc, thread};
 
 use utsushi_ipc::{
     client::ClientError,
-    protocol::{FaultKind, Priority, Reply, Request, StylizeSpec},
+    protocol::{FaultKind, Priority, Reply, Request, StyleInfo, StylizeSpec},
     wire,
 };
 
@@ -30,6 +30,17 @@ fn sizes_and_bands() {
     client.unload().expect("the daemon answers");
     assert!(client.status().expect("the daemon answers").loaded.is_empty());
     assert_eq!(client.styles().expect("the daemon answers"), [super::style()]);
+    fixture.end();
+}
+
+#[test]
+fn as_many_styles_as_there_are() {
+    let long = StyleInfo { attribution: "x".repeat(4000), ..super::style() };
+    let styles = vec![long; 64];
+    let fixture = Fixture::with_styles(NO_STALL, styles.clone());
+    let mut client = fixture.client();
+    assert!(client.styles().expect("the daemon answers") == styles);
+    client.status().expect("nothing is left over");
     fixture.end();
 }
 

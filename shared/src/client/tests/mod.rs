@@ -85,15 +85,6 @@ impl Peer {
 
 #[test]
 fn requests_are_answered() {
-    let style = StyleInfo {
-        id: "cel".into(),
-        name: "Cel".into(),
-        author: "A".into(),
-        licence: "MIT".into(),
-        attribution: String::new(),
-        built_in: true,
-        reach_px: 165,
-    };
     let status = Status {
         version: "0.1.0".into(),
         pid: 7,
@@ -106,7 +97,6 @@ fn requests_are_answered() {
         uptime_s: 4,
     };
     let script = [
-        (Request::Styles, Reply::Styles(vec![style.clone()])),
         (Request::Status, Reply::Status(status.clone())),
         (Request::Unload, Reply::Fault(Fault::new(FaultKind::Busy, "a picture is being drawn; wait"))),
         (Request::Unload, Reply::Done),
@@ -123,7 +113,6 @@ fn requests_are_answered() {
 
     let mut client = daemon.connect();
     assert_eq!(client.daemon(), &Hello::ours());
-    assert_eq!(client.styles().expect("an answer"), [style]);
     assert_eq!(client.status().expect("an answer"), status);
     let fault = client.unload().expect_err("a fault");
     assert_eq!(fault.to_string(), "a picture is being drawn; wait");
@@ -131,6 +120,49 @@ fn requests_are_answered() {
     let error = client.status().expect_err("the wrong answer");
     assert!(matches!(error, ClientError::Protocol { .. }), "{error}");
     client.shutdown().expect("an answer");
+}
+
+#[test]
+fn styles_come_one_by_one() {
+    /// As many styles, then this.
+    fn check(count: usize, last: Reply, expected: Option<&str>) {
+        let style = move |index: usize| StyleInfo {
+            id: format!("style-{index}"),
+            name: "Style".into(),
+            author: "A".into(),
+            licence: "MIT".into(),
+            attribution: "\u{5199}".repeat(if count < 100 { 4000 } else { 0 }),
+            built_in: index == 0,
+            reach_px: 165,
+        };
+        let daemon = FakeDaemon::new(move |mut peer| {
+            assert_eq!(peer.read::<Request>().expect("a request"), Request::Styles);
+            (0..count).for_each(|index| peer.reply(&Reply::Style(style(index))));
+            peer.reply(&last);
+            peer.expect_closed();
+        });
+        match (daemon.connect().styles(), expected) {
+            (Ok(styles), None) => assert!(styles.into_iter().eq((0..count).map(style)), "{count} styles"),
+            (Err(error), Some(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (styles, _) => panic!("{:?} of {count} styles", styles.map(|styles| styles.len())),
+        }
+    }
+
+    let one_more = StyleInfo {
+        id: "last".into(),
+        name: "Last".into(),
+        author: String::new(),
+        licence: "MIT".into(),
+        attribution: String::new(),
+        built_in: false,
+        reach_px: 1,
+    };
+    check(0, Reply::Done, None);
+    check(64, Reply::Done, None);
+    check(MAX_STYLES, Reply::Done, None);
+    check(MAX_STYLES, Reply::Style(one_more), Some("more than 10000 styles"));
+    check(1, Reply::Rows(1), Some("rows out of turn"));
+    check(1, Reply::Fault(Fault::new(FaultKind::Internal, "no more")), Some("no more"));
 }
 
 #[test]
