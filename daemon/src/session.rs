@@ -152,11 +152,10 @@ impl Reader {
     fn next_request(&mut self) -> Result<Request, End> {
         while !self.receiver.wait(Duration::from_secs(3600)).map_err(End::Lost)? {}
         let request = wire::read_frame(&mut self.receiver, &mut self.body)?;
-        match request {
-            Request::Rows(_) => Err(malformed("rows came without a picture that they belong to")),
-            _ if !self.body.is_empty() => Err(malformed("pixels came with a request that has none")),
-            request => Ok(request),
+        if !self.body.is_empty() && !matches!(request, Request::Rows(_)) {
+            return Err(malformed("pixels came with a request that has none"));
         }
+        Ok(request)
     }
 
     /// Hands all rows of a picture to its job.
@@ -197,8 +196,8 @@ impl Session<'_> {
                     self.answer(Reply::Done)?
                 }
                 Request::Stylize(spec) => self.stylize(parse(spec)?)?,
-                // Rows are read where they belong to a picture, and refused elsewhere.
-                Request::Rows(_) => return Err(malformed("rows came out of turn")),
+                // Those of a picture are read with it.
+                Request::Rows(_) => return Err(malformed("rows came without a picture that they belong to")),
                 Request::Status => {
                     let status = status(self.daemon)?;
                     self.answer(Reply::Status(status))?
