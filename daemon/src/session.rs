@@ -158,7 +158,8 @@ impl Reader {
         Ok(request)
     }
 
-    /// Hands all rows of a picture to its job.
+    /// Hands all rows of a picture to its job, and frees the frames' memory: a client's next picture may be hours
+    /// away.
     fn give_rows(&mut self, raster: &Raster, input: &JobInput) -> Result<(), End> {
         let mut rows_left = raster.height();
         while rows_left > 0 {
@@ -179,6 +180,7 @@ impl Reader {
                 input.give(band.to_vec())?;
             }
         }
+        self.body = Vec::new();
         Ok(())
     }
 }
