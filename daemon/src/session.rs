@@ -21,6 +21,7 @@ use std::{
 };
 
 use tracing::{debug, warn};
+use utsushi_engine::style_file::is_style_id;
 use utsushi_ipc::{
     endpoint::{Connection, Hangup, Receiver, Sender},
     pixels::Raster,
@@ -356,6 +357,14 @@ fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
 
     if !(1..=MAX_MIX).contains(&spec.mix.len()) {
         return invalid(format!("the mix has {} styles; give 1 to {MAX_MIX}", spec.mix.len()));
+    }
+    if let Some(style) = spec.mix.iter().find(|style| !is_style_id(&style.id)) {
+        // In short: as long as it came, it might not fit into the answer.
+        let shown: String = style.id.chars().take(64).collect();
+        return Err(Fault::new(
+            FaultKind::UnknownStyle,
+            format!("no style can be called {shown:?}; run `utsushi styles` to see which there are"),
+        ));
     }
     if let Some(style) = spec.mix.iter().find(|style| !(style.share.is_finite() && style.share > 0.0)) {
         return invalid(format!(

@@ -70,6 +70,7 @@ fn requests() {
     let long_head = [&2_u32.to_le_bytes(), &status[4..5], &[0], &status[5..]].concat();
 
     let (malformed, invalid) = (Some(FaultKind::Malformed), Some(FaultKind::Invalid));
+    let unknown = Some(FaultKind::UnknownStyle);
     for (name, bytes, expected) in [
         ("an oversized head", vec![0xff; 64], malformed),
         ("no such request", [1_u32.to_le_bytes().as_slice(), &[200], &[0; 4]].concat(), malformed),
@@ -92,6 +93,9 @@ fn requests() {
         ),
         ("a strength of 7", changed(|spec| spec.strength = 7.0), invalid),
         ("no style", changed(|spec| spec.mix.clear()), invalid),
+        ("a style without an id", changed(|spec| spec.mix[0].id.clear()), unknown),
+        ("a style's id that is none", changed(|spec| spec.mix[0].id = "../ink".into()), unknown),
+        ("a long id of a style", changed(|spec| spec.mix[0].id = "\0".repeat(60 << 10)), unknown),
         ("a brush of nothing", changed(|spec| spec.brush_size = BrushSize::Factor(0.0)), invalid),
     ] {
         check(&fixture, name, fixture.raw(), &bytes, expected);
