@@ -15,7 +15,6 @@ mod tests;
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::{Arc, Condvar, Mutex},
     thread::{self, Scope},
     time::{Duration, Instant},
@@ -42,8 +41,6 @@ pub const STOP_GRACE: Duration = Duration::from_secs(30);
 /// How a daemon runs.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it listens, unless the service manager hands down a socket.
-    pub socket: PathBuf,
     /// After how long without a picture the networks' memory is freed.
     pub idle_unload: Option<Duration>,
     /// How long a client may keep the daemon waiting in the middle of something.
@@ -72,9 +69,6 @@ impl Stop {
 /// Why a daemon couldn't run, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// There is no socket to listen at.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
     /// The system gave no thread.
     #[error("can't start a thread: {0}; end some programs, then try again")]
     Thread(io::Error),
@@ -83,17 +77,14 @@ pub enum ServerError {
     ThreadLost(&'static str),
 }
 
-/// Runs a daemon until it is stopped.
+/// Runs a daemon until it is stopped. The socket goes with it.
 pub fn run(
+    listener: Listener,
     config: Config,
     engine: impl Engine,
     styles: impl Fn() -> Vec<StyleInfo> + Send + Sync,
     stop: Stop,
 ) -> Result<(), ServerError> {
-    let listener = match Listener::from_environment() {
-        Some(inherited) => inherited?,
-        None => Listener::bind(&config.socket)?,
-    };
     info!(socket = %listener.path().display(), "listening");
 
     let (worker, commands) = worker::channel();

@@ -17,6 +17,7 @@ use utsushi::picture::{self, Format, WriteOptions};
 use utsushi::server::{self, Config, Stop};
 use utsushi::worker::{Engine, Stream};
 use utsushi_ipc::client::Client;
+use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_ipc::protocol::{BrushSize, Fault, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::binary::Home;
@@ -157,25 +158,20 @@ impl Stream for Mirror {
 /// 48 MB to the daemon and back.
 fn round_trip() {
     let folder = tempfile::tempdir().expect("a folder");
-    let config =
-        Config { socket: socket(folder.path()), idle_unload: None, stall_timeout: Duration::from_secs(60) };
-    let path = config.socket.clone();
+    let path = socket(folder.path());
+    let listener = Listener::bind(&path).expect("a free path");
+    let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60) };
     let stop = Stop::default();
     let daemon = std::thread::spawn({
         let stop = stop.clone();
-        move || server::run(config, Mirror, Vec::new, stop)
+        move || server::run(listener, config, Mirror, Vec::new, stop)
     });
     let format = PixelFormat { channels: Channels::Rgba, depth: Depth::U8 };
     let raster = Raster::new(4000, 3000, format).expect("a raster");
     let pixels = vec![7_u8; raster.total_bytes() as usize];
     let mut result = vec![0_u8; pixels.len()];
     let row_bytes = raster.row_bytes();
-    let mut client = loop {
-        match Client::connect(&path) {
-            Ok(client) => break client,
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
+    let mut client = Client::connect(&path).expect("a daemon");
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let source = |first: u32, _: u32, rows: &mut [u8]| {

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use utsushi::library::Library;
 use utsushi::server::{self, Config, ServerError, Stop};
 use utsushi::studio::Studio;
-use utsushi_ipc::client::{Client, ClientError};
+use utsushi_ipc::client::Client;
+use utsushi_ipc::endpoint::Listener;
 
 /// A daemon that ends with the test.
 pub struct Daemon {
@@ -18,12 +19,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon and waits until it answers.
+    /// Starts a daemon.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = socket(folder.path());
-        let config =
-            Config { socket: socket.clone(), idle_unload: None, stall_timeout: Duration::from_secs(60) };
+        let listener = Listener::bind(&socket(folder.path())).expect("a free path");
+        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60) };
         let styles = folder.path().join("styles");
         let stop = Stop::default();
         let thread = std::thread::spawn({
@@ -31,15 +31,10 @@ impl Daemon {
             move || {
                 let list = Library::open(styles.clone());
                 let infos = move || list.list().into_iter().map(|entry| entry.info).collect();
-                server::run(config, Studio::new(Library::open(styles)), infos, stop)
+                server::run(listener, config, Studio::new(Library::open(styles)), infos, stop)
             }
         });
-        let daemon = Self { folder, stop, thread: Some(thread) };
-        while let Err(ClientError::NotRunning { .. }) = Client::connect(&socket) {
-            assert!(!daemon.thread.as_ref().is_some_and(JoinHandle::is_finished), "the daemon did not start");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        daemon
+        Self { folder, stop, thread: Some(thread) }
     }
 
     /// A new connection.

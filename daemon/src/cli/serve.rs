@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
+use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::paths;
 
 use super::values::{self, Limit};
@@ -37,6 +38,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn execute(self, address: Address) -> anyhow::Result<Ending> {
+        // First of all, since it changes the environment, which other threads might be reading.
+        let inherited = Listener::from_environment();
         log_to_stderr()?;
         let stop = Stop::default();
         let signalled = stop.clone();
@@ -45,10 +48,11 @@ impl Serve {
             Limit::After(time) => Some(time),
             Limit::Never => None,
         };
-        let config = Config { socket: address.socket, idle_unload, stall_timeout: self.stall_timeout };
+        let listener = inherited.unwrap_or_else(|| Listener::bind(&address.socket))?;
+        let config = Config { idle_unload, stall_timeout: self.stall_timeout };
         let library = || Library::open(paths::styles());
         let styles = move || library().list().into_iter().map(|entry| entry.info).collect();
-        server::run(config, Studio::new(library()), styles, stop)?;
+        server::run(listener, config, Studio::new(library()), styles, stop)?;
         Ok(Ending::Done)
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use tempfile::TempDir;
 use utsushi_ipc::client::Client;
+use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
 
@@ -126,18 +127,12 @@ impl Studio {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let stop = Stop::default();
-        let config = Config {
-            socket: folder.path().join("run/daemon.sock"),
-            idle_unload: None,
-            stall_timeout: Duration::from_secs(30),
-        };
-        let socket = config.socket.clone();
+        let listener = Listener::bind(&folder.path().join("run/daemon.sock")).unwrap();
+        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(30) };
         let stopped = stop.clone();
-        let daemon = thread::spawn(move || server::run(config, Inverter, || vec![style()], stopped).unwrap());
-        while Client::connect(&socket).is_err() {
-            assert!(!daemon.is_finished(), "the daemon starts");
-            thread::yield_now();
-        }
+        let daemon = thread::spawn(move || {
+            server::run(listener, config, Inverter, || vec![style()], stopped).unwrap();
+        });
         Self { folder, stop, daemon: Some(daemon) }
     }
 

@@ -23,7 +23,7 @@ pub struct Listener {
     socket: uds::Listener,
     path: PathBuf,
     /// None if the socket was inherited: then it belongs to whoever handed it down.
-    own: Option<OwnSocket>,
+    _own: Option<OwnSocket>,
     wake: PipeReader,
     closer: Closer,
 }
@@ -81,7 +81,7 @@ impl Listener {
             .set_nonblocking(ListenerNonblockingMode::Accept)
             .map_err(EndpointError::io("listen at", &path))?;
         let (wake, writer) = io::pipe().map_err(EndpointError::io("listen at", &path))?;
-        Ok(Self { socket, path, own, wake, closer: Closer(Arc::new(writer)) })
+        Ok(Self { socket, path, _own: own, wake, closer: Closer(Arc::new(writer)) })
     }
 
     /// Waits for the next client of this user; others are turned away without a word.
@@ -115,11 +115,6 @@ impl Listener {
     /// The socket's path; empty if the socket was inherited and has none.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Was the socket handed down by the service manager, rather than bound here?
-    pub fn is_inherited(&self) -> bool {
-        self.own.is_none()
     }
 }
 

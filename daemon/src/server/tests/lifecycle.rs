@@ -4,7 +4,7 @@ use std::thread;
 
 use utsushi_ipc::{
     client::{self, ClientError},
-    endpoint::EndpointError,
+    endpoint::Listener,
     protocol::{FaultKind, Reply, Request},
 };
 
@@ -13,20 +13,6 @@ use crate::{
     server::{Config, Stop, run},
     worker::fake::{Event, FakeEngine, spec},
 };
-
-#[test]
-fn a_second_daemon_refuses() {
-    let fixture = Fixture::start(NO_STALL);
-    let (engine, _remote) = FakeEngine::new();
-    let config = Config { socket: fixture.socket.clone(), idle_unload: None, stall_timeout: NO_STALL };
-    match run(config, engine, Vec::new, Stop::default()) {
-        Err(ServerError::Endpoint(EndpointError::AlreadyRunning { path })) => {
-            assert_eq!(path, fixture.socket)
-        }
-        other => panic!("{other:?}"),
-    }
-    fixture.end();
-}
 
 #[test]
 fn stopped_while_idle() {
@@ -46,12 +32,12 @@ fn stopped_while_idle() {
 #[test]
 fn stopped_before_it_starts() {
     let folder = tempfile::tempdir().expect("a folder");
-    let socket = socket_in(&folder);
+    let listener = Listener::bind(&socket_in(&folder)).expect("a free path");
     let (engine, _remote) = FakeEngine::new();
     let stop = Stop::default();
     stop.request();
-    run(Config { socket, idle_unload: None, stall_timeout: NO_STALL }, engine, Vec::new, stop)
-        .expect("the daemon ends well");
+    let config = Config { idle_unload: None, stall_timeout: NO_STALL };
+    run(listener, config, engine, Vec::new, stop).expect("the daemon ends well");
 }
 
 #[test]

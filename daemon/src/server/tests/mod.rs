@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 use utsushi_ipc::{
     client::{Client, ClientError},
-    endpoint::{self, Connection},
+    endpoint::{self, Connection, Listener},
     protocol::{Fault, Hello, Reply, Request, StyleInfo, StylizeReport, StylizeSpec},
     wire::{self, WireError},
 };
@@ -51,14 +51,13 @@ impl Fixture {
         let socket = socket_in(&folder);
         let (engine, remote) = FakeEngine::new();
         let stop = Stop::default();
-        let config = Config { socket: socket.clone(), idle_unload: None, stall_timeout };
+        let listener = Listener::bind(&socket).expect("a free path");
+        let config = Config { idle_unload: None, stall_timeout };
         let running = {
             let stop = stop.clone();
-            thread::spawn(move || run(config, engine, move || styles.clone(), stop))
+            thread::spawn(move || run(listener, config, engine, move || styles.clone(), stop))
         };
-        let fixture = Self { socket, remote, stop, running, _folder: folder };
-        eventually(|| fixture.running.is_finished() || endpoint::connect(&fixture.socket).is_ok());
-        fixture
+        Self { socket, remote, stop, running, _folder: folder }
     }
 
     fn client(&self) -> Client {
