@@ -23,7 +23,7 @@ use std::{
 use tracing::{error, info, warn};
 use utsushi_ipc::{
     endpoint::{Connection, EndpointError, Listener},
-    protocol::StyleInfo,
+    protocol::{STOP_GRACE, StyleInfo},
 };
 
 pub(crate) use self::roster::Roster;
@@ -35,8 +35,6 @@ use crate::{
 
 /// How many clients may be connected; further ones are turned away.
 pub const MAX_CONNECTIONS: usize = 64;
-/// How long running pictures may take to be finished when the daemon stops.
-pub const STOP_GRACE: Duration = Duration::from_secs(30);
 
 /// How a daemon runs.
 #[derive(Debug, Clone)]

@@ -14,12 +14,17 @@
 //! Closing the connection cancels whatever it was waiting for. After a [`Reply::Fault`] to a `Stylize` the
 //! daemon closes the connection, since the client may still have been sending rows.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
 pub const PROTOCOL_VERSION: u32 = 2;
+
+/// How long a daemon that was told to stop may take to finish the pictures that are being drawn.
+pub const STOP_GRACE: Duration = Duration::from_secs(30);
 
 /// The first message each way. Its encoding never changes, so that two versions can tell each other apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +69,7 @@ pub enum Request {
     Status,
     /// Free the model's memory; the next picture loads it again. Answered by [`Reply::Done`].
     Unload,
-    /// Finish what is running, then exit. Answered by [`Reply::Done`] at once; the connection stays open until the
+    /// Finish what is running, within [`STOP_GRACE`], then exit. Answered by [`Reply::Done`] at once; the connection stays open until the
     /// daemon exits, so that a client can wait for that.
     Shutdown,
 }

@@ -90,6 +90,17 @@ pub enum ClientError {
     /// Reading the source or writing the result failed, at the caller's side.
     #[error(transparent)]
     Io(io::Error),
+    /// The daemon was told to stop, and doesn't.
+    #[error(
+        "the daemon, process {pid}, was told to stop, but still runs after {} s; end it by hand with `kill -9 {pid}`",
+        waited.as_secs()
+    )]
+    StillRunning {
+        /// The daemon's process.
+        pid: u32,
+        /// For how long it was waited for.
+        waited: Duration,
+    },
     /// A daemon of another version, which can only be stopped by a signal, couldn't be.
     #[error("can't stop the daemon, process {pid}: {error}; end it by hand")]
     CannotStop {

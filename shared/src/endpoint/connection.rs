@@ -55,6 +55,12 @@ impl Receiver {
         self.0.set_recv_timeout(timeout)
     }
 
+    /// The process that listened, or that connected, in the kernel's words. For an inherited socket, that is the one
+    /// that handed it down. None where the system doesn't tell.
+    pub fn peer_pid(&self) -> Option<u32> {
+        self.0.peer_creds().ok()?.pid()?.try_into().ok()
+    }
+
     /// Waits until there is something to read, be it the end; false if nothing came in time.
     pub fn wait(&self, timeout: Duration) -> io::Result<bool> {
         let timeout = timeout.try_into().map_err(|_| io::Error::from(ErrorKind::InvalidInput))?;

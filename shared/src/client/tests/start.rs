@@ -4,13 +4,16 @@ use std::{
     env, fs,
     os::unix::{fs::MetadataExt, process::ExitStatusExt},
     path::Path,
-    process::{self, Command},
+    process::{self, Command, Stdio},
     sync::mpsc,
     time::Duration,
 };
 
 use super::*;
 use crate::paths;
+
+/// The version that [`daemon_process`] says it is of, in place of this one.
+const VERSION_VARIABLE: &str = "UTSUSHI_TEST_VERSION";
 
 #[test]
 fn a_daemon_is_stopped_whatever_its_version() {
@@ -20,21 +23,45 @@ fn a_daemon_is_stopped_whatever_its_version() {
     });
     stop(&daemon.socket()).expect("the daemon agrees");
 
-    let mut old = Command::new("sleep").arg("60").spawn().expect("a process");
-    let hello = Hello { protocol: 0, application: "0.0.1".into(), pid: old.id() };
-    let daemon = FakeDaemon::greeting(hello, |mut peer| peer.expect_closed());
-    stop(&daemon.socket()).expect("the daemon is ours");
-    assert_eq!(old.wait().expect("a child").signal(), Some(15));
-
-    for pid in [0, 1, u32::MAX, i32::MAX as u32] {
-        let hello = Hello { protocol: 0, application: "0.0.1".into(), pid };
-        let daemon = FakeDaemon::greeting(hello, |mut peer| peer.expect_closed());
-        let error = stop(&daemon.socket()).expect_err("there is no such process");
-        assert!(matches!(error, ClientError::CannotStop { .. }), "{error}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("run/daemon.sock");
+    let Starter { program, args, .. } = starter(&folder);
+    let mut old = Command::new(program);
+    old.args(args).env(paths::SOCKET_VARIABLE, &socket).env(VERSION_VARIABLE, "0.0.1");
+    let mut old = old.stdout(Stdio::null()).spawn().expect("a process");
+    while !matches!(Client::connect(&socket), Err(ClientError::Version { .. })) {
+        assert!(old.try_wait().expect("a child").is_none(), "the old daemon runs");
+        thread::sleep(Duration::from_millis(1));
     }
+    stop(&socket).expect("the daemon is ours");
+    assert_eq!(old.wait().expect("a child").signal(), Some(15));
 
     let error = stop(Path::new("/nowhere/daemon.sock")).expect_err("there is no daemon");
     assert!(matches!(error, ClientError::NotRunning { .. }), "{error}");
+}
+
+#[test]
+fn nobody_but_the_daemon_is_ended() {
+    let mut stranger = Command::new("sleep").arg("60").spawn().expect("a process");
+    for pid in [0, 1, u32::MAX, i32::MAX as u32, stranger.id()] {
+        let hello = Hello { protocol: 0, application: "0.0.1".into(), pid };
+        let daemon = FakeDaemon::greeting(hello, |mut peer| peer.expect_closed());
+        let error = stop(&daemon.socket()).expect_err("another process listens");
+        assert!(matches!(error, ClientError::CannotStop { .. }), "{error}");
+    }
+    assert!(stranger.try_wait().expect("a child").is_none(), "it still runs");
+    stranger.kill().and_then(|()| stranger.wait()).expect("a child");
+}
+
+#[test]
+fn a_daemon_that_does_not_stop_is_told_of() {
+    let daemon = FakeDaemon::new(|mut peer| {
+        assert_eq!(peer.read::<Request>().expect("a request"), Request::Shutdown);
+        peer.reply(&Reply::Done);
+        peer.expect_closed();
+    });
+    let error = stop::stop_within(Duration::ZERO, &daemon.socket()).expect_err("it stays");
+    assert!(matches!(error, ClientError::StillRunning { .. }), "{error}");
 }
 
 /// Starts this test program as a daemon.
@@ -65,7 +92,9 @@ fn daemon_process() {
         thread::spawn(move || {
             let mut peer = Peer { connection, body: Vec::new() };
             let _: Hello = peer.read().expect("a greeting");
-            write_frame(&mut peer.connection, &Hello::ours(), &[]).expect("the client reads");
+            let application = env::var(VERSION_VARIABLE).unwrap_or_else(|_| Hello::ours().application);
+            let hello = Hello { application, ..Hello::ours() };
+            write_frame(&mut peer.connection, &hello, &[]).expect("the client reads");
             while let Ok(request) = peer.read::<Request>() {
                 assert_eq!(request, Request::Shutdown);
                 peer.reply(&Reply::Done);
