@@ -18,7 +18,8 @@ use crate::studio::Studio;
 /// Run the daemon in the foreground
 ///
 /// Seldom needed: `stylize` and `batch` start it themselves, and a service manager can start it on the first
-/// connection (LISTEN_FDS). It ends after what it is drawing on `utsushi stop`, Ctrl-C and SIGTERM.
+/// connection (LISTEN_FDS). It ends after what it is drawing on `utsushi stop`, Ctrl-C and SIGTERM; a second Ctrl-C or
+/// SIGTERM ends it at once.
 ///
 /// It logs to standard error. UTSUSHI_LOG, or else RUST_LOG, says how much: error, warn, info (the default), debug,
 /// trace, or a filter such as utsushi=debug.
@@ -42,8 +43,7 @@ impl Serve {
         let inherited = Listener::from_environment();
         log_to_stderr()?;
         let stop = Stop::default();
-        let signalled = stop.clone();
-        ctrlc::set_handler(move || signalled.request()).context("can't listen for signals")?;
+        stop_on_signals(stop.clone())?;
         let idle_unload = match self.idle_unload {
             Limit::After(time) => Some(time),
             Limit::Never => None,
@@ -55,6 +55,18 @@ impl Serve {
         server::run(listener, config, Studio::new(library()), styles, stop)?;
         Ok(Ending::Done)
     }
+}
+
+/// Ctrl-C and SIGTERM stop the daemon; a second one doesn't wait for what it is drawing.
+fn stop_on_signals(stop: Stop) -> anyhow::Result<()> {
+    let mut is_stopping = false;
+    let handler = move || {
+        if std::mem::replace(&mut is_stopping, true) {
+            std::process::exit(Ending::Interrupted as i32);
+        }
+        stop.request();
+    };
+    ctrlc::set_handler(handler).context("can't listen for signals")
 }
 
 fn log_to_stderr() -> anyhow::Result<()> {
