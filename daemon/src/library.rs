@@ -1,5 +1,6 @@
 //! The styles there are: those built into the program, and the user's own in a folder.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -146,6 +147,16 @@ impl Library {
             let file = file.ok()?;
             file.styles().iter().any(|style| style.id == id).then_some((path, file))
         })
+    }
+
+    /// What tells this training of a built-in style from the next program's: its version, and what its file holds.
+    pub fn built_in_mark(id: &str) -> Option<String> {
+        let holds = |file: StyleFile| file.styles().iter().any(|style| style.id == id);
+        let bytes = BUILT_IN.iter().find(|bytes| StyleFile::parse(bytes).is_ok_and(holds))?;
+        // Not the same in every release of Rust, but then the program is another, too.
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        Some(format!("{} {}#{:016x}", env!("CARGO_PKG_VERSION"), bytes.len(), hasher.finish()))
     }
 
     /// Changes whenever the user's folder does.
@@ -353,5 +364,7 @@ mod tests {
             }
         }
         assert!(Library::open(PathBuf::new()).find(Library::default_id()).is_some());
+        assert!(Library::built_in_mark(Library::default_id()).is_some());
+        assert_eq!(Library::built_in_mark("nothing"), None);
     }
 }

@@ -35,7 +35,7 @@ mod sources;
 ///
 /// If the run is interrupted, run the same command again: it goes on where it was. The file .utsushi-batch.jsonl
 /// in DIR remembers what each output was drawn from and how, so that only pictures are drawn again that have
-/// changed since, or whose settings have.
+/// changed since, or whose settings or styles have.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   utsushi batch frames/ -o out/
@@ -86,7 +86,7 @@ impl Batch {
         let found = sources::find(&self.inputs, depth, &self.output)?;
         let planned = plan::plan(found, &self.output, self.format)?;
         let mut journal = open_journal(&self.output)?;
-        let styles = style_files(&order);
+        let styles = style_marks(&order);
 
         let mut report = self.report.begin(planned.len());
         let (mut jobs, mut entries) = (Vec::new(), Vec::new());
@@ -148,11 +148,14 @@ fn open_journal(folder: &Path) -> anyhow::Result<Journal> {
         .with_context(|| format!("{}: can't write there", folder.display()))
 }
 
-/// What tells this training of the user's own styles from the next. Built-in styles come with the program.
-fn style_files(order: &Order) -> String {
+/// What tells this training of the styles from the next.
+fn style_marks(order: &Order) -> String {
     let library = Library::open(paths::styles());
-    let files = order.styles().filter_map(|id| library.find(id)?.file);
-    files.filter_map(|file| sources::Stamp::of(&file).ok()).map(|stamp| format!(" file {stamp}")).collect()
+    let mark = |id| match Library::built_in_mark(id) {
+        Some(mark) => Some(format!(" built-in {mark}")),
+        None => Some(format!(" file {}", sources::Stamp::of(&library.find(id)?.file?).ok()?)),
+    };
+    order.styles().filter_map(mark).collect()
 }
 
 fn note(event: &Event, entries: &[Entry], journal: &mut Journal, report: &Report) {

@@ -93,6 +93,15 @@ fn a_batch_goes_on_where_it_was() {
     check("--seed 1", Ending::Done, 3, inverted);
     check("", Ending::Done, 3, inverted);
 
+    // As if an older program had drawn them, with another training of the style.
+    let journal = studio.path("out/.utsushi-batch.jsonl");
+    let version = format!("built-in {} ", env!("CARGO_PKG_VERSION"));
+    let drawn = fs::read_to_string(&journal).unwrap();
+    assert!(drawn.contains(&version), "{drawn}");
+    fs::write(&journal, drawn.replace(&version, "built-in 0.0.1 ")).unwrap();
+    check("", Ending::Done, 3, inverted);
+    check("", Ending::Done, 0, inverted);
+
     fs::remove_file(studio.path("out/b.png")).unwrap();
     check("", Ending::Done, 1, inverted);
     studio.write_picture("in/b.png", 200);
