@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Whatever makes no sense (a missing input, two pictures for the same output) is found before anything is
-//! drawn. From then on a picture that fails is named and counted, and the others are drawn.
+//! drawn. A picture that fails, or a subfolder that can't be read, is named and counted, and the others are drawn.
 
 use std::path::{Path, PathBuf};
 
@@ -83,12 +83,13 @@ impl Batch {
         let keep = self.keep();
         let depth = if self.recursive { Depth::Tree } else { Depth::Folder };
         let order = self.order.order(Priority::Batch)?;
-        let found = sources::find(&self.inputs, depth, &self.output)?;
+        let (found, lost) = sources::find(&self.inputs, depth, &self.output)?;
         let planned = plan::plan(found, &self.output, self.format)?;
         let mut journal = open_journal(&self.output)?;
         let styles = style_marks(&order);
 
-        let mut report = self.report.begin(planned.len());
+        let mut report = self.report.begin(planned.len() + lost.len());
+        lost.iter().for_each(|lost| report.lost(&lost.path, &lost.message));
         let (mut jobs, mut entries) = (Vec::new(), Vec::new());
         for Planned { job, stamp } in planned {
             let settings = order.describe(job.format) + &styles;

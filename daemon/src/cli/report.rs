@@ -84,7 +84,9 @@ enum Line<'a> {
     },
     Failed {
         source: &'a str,
-        output: &'a str,
+        /// Absent for what can't even be looked into.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output: Option<&'a str>,
         message: &'a str,
     },
     Error {
@@ -183,10 +185,20 @@ impl Report {
     }
 
     fn failed(&mut self, job: &Job, message: &str) {
+        self.fail(&job.source, Some(&job.output), message);
+    }
+
+    /// Something below the inputs can't be read.
+    pub(super) fn lost(&mut self, path: &Path, message: &str) {
+        self.fail(path, None, message);
+    }
+
+    fn fail(&mut self, source: &Path, output: Option<&Path>, message: &str) {
         self.tally.failed += 1;
         match self.manner {
             Manner::Json => {
-                line(&Line::Failed { source: &text(&job.source), output: &text(&job.output), message });
+                let output = output.map(text);
+                line(&Line::Failed { source: &text(source), output: output.as_deref(), message });
             }
             _ => self.warn(message),
         }
@@ -317,6 +329,14 @@ mod tests {
         check(
             Line::Skipped { source: "a", output: "b", reason: Skip::Finished },
             r#"{"event":"skipped","source":"a","output":"b","reason":"finished"}"#,
+        );
+        check(
+            Line::Failed { source: "a", output: Some("b"), message: "c" },
+            r#"{"event":"failed","source":"a","output":"b","message":"c"}"#,
+        );
+        check(
+            Line::Failed { source: "a", output: None, message: "c" },
+            r#"{"event":"failed","source":"a","message":"c"}"#,
         );
         let tally = Tally { done: 1, skipped: 2, failed: 3 };
         check(

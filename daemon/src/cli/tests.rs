@@ -116,6 +116,16 @@ fn a_batch_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_batch_goes_on_past_what_it_cannot_read() {
+    let studio = Studio::open();
+    studio.write_picture("in/b.png", 1);
+    std::os::unix::fs::symlink(studio.path("nowhere"), studio.path("in/a.png")).unwrap();
+    assert_eq!(studio.run("batch IN/in -o IN/out"), Ending::Failed as u8);
+    assert_eq!(studio.sample("out/b.png"), Some(254));
+    assert_eq!(studio.run("batch IN/in/a.png -o IN/out"), Ending::Usage as u8);
+}
+
+#[test]
 fn a_batch_may_change_the_format() {
     let studio = Studio::open();
     studio.write_picture("in/a.png", 1);

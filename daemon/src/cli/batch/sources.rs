@@ -22,6 +22,13 @@ pub(super) struct Found {
     pub(super) stamp: Stamp,
 }
 
+/// Something below the inputs that can't be read, and a message that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) path: PathBuf,
+    pub(super) message: String,
+}
+
 /// What changes when a file's content does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -58,12 +65,19 @@ impl fmt::Display for Stamp {
 ///
 /// A named file counts as a picture whatever its name; in a folder only files with a picture's extension do,
 /// and no hidden ones. `output` is left out of folders that it lies in. Links to folders are not followed.
-pub(super) fn find(inputs: &[PathBuf], depth: Depth, output: &Path) -> Result<Vec<Found>, Usage> {
-    let mut search = Search { depth, output: FileId::of(output).ok(), found: Vec::new() };
+///
+/// An input that can't be read makes no sense; what can't be read among those that it stands for is lost, and the
+/// rest goes on.
+pub(super) fn find(
+    inputs: &[PathBuf],
+    depth: Depth,
+    output: &Path,
+) -> Result<(Vec<Found>, Vec<Lost>), Usage> {
+    let mut search = Search { depth, output: FileId::of(output).ok(), found: Vec::new(), lost: Vec::new() };
     for input in inputs {
         search.input(input)?;
     }
-    if search.found.is_empty() {
+    if search.found.is_empty() && search.lost.is_empty() {
         let inputs: Vec<_> = inputs.iter().map(|input| input.display().to_string()).collect();
         let hint = match depth {
             Depth::Folder => "; --recursive looks into subfolders",
@@ -74,27 +88,28 @@ pub(super) fn find(inputs: &[PathBuf], depth: Depth, output: &Path) -> Result<Ve
             inputs.join(", ")
         )));
     }
-    Ok(search.found)
+    Ok((search.found, search.lost))
 }
 
 struct Search {
     depth: Depth,
     output: Option<FileId>,
     found: Vec<Found>,
+    lost: Vec<Lost>,
 }
 
 impl Search {
     fn input(&mut self, input: &Path) -> Result<(), Usage> {
         match fs::metadata(input) {
-            Ok(metadata) => self.add(input, &metadata),
+            Ok(metadata) => self.add(input, &metadata).map_err(|error| Usage::new(unreadable(input, &error))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.pattern(input, &error),
-            Err(error) => Err(unreadable(input, &error)),
+            Err(error) => Err(Usage::new(unreadable(input, &error))),
         }
     }
 
     fn pattern(&mut self, input: &Path, missing: &io::Error) -> Result<(), Usage> {
         let Some(pattern) = input.to_str().filter(|text| text.contains(['*', '?', '['])) else {
-            return Err(unreadable(input, missing));
+            return Err(Usage::new(unreadable(input, missing)));
         };
         let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
         let matches = glob::glob_with(pattern, options)
@@ -104,47 +119,65 @@ impl Search {
             return Err(Usage::new(format!("{pattern}: nothing matches")));
         }
         for path in matches {
-            let path = path.map_err(|error| unreadable(error.path(), error.error()))?;
-            let metadata = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
-            self.add(&path, &metadata)?;
+            match path {
+                Ok(path) => {
+                    let added = fs::metadata(&path).and_then(|metadata| self.add(&path, &metadata));
+                    self.lose_if_failed(&path, added);
+                }
+                Err(error) => self.lose(error.path(), error.error()),
+            }
         }
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, metadata: &Metadata) -> Result<(), Usage> {
+    fn add(&mut self, path: &Path, metadata: &Metadata) -> io::Result<()> {
         if metadata.is_dir() {
             return self.folder(path, Path::new(""));
         }
-        let name = path.file_name().ok_or_else(|| Usage::new(format!("{} is no file", path.display())))?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         self.file(path, PathBuf::from(name), metadata);
         Ok(())
     }
 
-    fn folder(&mut self, folder: &Path, relative: &Path) -> Result<(), Usage> {
-        let entries: io::Result<Vec<_>> = fs::read_dir(folder).and_then(Iterator::collect);
-        let mut entries = entries.map_err(|error| unreadable(folder, &error))?;
+    /// Fails only if the folder itself can't be read.
+    fn folder(&mut self, folder: &Path, relative: &Path) -> io::Result<()> {
+        let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let (path, name) = (entry.path(), entry.file_name());
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let kind = entry.file_type().map_err(|error| unreadable(&path, &error))?;
-            if kind.is_dir() {
-                let is_output = FileId::of(&path).ok().is_some_and(|id| Some(id) == self.output);
-                if self.depth == Depth::Tree && !is_output {
-                    self.folder(&path, &relative.join(name))?;
-                }
-            } else if Format::from_path(&path).is_some() {
-                // A link that leads nowhere is no picture; nor is a link to a folder.
-                if let Ok(metadata) = fs::metadata(&path)
-                    && metadata.is_file()
-                {
-                    self.file(&path, relative.join(name), &metadata);
-                }
+            let searched = self.entry(&entry, &path, &relative.join(name));
+            self.lose_if_failed(&path, searched);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &fs::DirEntry, path: &Path, relative: &Path) -> io::Result<()> {
+        if entry.file_type()?.is_dir() {
+            let is_output = FileId::of(path).ok().is_some_and(|id| Some(id) == self.output);
+            if self.depth == Depth::Tree && !is_output {
+                self.folder(path, relative)?;
+            }
+        } else if Format::from_path(path).is_some() {
+            let metadata = fs::metadata(path)?;
+            // A link to a folder is no picture.
+            if metadata.is_file() {
+                self.file(path, relative.into(), &metadata);
             }
         }
         Ok(())
+    }
+
+    fn lose_if_failed(&mut self, path: &Path, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.lose(path, &error);
+        }
+    }
+
+    fn lose(&mut self, path: &Path, error: &io::Error) {
+        self.lost.push(Lost { path: path.into(), message: unreadable(path, error) });
     }
 
     fn file(&mut self, source: &Path, relative: PathBuf, metadata: &Metadata) {
@@ -153,12 +186,14 @@ impl Search {
     }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Usage {
-    Usage::new(format!("{}: can't be read: {error}", path.display()))
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("{}: can't be read: {error}", path.display())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -184,8 +219,8 @@ mod tests {
         let check = |inputs: &[&str], depth: Depth, expected: Option<&[(&str, &str)]>| {
             let inputs: Vec<_> = inputs.iter().map(|input| root.join(input)).collect();
             let found = find(&inputs, depth, &root.join("in/out")).ok();
-            let found =
-                found.map(|found| found.into_iter().map(|found| (found.source, found.relative)).collect());
+            let found = found
+                .map(|(found, _)| found.into_iter().map(|found| (found.source, found.relative)).collect());
             let expected = expected.map(|expected| {
                 expected
                     .iter()
@@ -206,7 +241,7 @@ mod tests {
             Depth::Folder,
             Some(&[("in/b.png", "b.png"), ("in/sub/c.webp", "c.webp")]),
         );
-        check(&["in/*.png"], Depth::Folder, None);
+        check(&["in/*.png"], Depth::Folder, Some(&[("in/b.png", "b.png")]));
         check(&["in/*.JPG"], Depth::Folder, Some(&[("in/a.JPG", "a.JPG")]));
         check(&["in/sub/**/*.webp"], Depth::Folder, Some(&[("in/sub/c.webp", "c.webp")]));
         check(&["x[1].png"], Depth::Folder, Some(&[("x[1].png", "x[1].png")]));
@@ -215,5 +250,40 @@ mod tests {
         check(&["missing.png"], Depth::Folder, None);
         check(&["missing-*.png"], Depth::Folder, None);
         check(&["in/***.png"], Depth::Folder, None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_lost_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("in/sub")).unwrap();
+        fs::write(root.join("in/a.png"), "").unwrap();
+        for link in ["in/b.png", "in/c.txt", "in/sub/d.png", "e.png"] {
+            std::os::unix::fs::symlink(root.join("nowhere"), root.join(link)).unwrap();
+        }
+        let check = |input: &str, depth: Depth, expected: Option<(usize, &[&str])>| {
+            let result = find(&[root.join(input)], depth, &root.join("out")).ok();
+            let lost = |lost: Vec<Lost>| lost.into_iter().map(|lost| lost.path).collect::<Vec<_>>();
+            let result = result.map(|(found, all)| (found.len(), lost(all)));
+            let expected =
+                expected.map(|(count, lost)| (count, lost.iter().map(|lost| root.join(lost)).collect()));
+            assert_eq!(result, expected, "{input} {depth:?}");
+        };
+        check("in", Depth::Folder, Some((1, &["in/b.png"])));
+        check("in", Depth::Tree, Some((1, &["in/b.png", "in/sub/d.png"])));
+        check("in/sub", Depth::Folder, Some((0, &["in/sub/d.png"])));
+        check("in/?.png", Depth::Folder, Some((1, &["in/b.png"])));
+        check("in/b.png", Depth::Folder, None);
+        check("e.png", Depth::Folder, None);
+
+        // Closed to us, unless we are root.
+        let closed = root.join("in/sub");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        if fs::read_dir(&closed).is_err() {
+            check("in", Depth::Tree, Some((1, &["in/b.png", "in/sub"])));
+            check("i*", Depth::Tree, Some((1, &["in/b.png", "in/sub"])));
+            check("in/sub", Depth::Tree, None);
+        }
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     }
 }
