@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Stdio};
 use std::thread;
 
@@ -133,9 +133,8 @@ fn a_daemon_in_the_foreground() {
 fn what_a_dead_daemon_left_is_replaced() {
     let home = home();
     let first = draw(&home);
-    let pid = home.daemons()[0];
-    signal(pid, Signal::KILL);
-    wait_until("the process is gone", || !home.processes().contains(&pid));
+    signal(home.daemons()[0], Signal::KILL);
+    wait_until("nobody listens", || UnixStream::connect(home.socket()).is_err());
     assert!(home.socket().exists(), "a killed daemon can't clean up");
     assert_eq!(home.status()["running"], false);
     assert_eq!(home.expect(0, &["stop"]).stdout, b"no daemon is running\n");
