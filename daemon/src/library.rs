@@ -10,6 +10,9 @@ use utsushi_ipc::protocol::StyleInfo;
 /// The built-in styles' files.
 const BUILT_IN: &[&[u8]] = &[include_bytes!("../styles/cel.safetensors")];
 
+/// The most styles that a message names.
+const MAX_NAMED: usize = 20;
+
 /// What a style file is called.
 const EXTENSION: &str = "safetensors";
 
@@ -185,8 +188,9 @@ impl Library {
         }))
     }
 
-    fn unknown(&self, id: &str) -> LibraryError {
-        let known = self.list().into_iter().map(|entry| entry.info.id).collect();
+    /// That there is no style of this id, and some that there are: not all of thousands.
+    pub(crate) fn unknown(&self, id: &str) -> LibraryError {
+        let known = self.list().into_iter().take(MAX_NAMED).map(|entry| entry.info.id).collect();
         LibraryError::Unknown { id: id.to_owned(), known }
     }
 

@@ -89,9 +89,7 @@ impl Studio {
     }
 
     fn unknown(&self, id: &str) -> Fault {
-        let known: Vec<_> = self.library.list().into_iter().map(|entry| entry.info.id).collect();
-        let message = format!("there is no style {id:?}; these there are: {}", known.join(", "));
-        Fault::new(FaultKind::UnknownStyle, message)
+        Fault::new(FaultKind::UnknownStyle, self.library.unknown(id).to_string())
     }
 }
 

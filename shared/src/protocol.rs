@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 1;
 
 /// How long a daemon that was told to stop may take to finish the pictures that are being drawn.
 pub const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -250,8 +250,6 @@ impl Fault {
 /// What went wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
-    /// The peers' versions don't fit together.
-    Version,
     /// Bytes that are no message, or a message out of turn.
     Malformed,
     /// A message that asks for something impossible: a strength of 7, a picture without rows.

@@ -160,7 +160,7 @@ fn after(error: &ClientError) -> After {
         ClientError::Cancelled => After::GiveUp(PaintError::Cancelled),
         ClientError::Fault(fault) => match fault.kind {
             FaultKind::Busy | FaultKind::Stopping => After::TryLater,
-            FaultKind::Version | FaultKind::UnknownStyle | FaultKind::BadStyle => {
+            FaultKind::UnknownStyle | FaultKind::BadStyle => {
                 After::GiveUp(PaintError::Daemon(fault.message.clone()))
             }
             _ => After::GiveUp(PaintError::Picture(fault.message.clone())),
@@ -188,7 +188,6 @@ mod tests {
         check(FaultKind::Internal, picture());
         check(FaultKind::UnknownStyle, daemon());
         check(FaultKind::BadStyle, daemon());
-        check(FaultKind::Version, daemon());
         check(FaultKind::Busy, After::TryLater);
         check(FaultKind::Stopping, After::TryLater);
     }
