@@ -1,36 +1,70 @@
-//! Utsushi's plug-in for GIMP: a beginning, which tells which GIMP started it and can't do more yet.
+//! Utsushi's plug-in for GIMP: Filters > Utsushi > Stylize, which has the daemon draw a layer anew.
 //!
-//! One binary serves GIMP 2.10 and 3. Which of them started it is told by the arguments, not by the libraries
-//! that are installed, since both may be.
+//! One binary serves GIMP 2.10 and 3, and is built without either. Which of them started it is told by the arguments,
+//! not by the libraries that are installed, since both may be.
+//!
+//! What GIMP calls is in `host2` and `host3`, one a generation, which are thin; `params` says what the filter can be
+//! asked for, `filter` does it, and sees a layer only as a [`filter::Host`]. `unsafe` stands in `ffi` and the hosts
+//! alone, and no panic passes from there into C.
 
+mod ffi;
+mod filter;
+mod host;
+mod host2;
+mod host3;
+mod params;
+mod procedure;
+mod region;
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
+use std::ptr;
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().collect();
-    match Host::of(&args) {
-        Some(host) => eprintln!("utsushi-gimp: started by {host:?}; this version has no filter yet"),
-        None => eprintln!("utsushi-gimp: this program is started by GIMP, from its plug-ins folder"),
+    let Some(generation) = Generation::of(&std::env::args().collect::<Vec<_>>()) else {
+        eprintln!("utsushi-gimp: this program is started by GIMP, from its plug-ins folder");
+        return ExitCode::FAILURE;
+    };
+    let arguments = std::env::args_os().map(|argument| CString::new(argument.into_vec()));
+    let arguments: Vec<CString> =
+        arguments.map(|argument| argument.expect("the system gave C strings")).collect();
+    let mut pointers: Vec<_> = arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
+    pointers.push(ptr::null_mut());
+
+    ffi::gegl::without_operations();
+    let served = match generation {
+        Generation::Gimp2 => host2::serve(&mut pointers),
+        Generation::Gimp3 => host3::serve(&mut pointers),
+    };
+    match served {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("utsushi-gimp: {error}");
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::FAILURE
 }
 
 /// The GIMP that started the plug-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Host {
+enum Generation {
     Gimp2,
     Gimp3,
 }
-
-impl Host {
-    /// GIMP 2.10 calls `PROGRAM -gimp READ WRITE MODE STACK`, GIMP 3 `PROGRAM -gimp PROTOCOL READ WRITE MODE STACK`.
-    fn of(args: &[String]) -> Option<Self> {
-        let (_, [flag, numbers @ ..]) = args.split_first()? else { return None };
-        if flag != "-gimp" || numbers.iter().any(|n| n.parse::<u32>().is_err()) {
+impl Generation {
+    /// GIMP 2.10 calls `PROGRAM -gimp READ WRITE MODE STACK`, GIMP 3 `PROGRAM -gimp PROTOCOL READ WRITE MODE STACK`;
+    /// the mode is `-query`, `-init` or `-run`, the others are numbers.
+    fn of(arguments: &[String]) -> Option<Self> {
+        let [_, flag, numbers @ .., mode, stack] = arguments else { return None };
+        let is_number = |number: &String| number.parse::<u32>().is_ok();
+        if flag != "-gimp" || !mode.starts_with('-') || !is_number(stack) || !numbers.iter().all(is_number) {
             return None;
         }
         match numbers.len() {
-            4 => Some(Self::Gimp2),
-            5 => Some(Self::Gimp3),
+            2 => Some(Self::Gimp2),
+            3 => Some(Self::Gimp3),
             _ => None,
         }
     }
@@ -41,18 +75,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_tell_the_host() {
-        for (args, host) in [
-            ("utsushi-gimp -gimp 10 11 0 0", Some(Host::Gimp2)),
-            ("utsushi-gimp -gimp 277 10 11 0 0", Some(Host::Gimp3)),
-            ("utsushi-gimp -gimp 10 11 0", None),
-            ("utsushi-gimp -gimp a b c d", None),
+    fn the_arguments_tell_the_generation() {
+        for (arguments, expected) in [
+            ("utsushi-gimp -gimp 10 11 -query 0", Some(Generation::Gimp2)),
+            ("utsushi-gimp -gimp 10 11 -run 2", Some(Generation::Gimp2)),
+            ("utsushi-gimp -gimp 277 10 11 -query 0", Some(Generation::Gimp3)),
+            ("utsushi-gimp -gimp 279 10 11 -run 0", Some(Generation::Gimp3)),
+            ("utsushi-gimp -gimp 1 277 10 11 -run 0", None),
+            ("utsushi-gimp -gimp 10 11 0 0", None),
+            ("utsushi-gimp -gimp 10 -run 0", None),
+            ("utsushi-gimp -gimp a b -run d", None),
+            ("utsushi-gimp -gimp", None),
             ("utsushi-gimp --help", None),
             ("utsushi-gimp", None),
         ] {
-            let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
-            assert_eq!(Host::of(&args), host, "{args:?}");
+            let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
+            assert_eq!(Generation::of(&arguments), expected, "{arguments:?}");
         }
-        assert_eq!(Host::of(&[]), None);
+        assert_eq!(Generation::of(&[]), None);
     }
 }

@@ -31,6 +31,11 @@ impl Home {
         Self { folder: tempfile::tempdir().expect("a folder") }
     }
 
+    /// An empty one in that folder.
+    pub fn new_in(parent: &Path) -> Self {
+        Self { folder: tempfile::tempdir_in(parent).expect("a folder") }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -192,20 +197,29 @@ pub fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
     }
 }
 
-/// The binary, built like this test. cargo builds the binaries of a test's own package only.
+/// The program, built like this test.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // target/PROFILE/deps/TEST
-        let test = std::env::current_exe().expect("the test's path");
-        let profile = test.ancestors().nth(2).expect("the profile's folder");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--package", "utsushi", "--bin", "utsushi"]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        build.arg("--target-dir").arg(profile.parent().expect("the target folder"));
-        assert!(build.status().expect("cargo runs").success(), "the binary was not built");
-        profile.join("utsushi")
-    })
+    BINARY.get_or_init(|| build("utsushi", "utsushi"))
+}
+
+/// GIMP's plug-in, built like this test.
+pub fn plug_in() -> &'static Path {
+    static PLUG_IN: OnceLock<PathBuf> = OnceLock::new();
+    PLUG_IN.get_or_init(|| build("utsushi-gimp", "utsushi-gimp"))
+}
+
+/// cargo builds the binaries of a test's own package only.
+fn build(package: &str, name: &str) -> PathBuf {
+    // target/PROFILE/deps/TEST
+    let test = std::env::current_exe().expect("the test's path");
+    let profile = test.ancestors().nth(2).expect("the profile's folder");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked", "--package", package, "--bin", name]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    build.arg("--target-dir").arg(profile.parent().expect("the target folder"));
+    assert!(build.status().expect("cargo runs").success(), "{name} was not built");
+    profile.join(name)
 }

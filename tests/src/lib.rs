@@ -3,4 +3,5 @@
 
 pub mod binary;
 pub mod daemon;
+pub mod gimp;
 pub mod pictures;

@@ -1,0 +1,116 @@
+//! What is declared by hand of GIMP's libraries, and how it is found: they are opened when the plug-in runs, so that
+//! one binary serves every GIMP and none is needed to build it.
+//!
+//! A library that was opened is never closed: GTK and GObject leave callbacks behind.
+
+#![allow(unsafe_code, reason = "calling C")]
+
+pub(crate) mod gegl;
+pub(crate) mod gimp2;
+pub(crate) mod gimp3;
+pub(crate) mod items;
+
+use std::ffi::{CString, c_uint, c_void};
+use std::panic::{self, AssertUnwindSafe};
+
+use libloading::Library;
+
+/// An object of C's.
+pub(crate) type Object = *mut c_void;
+
+/// Why a GIMP can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("can't load {name} ({error}): is this GIMP wholly installed?")]
+    Library { name: &'static str, error: libloading::Error },
+    #[error("{gimp} lacks what this plug-in calls: {}; install another version of GIMP or of Utsushi", names.join(", "))]
+    Symbols { gimp: String, names: Vec<&'static str> },
+    #[error("{gimp} is built unlike any GIMP that this plug-in knows: {what}")]
+    Layout { gimp: String, what: String },
+}
+
+/// Open libraries.
+pub(crate) struct Libraries(Vec<Library>);
+
+impl Libraries {
+    /// Opens all of these, for ever.
+    pub(crate) fn open(names: &[&'static str]) -> Result<&'static Self, LoadError> {
+        let open = |&name: &&'static str| {
+            // SAFETY: GIMP's libraries may be loaded at any time by a plug-in; loading runs their constructors only.
+            unsafe { Library::new(name) }.map_err(|error| LoadError::Library { name, error })
+        };
+        let libraries = names.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Box::leak(Box::new(Self(libraries))))
+    }
+
+    /// The symbol's value, if one of the libraries has it.
+    ///
+    /// # Safety
+    ///
+    /// `T` must be what the symbol is, and of a pointer's size.
+    pub(crate) unsafe fn find<T: Copy>(&self, name: &str) -> Option<T> {
+        // SAFETY: the caller promises the type. The libraries are never closed.
+        self.0.iter().find_map(|library| unsafe { library.get::<T>(name).ok().map(|symbol| *symbol) })
+    }
+
+    /// As in "GIMP 2.10.34".
+    pub(crate) fn gimp(&self) -> String {
+        let number = |name: &str| {
+            // SAFETY: libgimpbase exports these as `const guint`, which stay where they are.
+            unsafe { self.find::<*const c_uint>(name).map(|number| *number) }
+        };
+        match ["gimp_major_version", "gimp_minor_version", "gimp_micro_version"].map(number) {
+            [Some(major), Some(minor), Some(micro)] => format!("GIMP {major}.{minor}.{micro}"),
+            _ => "this GIMP".into(),
+        }
+    }
+}
+
+/// Declares a struct of symbols, each a field with its type, and `load`, which finds all of them or names those that
+/// are missing.
+macro_rules! symbols {
+    ($(#[$meta:meta])* $name:ident $(<$id:ident>)? { $($symbol:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name $(<$id>)? { $(pub(crate) $symbol: $type,)* }
+
+        impl $(<$id: Copy>)? $name $(<$id>)? {
+            /// Finds them all.
+            ///
+            /// # Safety
+            ///
+            /// The libraries must be those that these declarations are of.
+            pub(crate) unsafe fn load(
+                libraries: &$crate::ffi::Libraries,
+            ) -> Result<Self, $crate::ffi::LoadError> {
+                let mut names = Vec::new();
+                $(
+                    // SAFETY: the declaration is that of the library, as the caller promises.
+                    let $symbol = unsafe { libraries.find::<$type>(stringify!($symbol)) };
+                    if $symbol.is_none() {
+                        names.push(stringify!($symbol));
+                    }
+                )*
+                match ($($symbol,)*) {
+                    ($(Some($symbol),)*) => Ok(Self { $($symbol,)* }),
+                    _ => Err($crate::ffi::LoadError::Symbols { gimp: libraries.gimp(), names }),
+                }
+            }
+        }
+    };
+}
+use symbols;
+
+/// Runs what C has called. A panic, which must not unwind into C, becomes an error.
+pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
+        let words = payload.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        format!("a defect of Utsushi's, please report it: {}", words.unwrap_or("it panicked"))
+    })
+}
+
+/// For C, which ends text at its first NUL.
+pub(crate) fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', " ")).expect("no NUL is left")
+}

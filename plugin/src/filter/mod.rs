@@ -1,0 +1,182 @@
+//! Draws a layer anew, whatever GIMP it lies in: that is behind [`Host`].
+//!
+//! ```text
+//! this thread, libgimp's only one              the client's threads
+//! read rows of the layer     <=== Want ======  source ==> daemon
+//!                            ==== pixels ===>
+//! write rows into the shadow <=== Drawn =====  sink   <== daemon
+//! show progress              <=== Progress ==
+//! ```
+//!
+//! Only a few bands are ever on their way, so that a huge layer isn't held a second time. What was drawn becomes
+//! visible at the very end, in one step: whatever fails before leaves the layer as it was. There is no cancelling
+//! from within: GIMP ends the whole process, which closes the connection, which the daemon takes for a cancel.
+
+mod bands;
+#[cfg(test)]
+mod tests;
+
+use utsushi_ipc::client::{Client, ClientError};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster, RasterError};
+use utsushi_ipc::protocol::{BrushSize, Priority, StyleShare, StylizeSpec};
+
+use crate::params::{BadValue, Output, Settings};
+use crate::region::Rect;
+
+/// A drawable in GIMP. Everything is called on the thread that made it.
+pub(crate) trait Host {
+    /// What was chosen to be drawn on.
+    fn target(&mut self) -> Target;
+    /// The part of it that is selected, even if only a little; all of it without a selection.
+    fn selection(&mut self) -> Option<Rect>;
+    /// Pixels of the drawable.
+    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]);
+    /// Makes a place to draw on, unseen until [`Host::finish`].
+    fn begin(&mut self, output: Output) -> Result<(), HostError>;
+    /// Draws there.
+    fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]);
+    /// Shows what was drawn in this area, as far as the selection allows, as one step to undo. `name` says what it
+    /// is. A failure leaves nothing behind.
+    fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError>;
+    /// Forgets what was drawn.
+    fn abandon(&mut self);
+    /// Says what is going on.
+    fn announce(&mut self, what: &str);
+    /// How much is done, up to 1.
+    fn progress(&mut self, fraction: f64);
+}
+
+/// Something to draw on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) kind: TargetKind,
+    pub(crate) extent: Rect,
+    /// Its pixels as babl calls them, without the colour space: `R'G'B'A u8`.
+    pub(crate) encoding: String,
+}
+
+/// What a drawable is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetKind {
+    Layer,
+    FloatingSelection,
+    Locked,
+    Group,
+    Mask,
+    Channel,
+    Indexed,
+}
+
+/// GIMP refused; it seldom says why.
+#[derive(Debug, thiserror::Error)]
+#[error("GIMP could not {0}")]
+pub(crate) struct HostError(pub(crate) &'static str);
+
+/// Why a layer was not drawn.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FilterError {
+    #[error("{0}")]
+    Unsuitable(&'static str),
+    #[error(
+        "the layer's pixels are of a kind that can't be drawn on (`{encoding}`); convert the image to RGB first"
+    )]
+    Encoding { encoding: String },
+    #[error("the selection doesn't touch the layer: move it, or choose Select > None")]
+    NothingSelected,
+    #[error(transparent)]
+    Value(#[from] BadValue),
+    #[error(transparent)]
+    Size(#[from] RasterError),
+    #[error("{0}; the layer is unchanged")]
+    Daemon(#[from] ClientError),
+    #[error("{0}; the layer is unchanged")]
+    Host(#[from] HostError),
+}
+
+/// Draws the host's layer.
+pub(crate) fn run(
+    host: &mut impl Host,
+    settings: &Settings,
+    connect: impl FnOnce() -> Result<Client, ClientError>,
+) -> Result<(), FilterError> {
+    let target = host.target();
+    suitable(target.kind, settings.output)?;
+    let format = pixel_format(&target.encoding)
+        .ok_or_else(|| FilterError::Encoding { encoding: target.encoding.clone() })?;
+    let selected = host.selection().ok_or(FilterError::NothingSelected)?;
+
+    host.announce("Utsushi");
+    let mut client = connect()?;
+    let styles = client.styles()?;
+    let mix = settings.mix(&styles)?;
+
+    // The brush size is the whole layer's, though only a part of it may be drawn.
+    let whole = Raster::new(side(target.extent.width), side(target.extent.height), format)?;
+    let brush_size = settings.brush_size.resolve(whole.width(), whole.height());
+    let reach_px = mix.iter().map(|(style, _)| style.reach_px).max().unwrap_or(0);
+    let region = selected.with_context(target.extent, reach_px, brush_size);
+
+    let names: Vec<_> = mix.iter().map(|(style, _)| style.name.as_str()).collect();
+    let name = names.join(" + ");
+    let spec = StylizeSpec {
+        raster: Raster::new(side(region.width), side(region.height), format)?,
+        mix: mix.iter().map(|(style, share)| StyleShare { id: style.id.clone(), share: *share }).collect(),
+        strength: settings.strength,
+        brush_size: BrushSize::Factor(brush_size),
+        keep_colours: settings.keep_colours,
+        seed: 0,
+        priority: Priority::Interactive,
+    };
+
+    host.announce(&format!("Utsushi: {name}"));
+    host.begin(settings.output)?;
+    if let Err(error) = bands::draw(host, client, &spec, region, selected) {
+        host.abandon();
+        return Err(error.into());
+    }
+    Ok(host.finish(selected, &name)?)
+}
+
+fn side(pixels: i32) -> u32 {
+    u32::try_from(pixels).unwrap_or(0)
+}
+
+fn suitable(kind: TargetKind, output: Output) -> Result<(), FilterError> {
+    let why = match (kind, output) {
+        (TargetKind::Layer, _) | (TargetKind::FloatingSelection, Output::Layer) => return Ok(()),
+        // A copy of a locked layer is locked, too.
+        (TargetKind::Locked, _) => "the layer's pixels are locked: unlock them in the Layers dialog",
+        (TargetKind::FloatingSelection, Output::NewLayer) => {
+            "there can be no layer above a floating selection: anchor it first"
+        }
+        (TargetKind::Group, _) => {
+            "a layer group has no pixels of its own: choose a layer in it, or merge the group"
+        }
+        (TargetKind::Mask, _) => "a layer mask is being edited: choose the layer itself",
+        (TargetKind::Channel, _) => "channels and the selection can't be drawn on: choose a layer",
+        (TargetKind::Indexed, _) => {
+            "an indexed image has no colours to spare: choose Image > Mode > RGB first"
+        }
+    };
+    Err(FilterError::Unsuitable(why))
+}
+
+/// How to have pixels without losing any of their precision: as they are where the daemon knows such pixels, else as
+/// floating point numbers. babl marks gamma-encoded components with `'`.
+fn pixel_format(encoding: &str) -> Option<PixelFormat> {
+    let (model, samples) = encoding.rsplit_once(' ')?;
+    let channels = match model.replace(['\'', '~'], "").as_str() {
+        "Y" => Channels::Grey,
+        "YA" => Channels::GreyAlpha,
+        "RGB" => Channels::Rgb,
+        "RGBA" => Channels::Rgba,
+        _ => return None,
+    };
+    let depth = match (model.contains('\''), samples) {
+        (true, "u8") => Depth::U8,
+        (true, "u16") => Depth::U16,
+        (_, "u8" | "u16" | "u32" | "half" | "float" | "double") => Depth::F32,
+        _ => return None,
+    };
+    Some(PixelFormat { channels, depth })
+}

@@ -1,0 +1,245 @@
+//! A layer in GIMP, for the filter. The same for both generations but for how they name a layer.
+//!
+//! What is drawn goes into a drawable's shadow, which GIMP merges under the selection, in one step to undo.
+
+#![allow(unsafe_code, reason = "calling C")]
+
+use std::ffi::CStr;
+
+use utsushi_ipc::client::{Client, ClientError, Starter};
+use utsushi_ipc::paths;
+use utsushi_ipc::pixels::PixelFormat;
+
+use crate::ffi::c_string;
+use crate::ffi::gegl::{Buffer, Gegl};
+use crate::ffi::items::{Id, Items};
+use crate::filter::{FilterError, Host, HostError, Target, TargetKind};
+use crate::params::Output;
+use crate::region::Rect;
+
+/// `GimpPDBStatusType`, the same in both generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum Status {
+    ExecutionError = 0,
+    CallingError = 1,
+    Success = 3,
+}
+
+impl From<&FilterError> for Status {
+    fn from(error: &FilterError) -> Self {
+        match error {
+            FilterError::Value(_) => Self::CallingError,
+            _ => Self::ExecutionError,
+        }
+    }
+}
+
+/// The daemon, started if it isn't running.
+pub(crate) fn connect() -> Result<Client, ClientError> {
+    Client::connect_or_start(&paths::socket(), &Starter::from_environment())
+}
+
+/// A drawable that was chosen, and where it is drawn.
+pub(crate) struct Layer<I: Id> {
+    gegl: Gegl,
+    items: Items<I>,
+    layer: I,
+    source: Option<Buffer>,
+    drawing: Option<Drawing<I>>,
+}
+
+struct Drawing<I> {
+    /// The layer, or its copy, which is not in the image yet.
+    on: I,
+    is_copy: bool,
+    shadow: Buffer,
+}
+
+impl<I: Id> Layer<I> {
+    /// # Safety
+    ///
+    /// `layer` must name a drawable of the GIMP that called, `items` must be the functions of this GIMP; both stay
+    /// so until the plug-in returns to GIMP. Only the thread on which GIMP called may have it.
+    pub(crate) unsafe fn new(gegl: Gegl, items: Items<I>, layer: I) -> Self {
+        gegl.init();
+        Self { gegl, items, layer, source: None, drawing: None }
+    }
+
+    fn source(&mut self) -> &Buffer {
+        let Self { gegl, items, layer, source, .. } = self;
+        source.get_or_insert_with(|| {
+            // SAFETY: `layer` is a drawable, by `new`; the buffer's reference is the caller's, thus ours.
+            let buffer = unsafe {
+                let own = (items.gimp_drawable_get_format)(*layer);
+                gegl.buffer((items.gimp_drawable_get_buffer)(*layer), own)
+            };
+            buffer.expect("a drawable has a buffer")
+        })
+    }
+
+    fn kind(&self) -> TargetKind {
+        let Items {
+            gimp_item_is_layer_mask,
+            gimp_item_is_layer,
+            gimp_item_is_group,
+            gimp_drawable_is_indexed,
+            gimp_item_get_lock_content,
+            gimp_layer_is_floating_sel,
+            ..
+        } = self.items;
+        // SAFETY: `layer` is a drawable, by `new`, thus an item; what is asked of layers alone is asked of layers.
+        unsafe {
+            if gimp_item_is_layer_mask(self.layer) != 0 {
+                TargetKind::Mask
+            } else if gimp_item_is_layer(self.layer) == 0 {
+                TargetKind::Channel
+            } else if gimp_item_is_group(self.layer) != 0 {
+                TargetKind::Group
+            } else if gimp_drawable_is_indexed(self.layer) != 0 {
+                TargetKind::Indexed
+            } else if gimp_item_get_lock_content(self.layer) != 0 {
+                TargetKind::Locked
+            } else if gimp_layer_is_floating_sel(self.layer) != 0 {
+                TargetKind::FloatingSelection
+            } else {
+                TargetKind::Layer
+            }
+        }
+    }
+
+    /// Puts the copy into the image, right above the layer.
+    fn insert(&self, copy: I, name: &str) -> Result<(), HostError> {
+        // SAFETY: `layer` and `copy` are layers; GIMP copies the name that it is given, and the one that it gives is
+        // ours, to be freed once.
+        let inserted = unsafe {
+            let own_name = (self.items.gimp_item_get_name)(self.layer);
+            if !own_name.is_null() {
+                let name = format!("{} ({name})", CStr::from_ptr(own_name).to_string_lossy());
+                (self.items.gimp_item_set_name)(copy, c_string(&name).as_ptr());
+                (self.items.g_free)(own_name.cast());
+            }
+            let image = (self.items.gimp_item_get_image)(self.layer);
+            let parent = (self.items.gimp_item_get_parent)(self.layer);
+            let position = (self.items.gimp_image_get_item_position)(image, self.layer);
+            (self.items.gimp_image_insert_layer)(image, copy, parent, position)
+        };
+        if inserted == 0 { Err(HostError("add a layer to the image")) } else { Ok(()) }
+    }
+
+    /// Adding the copy and drawing on it are one step to undo.
+    fn finish_copy(&self, drawing: &Drawing<I>, area: Rect, name: &str) -> Result<(), HostError> {
+        // SAFETY: `layer` is an item of an image, in which the copy is once it was inserted. The group is ended.
+        unsafe {
+            let image = (self.items.gimp_item_get_image)(self.layer);
+            (self.items.gimp_image_undo_group_start)(image);
+            let finished = match self.insert(drawing.on, name) {
+                Ok(()) => self.merge(drawing, area).inspect_err(|_| {
+                    (self.items.gimp_image_remove_layer)(image, drawing.on);
+                }),
+                Err(error) => {
+                    (self.items.gimp_item_delete)(drawing.on);
+                    Err(error)
+                }
+            };
+            (self.items.gimp_image_undo_group_end)(image);
+            finished
+        }
+    }
+
+    fn merge(&self, drawing: &Drawing<I>, area: Rect) -> Result<(), HostError> {
+        // SAFETY: a drawable of an image; 1 asks for a step to undo.
+        unsafe {
+            if (self.items.gimp_drawable_merge_shadow)(drawing.on, 1) == 0 {
+                return Err(HostError("put what was drawn into the layer"));
+            }
+            (self.items.gimp_drawable_update)(drawing.on, area.x, area.y, area.width, area.height);
+        }
+        Ok(())
+    }
+}
+
+impl<I: Id> Host for Layer<I> {
+    fn target(&mut self) -> Target {
+        let kind = self.kind();
+        let extent = self.source().extent();
+        // SAFETY: `layer` is a drawable, by `new`.
+        let encoding = unsafe { self.gegl.encoding((self.items.gimp_drawable_get_format)(self.layer)) };
+        Target { kind, extent, encoding }
+    }
+
+    fn selection(&mut self) -> Option<Rect> {
+        let mut area = Rect::new(0, 0, 0, 0);
+        let Rect { x, y, width, height } = &mut area;
+        // SAFETY: `layer` is a drawable, by `new`; GIMP writes the four numbers.
+        let some = unsafe { (self.items.gimp_drawable_mask_intersect)(self.layer, x, y, width, height) };
+        (some != 0 && area.width > 0 && area.height > 0).then_some(area)
+    }
+
+    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
+        self.source().read(area, format, pixels);
+    }
+
+    fn begin(&mut self, output: Output) -> Result<(), HostError> {
+        let is_copy = output == Output::NewLayer;
+        // SAFETY: the filter begins with layers only. GIMP gives the shadow's reference to the caller.
+        let (on, shadow) = unsafe {
+            let on = if is_copy { (self.items.gimp_layer_copy)(self.layer) } else { self.layer };
+            if !on.exists() {
+                return Err(HostError("copy the layer"));
+            }
+            let own = (self.items.gimp_drawable_get_format)(on);
+            (on, self.gegl.buffer((self.items.gimp_drawable_get_shadow_buffer)(on), own))
+        };
+        let shadow = shadow.ok_or(HostError("make room to draw on"))?;
+        self.drawing = Some(Drawing { on, is_copy, shadow });
+        Ok(())
+    }
+
+    fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]) {
+        let drawing = self.drawing.as_ref().expect("the filter begins first");
+        drawing.shadow.write(area, format, pixels);
+    }
+
+    fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError> {
+        let drawing = self.drawing.take().expect("the filter begins first");
+        drawing.shadow.flush();
+        self.source = None;
+        let finished = if drawing.is_copy {
+            self.finish_copy(&drawing, area, name)
+        } else {
+            let merged = self.merge(&drawing, area);
+            if merged.is_err() {
+                self.drawing = Some(drawing);
+                self.abandon();
+            }
+            merged
+        };
+        // SAFETY: it has no arguments. Without it an interactive run leaves the window as it was.
+        unsafe { (self.items.gimp_displays_flush)() };
+        finished
+    }
+
+    fn abandon(&mut self) {
+        let Some(Drawing { on, is_copy, shadow }) = self.drawing.take() else { return };
+        drop(shadow);
+        // SAFETY: `on` is a drawable; a copy is not in the image yet, and not used any more.
+        unsafe {
+            if is_copy {
+                (self.items.gimp_item_delete)(on);
+            } else {
+                (self.items.gimp_drawable_free_shadow)(on);
+            }
+        }
+    }
+
+    fn announce(&mut self, what: &str) {
+        // SAFETY: GIMP copies the text.
+        unsafe { (self.items.gimp_progress_init)(c_string(what).as_ptr()) };
+    }
+
+    fn progress(&mut self, fraction: f64) {
+        // SAFETY: a number.
+        unsafe { (self.items.gimp_progress_update)(fraction) };
+    }
+}

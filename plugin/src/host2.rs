@@ -1,0 +1,209 @@
+//! GIMP 2.10: registers the procedure, and takes its calls.
+
+#![allow(unsafe_code, reason = "calling C and being called by it")]
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr;
+use std::sync::OnceLock;
+
+use crate::ffi::gegl::{self, Gegl};
+use crate::ffi::gimp2::{self, Gimp2, Param, ParamData, ParamDef, PlugInInfo};
+use crate::ffi::items::Items;
+use crate::ffi::{Libraries, LoadError, c_string, guarded};
+use crate::filter;
+use crate::host::{Layer, Status, connect};
+use crate::params::{self, Kind, PARAMS, Settings, Value};
+use crate::procedure as p;
+
+static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
+
+struct Functions {
+    gimp: Gimp2,
+    items: Items<i32>,
+    gegl: Gegl,
+}
+
+static INFO: PlugInInfo = PlugInInfo { init: None, quit: None, query: Some(query), run: Some(run) };
+
+/// Serves the GIMP that started this process with these arguments, until it is done.
+pub(crate) fn serve(arguments: &mut [*mut c_char]) -> Result<c_int, LoadError> {
+    let names = [&gimp2::LIBRARIES[..], &gegl::LIBRARIES].concat();
+    let libraries = Libraries::open(&names)?;
+    // SAFETY: these are the libraries of 2.10, in which items are numbers.
+    let functions = unsafe {
+        Functions {
+            gimp: Gimp2::load(libraries)?,
+            items: Items::load(libraries)?,
+            gegl: Gegl::open(libraries)?,
+        }
+    };
+    let functions = FUNCTIONS.get_or_init(|| functions);
+    let count = arguments.len() as c_int - 1;
+    // SAFETY: `INFO` lives for ever, and `arguments` are C strings up to a null.
+    Ok(unsafe { (functions.gimp.gimp_main)(&INFO, count, arguments.as_mut_ptr()) })
+}
+
+fn functions() -> &'static Functions {
+    FUNCTIONS.get().expect("GIMP calls back after gimp_main")
+}
+
+/// GIMP asks what there is.
+unsafe extern "C" fn query() {
+    if let Err(defect) = guarded(register) {
+        eprintln!("utsushi-gimp: {defect}");
+    }
+}
+
+fn register() {
+    let define = |kind, name: &CStr, description: &CStr| ParamDef {
+        kind,
+        name: name.as_ptr(),
+        description: description.as_ptr(),
+    };
+    let descriptions: Vec<CString> = PARAMS.iter().map(describe).collect();
+    let mut defined = vec![
+        define(
+            gimp2::INT32,
+            c"run-mode",
+            c"The run mode { RUN-INTERACTIVE (0), RUN-NONINTERACTIVE (1), RUN-WITH-LAST-VALS (2) }",
+        ),
+        define(gimp2::IMAGE, c"image", c"The image; unused"),
+        define(gimp2::DRAWABLE, c"drawable", c"The layer"),
+    ];
+    defined.extend(PARAMS.iter().zip(&descriptions).map(|(param, description)| {
+        let kind = match param.kind {
+            Kind::Style => gimp2::STRING,
+            Kind::Number { .. } => gimp2::FLOAT,
+            Kind::Choice(_) => gimp2::INT32,
+        };
+        define(kind, param.name, description)
+    }));
+
+    let gimp = &functions().gimp;
+    // SAFETY: every pointer is to text, or to as many definitions as are said, which live until the calls return.
+    unsafe {
+        (gimp.gimp_install_procedure)(
+            p::NAME.as_ptr(),
+            p::BLURB.as_ptr(),
+            p::HELP.as_ptr(),
+            p::AUTHORS.as_ptr(),
+            p::AUTHORS.as_ptr(),
+            p::YEAR.as_ptr(),
+            p::MENU_LABEL.as_ptr(),
+            p::IMAGE_TYPES.as_ptr(),
+            gimp2::PLUGIN,
+            defined.len() as c_int,
+            0,
+            defined.as_ptr(),
+            ptr::null(),
+        );
+        (gimp.gimp_plugin_menu_register)(p::NAME.as_ptr(), p::MENU_PATH.as_ptr());
+    }
+}
+
+/// A parameter's help; of a choice also its numbers, as 2.10 knows no choices.
+fn describe(param: &params::Param) -> CString {
+    let help = param.help.to_string_lossy();
+    match param.kind {
+        Kind::Choice(options) => {
+            let options = options.iter().enumerate();
+            let options: Vec<_> =
+                options.map(|(i, (name, _))| format!("{} ({i})", name.to_string_lossy())).collect();
+            c_string(&format!("{help} {{ {} }}", options.join(", ")))
+        }
+        _ => c_string(&help),
+    }
+}
+
+/// GIMP calls the procedure.
+unsafe extern "C" fn run(
+    _name: *const c_char,
+    count: c_int,
+    arguments: *const Param,
+    value_count: *mut c_int,
+    values: *mut *mut Param,
+) {
+    let outcome = guarded(|| {
+        // SAFETY: GIMP hands over as many arguments as it says, each of the type that was registered, and they stay
+        // until this function returns.
+        let arguments = unsafe { std::slice::from_raw_parts(arguments, usize::try_from(count).unwrap_or(0)) };
+        call(arguments)
+    });
+    let (status, message) = match outcome {
+        Ok(Ok(())) => (Status::Success, None),
+        Ok(Err((status, message))) => (status, Some(message)),
+        Err(defect) => (Status::ExecutionError, Some(defect)),
+    };
+
+    // The caller reads them after this function has returned; a process runs one procedure, so little is leaked.
+    let mut returned = vec![Param { kind: gimp2::STATUS, data: ParamData { int32: status as i32 } }];
+    if let Some(message) = message {
+        let string = c_string(&message).into_raw().cast_const();
+        returned.push(Param { kind: gimp2::STRING, data: ParamData { string } });
+    }
+    // SAFETY: GIMP gives places for a count and a pointer; what the pointer is to lives for ever.
+    unsafe {
+        *value_count = returned.len() as c_int;
+        *values = returned.leak().as_mut_ptr();
+    }
+}
+
+type Failure = (Status, String);
+
+/// A call: mode, image, layer, and in a script's call the values.
+fn call(arguments: &[Param]) -> Result<(), Failure> {
+    let [mode, _image, layer, given @ ..] = arguments else {
+        return Err((Status::CallingError, "run-mode, image and drawable are needed".into()));
+    };
+    // SAFETY: GIMP has checked that these two are of the types that were registered, INT32 and DRAWABLE.
+    let (mode, layer) = unsafe { (mode.data.int32, layer.data.int32) };
+    let is_scripted = mode == p::NON_INTERACTIVE;
+    let values = if is_scripted { given.iter().map(value).collect() } else { last_values() };
+    let settings = Settings::parse(&values).map_err(|error| (Status::CallingError, error.to_string()))?;
+
+    let Functions { items, gegl, .. } = functions();
+    // SAFETY: GIMP has checked that the drawable exists. This is the thread on which it called.
+    let mut host = unsafe { Layer::new(*gegl, *items, layer) };
+    filter::run(&mut host, &settings, connect).map_err(|error| (Status::from(&error), error.to_string()))?;
+    if mode == p::INTERACTIVE {
+        keep_values(&values);
+    }
+    Ok(())
+}
+
+fn value(argument: &Param) -> Value {
+    // SAFETY: the type says which member it is; a string is text or null.
+    unsafe {
+        match argument.kind {
+            gimp2::STRING if argument.data.string.is_null() => Value::Style(String::new()),
+            gimp2::STRING => {
+                Value::Style(CStr::from_ptr(argument.data.string).to_string_lossy().into_owned())
+            }
+            gimp2::FLOAT => Value::Number(argument.data.float),
+            _ => Value::Choice(argument.data.int32),
+        }
+    }
+}
+
+/// What the last interactive run had.
+fn last_values() -> Vec<Value> {
+    let gimp = &functions().gimp;
+    // SAFETY: GIMP writes as many bytes as it has said.
+    let text = unsafe {
+        let size = (gimp.gimp_procedural_db_get_data_size)(p::NAME.as_ptr());
+        let mut text = vec![0_u8; usize::try_from(size).unwrap_or(0)];
+        if !text.is_empty() {
+            (gimp.gimp_procedural_db_get_data)(p::NAME.as_ptr(), text.as_mut_ptr().cast());
+        }
+        text
+    };
+    params::from_text(&String::from_utf8_lossy(&text))
+}
+
+/// Keeps them for the next run, until GIMP ends.
+fn keep_values(values: &[Value]) {
+    let text = params::to_text(values);
+    let gimp = &functions().gimp;
+    // SAFETY: GIMP copies as many bytes as it is told.
+    unsafe { (gimp.gimp_procedural_db_set_data)(p::NAME.as_ptr(), text.as_ptr().cast(), text.len() as u32) };
+}

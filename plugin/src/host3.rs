@@ -1,0 +1,248 @@
+//! GIMP 3: registers the procedure, and takes its calls.
+
+#![allow(unsafe_code, reason = "calling C and being called by it")]
+
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+use std::sync::OnceLock;
+
+use crate::ffi::gegl::{self, Gegl};
+use crate::ffi::gimp3::{self, Gimp3, PlugInClass, TypeQuery};
+use crate::ffi::items::Items;
+use crate::ffi::{Libraries, LoadError, Object, c_string, guarded};
+use crate::filter;
+use crate::host::{Layer, Status, connect};
+use crate::params::{Kind, PARAMS, Param, Settings, Value};
+use crate::procedure as p;
+
+static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
+
+struct Functions {
+    gimp: Gimp3,
+    items: Items<Object>,
+    gegl: Gegl,
+}
+
+/// Serves the GIMP that started this process with these arguments, until it is done.
+pub(crate) fn serve(arguments: &mut [*mut c_char]) -> Result<c_int, LoadError> {
+    let names = [&gimp3::LIBRARIES[..], &gegl::LIBRARIES].concat();
+    let libraries = Libraries::open(&names)?;
+    // SAFETY: these are the libraries of GIMP 3, in which items are objects.
+    let functions = unsafe {
+        Functions {
+            gimp: Gimp3::load(libraries)?,
+            items: Items::load(libraries)?,
+            gegl: Gegl::open(libraries)?,
+        }
+    };
+    let gimp = &FUNCTIONS.get_or_init(|| functions).gimp;
+
+    // SAFETY: GObject fills in the query; its name is only a pointer.
+    let (parent, query) = unsafe {
+        let parent = (gimp.gimp_plug_in_get_type)();
+        let mut query = TypeQuery { kind: 0, name: ptr::null(), class_bytes: 0, instance_bytes: 0 };
+        (gimp.g_type_query)(parent, &mut query);
+        (parent, query)
+    };
+    if query.class_bytes as usize != gimp3::PLUG_IN_CLASS_BYTES {
+        let what = format!("a plug-in's class takes {} bytes", query.class_bytes);
+        return Err(LoadError::Layout { gimp: libraries.gimp(), what });
+    }
+    let count = arguments.len() as c_int - 1;
+    // SAFETY: the class and instance are as large as the parent's, and `fill_class` writes members of the parent's
+    // class, whose size was compared. `arguments` are C strings up to a null.
+    Ok(unsafe {
+        let (class, instance) = (query.class_bytes, query.instance_bytes);
+        let name = c"UtsushiPlugIn".as_ptr();
+        let kind = (gimp.g_type_register_static_simple)(
+            parent,
+            name,
+            class,
+            fill_class,
+            instance,
+            ptr::null_mut(),
+            0,
+        );
+        (gimp.gimp_main)(kind, count, arguments.as_mut_ptr())
+    })
+}
+
+fn functions() -> &'static Functions {
+    FUNCTIONS.get().expect("GIMP calls back after gimp_main")
+}
+
+/// For callbacks that can't say what went wrong.
+fn guarded_or<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    guarded(body).unwrap_or_else(|defect| {
+        eprintln!("utsushi-gimp: {defect}");
+        fallback
+    })
+}
+
+/// Nothing in here can panic.
+unsafe extern "C" fn fill_class(class: *mut PlugInClass, _data: Object) {
+    // SAFETY: GObject hands over the class of the type that was registered.
+    let class = unsafe { &mut *class };
+    class.query_procedures = Some(query);
+    class.create_procedure = Some(create);
+    class.set_i18n = Some(set_i18n);
+}
+
+/// There are no translations; nothing in here can panic.
+unsafe extern "C" fn set_i18n(
+    _plug_in: Object,
+    _procedure: *const c_char,
+    _domain: *mut *mut c_char,
+    _folder: *mut *mut c_char,
+) -> c_int {
+    0
+}
+
+/// GIMP asks which procedures there are.
+unsafe extern "C" fn query(_plug_in: Object) -> Object {
+    guarded_or(ptr::null_mut(), || {
+        let gimp = &functions().gimp;
+        // SAFETY: a list of one text; GIMP frees both.
+        unsafe { (gimp.g_list_append)(ptr::null_mut(), (gimp.g_strdup)(p::NAME.as_ptr())) }
+    })
+}
+
+/// GIMP asks for a procedure, to register it or to call it.
+unsafe extern "C" fn create(plug_in: Object, name: *const c_char) -> Object {
+    guarded_or(ptr::null_mut(), || {
+        // SAFETY: GIMP hands over the name that it asks for.
+        if unsafe { CStr::from_ptr(name) } != p::NAME {
+            return ptr::null_mut();
+        }
+        let gimp = &functions().gimp;
+        // SAFETY: GIMP copies every text; `run` is of the type that an image procedure calls; the procedure goes to
+        // GIMP.
+        unsafe {
+            let null = ptr::null_mut();
+            let procedure = (gimp.gimp_image_procedure_new)(plug_in, name, gimp3::PLUGIN, run, null, null);
+            (gimp.gimp_procedure_set_image_types)(procedure, p::IMAGE_TYPES.as_ptr());
+            (gimp.gimp_procedure_set_sensitivity_mask)(procedure, gimp3::ONE_DRAWABLE);
+            (gimp.gimp_procedure_set_menu_label)(procedure, p::MENU_LABEL.as_ptr());
+            (gimp.gimp_procedure_add_menu_path)(procedure, p::MENU_PATH.as_ptr());
+            let (blurb, help, authors) = (p::BLURB.as_ptr(), p::HELP.as_ptr(), p::AUTHORS.as_ptr());
+            (gimp.gimp_procedure_set_documentation)(procedure, blurb, help, ptr::null());
+            (gimp.gimp_procedure_set_attribution)(procedure, authors, authors, p::YEAR.as_ptr());
+            for param in &PARAMS {
+                add_argument(gimp, procedure, param);
+            }
+            procedure
+        }
+    })
+}
+
+/// # Safety
+///
+/// `procedure` must be a procedure.
+unsafe fn add_argument(gimp: &Gimp3, procedure: Object, param: &Param) {
+    let (name, label, help) = (param.name.as_ptr(), param.label.as_ptr(), param.help.as_ptr());
+    // SAFETY: GIMP copies every text, and takes over the choice.
+    unsafe {
+        match param.kind {
+            Kind::Style => {
+                let add = gimp.gimp_procedure_add_string_argument;
+                add(procedure, name, label, help, c"".as_ptr(), gimp3::READ_WRITE);
+            }
+            Kind::Number { least, most, default } => {
+                let add = gimp.gimp_procedure_add_double_argument;
+                add(procedure, name, label, help, least, most, default, gimp3::READ_WRITE);
+            }
+            Kind::Choice(options) => {
+                let choice = (gimp.gimp_choice_new)();
+                for (id, (name, label)) in (0..).zip(options) {
+                    (gimp.gimp_choice_add)(choice, name.as_ptr(), id, label.as_ptr(), ptr::null());
+                }
+                let (add, default) = (gimp.gimp_procedure_add_choice_argument, options[0].0.as_ptr());
+                add(procedure, name, label, help, choice, default, gimp3::READ_WRITE);
+            }
+        }
+    }
+}
+
+/// GIMP calls the procedure.
+unsafe extern "C" fn run(
+    procedure: Object,
+    _mode: c_int,
+    _image: Object,
+    drawables: *const Object,
+    config: Object,
+    _data: Object,
+) -> Object {
+    let outcome = guarded(|| {
+        // SAFETY: GIMP hands over drawables up to a null, and a configuration of the procedure's arguments, and they
+        // stay until this function returns.
+        unsafe { call(drawables, config) }
+    });
+    let (status, message) = match outcome {
+        Ok(Ok(())) => (Status::Success, None),
+        Ok(Err((status, message))) => (status, Some(message)),
+        Err(defect) => (Status::ExecutionError, Some(defect)),
+    };
+    let gimp = &functions().gimp;
+    // SAFETY: GObject copies the message; GIMP takes over the error and the values.
+    unsafe {
+        let error = message.map_or(ptr::null_mut(), |message| {
+            let domain = (gimp.g_quark_from_string)(c"utsushi".as_ptr());
+            (gimp.g_error_new_literal)(domain, 0, c_string(&message).as_ptr())
+        });
+        (gimp.gimp_procedure_new_return_values)(procedure, status as c_int, error)
+    }
+}
+
+type Failure = (Status, String);
+
+/// # Safety
+///
+/// `drawables` must be drawables up to a null, and `config` the procedure's configuration.
+unsafe fn call(drawables: *const Object, config: Object) -> Result<(), Failure> {
+    // SAFETY: there is at least the null at the end, and where the first isn't null, a second.
+    let layer = unsafe {
+        match (*drawables).is_null() {
+            false if (*drawables.add(1)).is_null() => *drawables,
+            _ => return Err((Status::CallingError, "choose exactly one layer".into())),
+        }
+    };
+    // SAFETY: the caller's promise.
+    let values: Vec<_> = PARAMS.iter().map(|param| unsafe { value(config, param) }).collect();
+    let settings = Settings::parse(&values).map_err(|error| (Status::CallingError, error.to_string()))?;
+
+    let Functions { items, gegl, .. } = functions();
+    // SAFETY: a drawable of the GIMP that called; this is the thread on which it did.
+    let mut host = unsafe { Layer::new(*gegl, *items, layer) };
+    filter::run(&mut host, &settings, connect).map_err(|error| (Status::from(&error), error.to_string()))
+}
+
+/// # Safety
+///
+/// `config` must be the configuration of a procedure with this parameter.
+unsafe fn value(config: Object, param: &Param) -> Value {
+    let Functions { gimp, items, .. } = functions();
+    let name = param.name.as_ptr();
+    let end = ptr::null::<c_char>();
+    // SAFETY: the property is of the type that the parameter was registered with, and a place of this type is given
+    // for its value. A text is the caller's, to be freed once.
+    unsafe {
+        match param.kind {
+            Kind::Style => {
+                let mut text: *mut c_char = ptr::null_mut();
+                (gimp.g_object_get)(config, name, &raw mut text, end);
+                if text.is_null() {
+                    return Value::Style(String::new());
+                }
+                let style = CStr::from_ptr(text).to_string_lossy().into_owned();
+                (items.g_free)(text.cast());
+                Value::Style(style)
+            }
+            Kind::Number { .. } => {
+                let mut number = 0.0_f64;
+                (gimp.g_object_get)(config, name, &raw mut number, end);
+                Value::Number(number)
+            }
+            Kind::Choice(_) => Value::Choice((gimp.gimp_procedure_config_get_choice_id)(config, name)),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The filter's parameters: one table that both generations of GIMP register, and its values, checked.
+
+use std::ffi::CStr;
+
+use utsushi_ipc::protocol::{BrushSize, StyleInfo, StyleShare};
+
+/// A parameter of the procedure.
+pub(crate) struct Param {
+    /// As scripts write it.
+    pub(crate) name: &'static CStr,
+    /// As dialogs write it, with its mnemonic.
+    pub(crate) label: &'static CStr,
+    pub(crate) help: &'static CStr,
+    pub(crate) kind: Kind,
+}
+
+/// What values a parameter takes.
+pub(crate) enum Kind {
+    /// A style's id, or nothing.
+    Style,
+    Number {
+        least: f64,
+        most: f64,
+        default: f64,
+    },
+    /// The first one is the default; each has its name and its label.
+    Choice(&'static [(&'static CStr, &'static CStr)]),
+}
+
+/// A value of a parameter, as a host or a file hands it over.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Style(String),
+    Number(f64),
+    /// An index.
+    Choice(i32),
+}
+
+const FRACTION: Kind = Kind::Number { least: 0.0, most: 1.0, default: 0.0 };
+
+/// In the order of a script's arguments. [`Settings::parse`] knows this order, too.
+pub(crate) const PARAMS: [Param; 7] = [
+    Param {
+        name: c"style",
+        label: c"_Style",
+        help: c"The style's id, as `utsushi styles` lists them; empty for the first of them",
+        kind: Kind::Style,
+    },
+    Param {
+        name: c"strength",
+        label: c"St_rength",
+        help: c"0 leaves the layer as it is, 1 is the whole style",
+        kind: Kind::Number { least: 0.0, most: 1.0, default: 1.0 },
+    },
+    Param {
+        name: c"brush-size",
+        label: c"_Brush size",
+        help: c"The scale at which the style works: 1 gives the finest strokes, 64 the coarsest; 0 chooses by the \
+                layer's size",
+        kind: Kind::Number { least: 0.0, most: BrushSize::MAX as f64, default: 0.0 },
+    },
+    Param {
+        name: c"keep-colours",
+        label: c"_Keep colours",
+        help: c"0 takes the style's colours, 1 keeps the layer's own",
+        kind: FRACTION,
+    },
+    Param {
+        name: c"second-style",
+        label: c"S_econd style",
+        help: c"The id of a style to mix in; empty for none",
+        kind: Kind::Style,
+    },
+    Param {
+        name: c"second-share",
+        label: c"Second style's s_hare",
+        help: c"How much of the mix is the second style's: 0 is none of it, 1 is all",
+        kind: Kind::Number { least: 0.0, most: 1.0, default: 0.5 },
+    },
+    Param {
+        name: c"output",
+        label: c"_Output",
+        help: c"Where the drawn picture goes",
+        kind: Kind::Choice(&[(c"layer", c"Change the layer"), (c"new-layer", c"New layer above")]),
+    },
+];
+
+/// Where the drawn picture goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Into the layer itself.
+    Layer,
+    /// Into a copy of the layer, above it.
+    NewLayer,
+}
+
+/// Checked values. Which styles there are is the daemon's to say: [`Settings::mix`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    style: String,
+    second: Option<StyleShare>,
+    pub(crate) strength: f32,
+    pub(crate) brush_size: BrushSize,
+    pub(crate) keep_colours: f32,
+    pub(crate) output: Output,
+}
+
+/// Values that can't be: what is wrong, and what would be right.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadValue(String);
+
+impl Param {
+    /// The value if nothing else is said.
+    pub(crate) fn default(&self) -> Value {
+        match self.kind {
+            Kind::Style => Value::Style(String::new()),
+            Kind::Number { default, .. } => Value::Number(default),
+            Kind::Choice(_) => Value::Choice(0),
+        }
+    }
+
+    fn text(&self) -> std::borrow::Cow<'static, str> {
+        self.name.to_string_lossy()
+    }
+
+    /// The number, if it is one that this parameter takes.
+    fn number(&self, value: &Value) -> Result<f32, BadValue> {
+        match (&self.kind, value) {
+            (Kind::Number { least, most, .. }, Value::Number(number))
+                if (*least..=*most).contains(number) =>
+            {
+                Ok(*number as f32)
+            }
+            (Kind::Number { least, most, .. }, _) => {
+                Err(BadValue(format!("{} must be a number from {least} to {most}", self.text())))
+            }
+            _ => Err(self.misplaced()),
+        }
+    }
+
+    fn style(&self, value: &Value) -> Result<String, BadValue> {
+        match value {
+            Value::Style(id) => Ok(id.trim().to_owned()),
+            _ => Err(self.misplaced()),
+        }
+    }
+
+    fn choice(&self, value: &Value) -> Result<usize, BadValue> {
+        match (&self.kind, value) {
+            (Kind::Choice(options), Value::Choice(index)) => {
+                let index = usize::try_from(*index).ok().filter(|index| *index < options.len());
+                index.ok_or_else(|| {
+                    BadValue(format!("{} must be a number from 0 to {}", self.text(), options.len() - 1))
+                })
+            }
+            _ => Err(self.misplaced()),
+        }
+    }
+
+    fn misplaced(&self) -> BadValue {
+        BadValue(format!("the value of {} is of another type", self.text()))
+    }
+}
+
+impl Settings {
+    /// Checks values that stand in the order of [`PARAMS`].
+    pub(crate) fn parse(values: &[Value]) -> Result<Self, BadValue> {
+        let [style, strength, brush, keep, second, share, output] = values else {
+            return Err(BadValue(format!("{} values are needed, not {}", PARAMS.len(), values.len())));
+        };
+        let [style_p, strength_p, brush_p, keep_p, second_p, share_p, output_p] = &PARAMS;
+
+        let brush_size = match brush_p.number(brush)? {
+            0.0 => BrushSize::Auto,
+            factor if factor >= 1.0 => BrushSize::Factor(factor),
+            _ => {
+                return Err(BadValue(format!(
+                    "brush-size must be 0, which chooses it by the layer's size, or a number from 1 to {}",
+                    BrushSize::MAX
+                )));
+            }
+        };
+        let second = StyleShare { id: second_p.style(second)?, share: share_p.number(share)? };
+        Ok(Self {
+            style: style_p.style(style)?,
+            second: (!second.id.is_empty() && second.share > 0.0).then_some(second),
+            strength: strength_p.number(strength)?,
+            brush_size,
+            keep_colours: keep_p.number(keep)?,
+            output: if output_p.choice(output)? == 0 { Output::Layer } else { Output::NewLayer },
+        })
+    }
+
+    /// The styles to draw with, of those that there are, and their shares.
+    pub(crate) fn mix<'a>(&self, styles: &'a [StyleInfo]) -> Result<Vec<(&'a StyleInfo, f32)>, BadValue> {
+        let find = |id: &str| {
+            let found = styles.iter().find(|style| id.is_empty() || style.id == id);
+            found.ok_or_else(|| match styles {
+                [] => BadValue("the daemon has no styles; install Utsushi anew".into()),
+                _ => {
+                    let ids: Vec<_> = styles.iter().map(|style| style.id.as_str()).collect();
+                    BadValue(format!("there is no style `{id}`; there are: {}", ids.join(", ")))
+                }
+            })
+        };
+        let first = find(&self.style)?;
+        let Some(second) = &self.second else { return Ok(vec![(first, 1.0)]) };
+        let mut mix = vec![(first, 1.0 - second.share), (find(&second.id)?, second.share)];
+        mix.retain(|(_, share)| *share > 0.0);
+        Ok(mix)
+    }
+}
+
+/// Values as text, to be kept until the next run: a line each.
+pub(crate) fn to_text(values: &[Value]) -> String {
+    let line = |value: &Value| match value {
+        Value::Style(id) => format!("{id}\n"),
+        Value::Number(number) => format!("{number}\n"),
+        Value::Choice(index) => format!("{index}\n"),
+    };
+    values.iter().map(line).collect()
+}
+
+/// What [`to_text`] wrote. Whatever isn't understood is the default, as is all that another version wrote.
+pub(crate) fn from_text(text: &str) -> Vec<Value> {
+    let mut lines = text.lines();
+    let value = |param: &Param| {
+        let line = lines.next()?;
+        match param.kind {
+            Kind::Style => Some(Value::Style(line.to_owned())),
+            Kind::Number { .. } => line.parse().ok().map(Value::Number),
+            Kind::Choice(_) => line.parse().ok().map(Value::Choice),
+        }
+    };
+    let values: Option<Vec<_>> = PARAMS.iter().map(value).collect();
+    values
+        .filter(|values| Settings::parse(values).is_ok())
+        .unwrap_or_else(|| PARAMS.iter().map(Param::default).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(style: &str, numbers: [f64; 3], second: &str, share: f64, output: i32) -> Vec<Value> {
+        let [strength, brush, keep] = numbers.map(Value::Number);
+        let [style, second] = [style, second].map(|id| Value::Style(id.into()));
+        vec![style, strength, brush, keep, second, Value::Number(share), Value::Choice(output)]
+    }
+
+    fn style(id: &str) -> StyleInfo {
+        StyleInfo {
+            id: id.into(),
+            name: id.into(),
+            author: String::new(),
+            licence: String::new(),
+            attribution: String::new(),
+            built_in: true,
+            reach_px: 165,
+        }
+    }
+
+    #[test]
+    fn defaults_are_values() {
+        let defaults: Vec<_> = PARAMS.iter().map(Param::default).collect();
+        let expected = Settings {
+            style: String::new(),
+            second: None,
+            strength: 1.0,
+            brush_size: BrushSize::Auto,
+            keep_colours: 0.0,
+            output: Output::Layer,
+        };
+        assert_eq!(Settings::parse(&defaults), Ok(expected));
+    }
+
+    #[test]
+    fn values_are_checked() {
+        fn check(values: &[Value], expected: Option<&str>) {
+            let found = Settings::parse(values).err().map(|error| error.to_string());
+            match (&found, expected) {
+                (None, None) => {}
+                (Some(message), Some(part)) => assert!(message.contains(part), "{message}"),
+                _ => panic!("{values:?}: {found:?} instead of {expected:?}"),
+            }
+        }
+        check(&values("cel", [0.5, 2.5, 1.0], "ink", 0.3, 1), None);
+        check(&values("cel", [0.0, 64.0, 0.0], "", 0.0, 0), None);
+        check(&values("cel", [1.1, 1.0, 0.0], "", 0.0, 0), Some("strength must be a number from 0 to 1"));
+        check(&values("cel", [f64::NAN, 1.0, 0.0], "", 0.0, 0), Some("strength must be"));
+        check(&values("cel", [1.0, 0.5, 0.0], "", 0.0, 0), Some("brush-size must be 0,"));
+        check(&values("cel", [1.0, 65.0, 0.0], "", 0.0, 0), Some("brush-size must be a number from 0 to 64"));
+        check(&values("cel", [1.0, 1.0, -0.1], "", 0.0, 0), Some("keep-colours must be"));
+        check(&values("cel", [1.0, 1.0, 0.0], "", 2.0, 0), Some("second-share must be"));
+        check(&values("cel", [1.0, 1.0, 0.0], "", 0.0, 2), Some("output must be a number from 0 to 1"));
+        check(&values("cel", [1.0, 1.0, 0.0], "", 0.0, -1), Some("output must be"));
+        check(&[], Some("7 values are needed, not 0"));
+        let mut swapped = values("cel", [1.0, 1.0, 0.0], "", 0.0, 0);
+        swapped.swap(0, 1);
+        check(&swapped, Some("another type"));
+    }
+
+    #[test]
+    fn mixes_are_of_styles_that_there_are() {
+        let styles = [style("cel"), style("ink")];
+        let check = |first: &str, second: &str, share: f64, expected: Result<&[(&str, f32)], &str>| {
+            let settings =
+                Settings::parse(&values(first, [1.0, 0.0, 0.0], second, share, 0)).expect("values");
+            let found = settings.mix(&styles).map_err(|error| error.to_string());
+            let found = found
+                .map(|mix| mix.iter().map(|(style, share)| (style.id.as_str(), *share)).collect::<Vec<_>>());
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{first}, {second}, {share}");
+        };
+        check("", "", 0.5, Ok(&[("cel", 1.0)]));
+        check("ink", "", 0.5, Ok(&[("ink", 1.0)]));
+        check(" ink ", "", 0.5, Ok(&[("ink", 1.0)]));
+        check("cel", "ink", 0.25, Ok(&[("cel", 0.75), ("ink", 0.25)]));
+        check("cel", "ink", 0.0, Ok(&[("cel", 1.0)]));
+        check("cel", "ink", 1.0, Ok(&[("ink", 1.0)]));
+        check("oil", "", 0.5, Err("there is no style `oil`; there are: cel, ink"));
+        check("cel", "oil", 0.5, Err("there is no style `oil`; there are: cel, ink"));
+
+        let settings = Settings::parse(&values("", [1.0, 0.0, 0.0], "", 0.5, 0)).expect("values");
+        assert!(settings.mix(&[]).is_err());
+    }
+
+    #[test]
+    fn the_last_values_come_back() {
+        let defaults: Vec<_> = PARAMS.iter().map(Param::default).collect();
+        let check = |text: &str, expected: &[Value]| assert_eq!(from_text(text), expected, "{text:?}");
+
+        let kept = values("cel", [0.3, 2.5, 1.0], "ink", 0.1, 1);
+        check(&to_text(&kept), &kept);
+        check(&to_text(&defaults), &defaults);
+        check("", &defaults);
+        check("cel\n1\n0\n0\n", &defaults);
+        check("cel\nmuch\n0\n0\n\n0.5\n0\n", &defaults);
+        check("cel\n7\n0\n0\n\n0.5\n0\n", &defaults);
+    }
+}
