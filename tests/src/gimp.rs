@@ -6,7 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::binary::{Home, binary, plug_in};
 use crate::daemon::socket;
@@ -21,7 +25,7 @@ pub enum Gimp {
 }
 
 /// How long a test may take before it is taken for stuck. GIMP 2.10 waits for ever after some errors.
-const STUCK: Duration = Duration::from_secs(300);
+const STUCK: Duration = Duration::from_secs(60);
 
 /// Which GIMPs there are to test with:
 ///
@@ -103,6 +107,14 @@ impl Session {
         }
     }
 
+    /// All layers of `image`, as a vector.
+    pub fn layers(&self) -> &'static str {
+        match self.gimp {
+            Gimp::Two => "(cadr (gimp-image-get-layers image))",
+            Gimp::Three(_) => "(car (gimp-image-get-layers image))",
+        }
+    }
+
     /// Calls the plug-in, in this run mode, with these values in the order of its parameters.
     pub fn stylize(&self, run_mode: u8, values: [&str; 7]) -> String {
         match self.gimp {
@@ -163,22 +175,47 @@ impl Session {
 
     /// Evaluates this, to its end; gives everything that GIMP printed.
     pub fn run(&self, script: &str) -> String {
-        let output = finish(self.command(script));
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        self.run_while(script, || {})
+    }
+
+    /// The same, while something is done to it.
+    pub fn run_while(&self, script: &str, deed: impl FnOnce()) -> String {
+        let child = self.command(script).spawn().expect("GIMP starts");
+        let pid = Pid::from_child(&child);
+        let (done, waiting) = mpsc::channel();
+        thread::spawn(move || done.send(child.wait_with_output()));
+        deed();
+        let ended = waiting.recv_timeout(STUCK).unwrap_or_else(|_| {
+            let _ = kill_process(pid, Signal::KILL);
+            panic!("GIMP was stuck")
+        });
+        let Output { stdout, stderr, .. } = ended.expect("GIMP ran");
+        String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned()
+    }
+
+    /// Waits until the daemon draws as many pictures.
+    pub fn wait_until_drawing(&self, pictures: i64) {
+        let since = Instant::now();
+        while self.home.status().and_then(|status| status["drawing"].as_i64()) != Some(pictures) {
+            assert!(since.elapsed() < STUCK, "the daemon never drew {pictures} pictures");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The process of the plug-in that is drawing.
+    pub fn plug_in_pid(&self) -> Option<i32> {
+        let program = self.inside("profile/plug-ins/utsushi-gimp/utsushi-gimp");
+        let processes = fs::read_dir("/proc").expect("/proc").flatten();
+        let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.find(|pid: &i32| {
+            let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let arguments: Vec<_> = arguments.split(|byte| *byte == 0).collect();
+            arguments.first() == Some(&program.as_bytes()) && arguments.contains(&&b"-run"[..])
+        })
     }
 }
 
-/// Waits until it has ended.
-fn finish(mut command: Command) -> Output {
-    let child = command.spawn().expect("GIMP starts");
-    let pid = rustix::process::Pid::from_child(&child);
-    let (done, waiting) = std::sync::mpsc::channel();
-    std::thread::spawn(move || done.send(child.wait_with_output()));
-    waiting
-        .recv_timeout(STUCK)
-        .unwrap_or_else(|_| {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            panic!("GIMP was stuck")
-        })
-        .expect("GIMP ran")
+/// Ends a process at once.
+pub fn kill(pid: i32) {
+    kill_process(Pid::from_raw(pid).expect("a process"), Signal::KILL).expect("it runs");
 }
