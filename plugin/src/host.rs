@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use utsushi_ipc::client::{Client, ClientError, Starter};
 use utsushi_ipc::paths;
 use utsushi_ipc::pixels::PixelFormat;
+use utsushi_ipc::protocol::StyleInfo;
 
 use crate::ffi::c_string;
 use crate::ffi::gegl::{Buffer, Gegl};
@@ -24,6 +25,15 @@ pub(crate) enum Status {
     ExecutionError = 0,
     CallingError = 1,
     Success = 3,
+    Cancel = 4,
+}
+
+/// How a call ended, if not well: its status, and words for the user where there is something to say.
+pub(crate) type Failure = (Status, Option<String>);
+
+/// A failure with words.
+pub(crate) fn failure(status: Status, error: &dyn std::error::Error) -> Failure {
+    (status, Some(error.to_string()))
 }
 
 impl From<&FilterError> for Status {
@@ -38,6 +48,11 @@ impl From<&FilterError> for Status {
 /// The daemon, started if it isn't running.
 pub(crate) fn connect() -> Result<Client, ClientError> {
     Client::connect_or_start(&paths::socket(), &Starter::from_environment())
+}
+
+/// The styles to choose from in a dialog.
+pub(crate) fn styles() -> Result<Vec<StyleInfo>, Failure> {
+    connect().and_then(|mut client| client.styles()).map_err(|error| failure(Status::ExecutionError, &error))
 }
 
 /// A drawable that was chosen, and where it is drawn.

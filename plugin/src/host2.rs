@@ -6,12 +6,13 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 use std::sync::OnceLock;
 
+use crate::dialog2;
 use crate::ffi::gegl::{self, Gegl};
 use crate::ffi::gimp2::{self, Gimp2, Param, ParamData, ParamDef, PlugInInfo};
 use crate::ffi::items::Items;
 use crate::ffi::{Libraries, LoadError, c_string, guarded};
 use crate::filter;
-use crate::host::{Layer, Status, connect};
+use crate::host::{Failure, Layer, Status, connect, failure, styles};
 use crate::params::{self, Kind, PARAMS, Settings, Value};
 use crate::procedure as p;
 
@@ -131,7 +132,7 @@ unsafe extern "C" fn run(
     });
     let (status, message) = match outcome {
         Ok(Ok(())) => (Status::Success, None),
-        Ok(Err((status, message))) => (status, Some(message)),
+        Ok(Err(failure)) => failure,
         Err(defect) => (Status::ExecutionError, Some(defect)),
     };
 
@@ -148,27 +149,36 @@ unsafe extern "C" fn run(
     }
 }
 
-type Failure = (Status, String);
-
 /// A call: mode, image, layer, and in a script's call the values.
 fn call(arguments: &[Param]) -> Result<(), Failure> {
     let [mode, _image, layer, given @ ..] = arguments else {
-        return Err((Status::CallingError, "run-mode, image and drawable are needed".into()));
+        return Err((Status::CallingError, Some("run-mode, image and drawable are needed".into())));
     };
     // SAFETY: GIMP has checked that these two are of the types that were registered, INT32 and DRAWABLE.
     let (mode, layer) = unsafe { (mode.data.int32, layer.data.int32) };
-    let is_scripted = mode == p::NON_INTERACTIVE;
-    let values = if is_scripted { given.iter().map(value).collect() } else { last_values() };
-    let settings = Settings::parse(&values).map_err(|error| (Status::CallingError, error.to_string()))?;
+    let values = match mode {
+        p::NON_INTERACTIVE => given.iter().map(value).collect(),
+        p::INTERACTIVE => ask()?,
+        _ => last_values(),
+    };
+    let settings = Settings::parse(&values).map_err(|error| failure(Status::CallingError, &error))?;
 
     let Functions { items, gegl, .. } = functions();
     // SAFETY: GIMP has checked that the drawable exists. This is the thread on which it called.
     let mut host = unsafe { Layer::new(*gegl, *items, layer) };
-    filter::run(&mut host, &settings, connect).map_err(|error| (Status::from(&error), error.to_string()))?;
+    filter::run(&mut host, &settings, connect).map_err(|error| failure(Status::from(&error), &error))?;
     if mode == p::INTERACTIVE {
         keep_values(&values);
     }
     Ok(())
+}
+
+/// Shows the dialog, with the last values.
+fn ask() -> Result<Vec<Value>, Failure> {
+    let styles = styles()?;
+    // SAFETY: this is the thread on which GIMP called, and it waits.
+    let chosen = unsafe { dialog2::run(&last_values(), &styles) };
+    chosen.map_err(|error| failure(Status::ExecutionError, &error))?.ok_or((Status::Cancel, None))
 }
 
 fn value(argument: &Param) -> Value {

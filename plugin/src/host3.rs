@@ -6,12 +6,13 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::OnceLock;
 
+use crate::dialog3;
 use crate::ffi::gegl::{self, Gegl};
 use crate::ffi::gimp3::{self, Gimp3, PlugInClass, TypeQuery};
 use crate::ffi::items::Items;
 use crate::ffi::{Libraries, LoadError, Object, c_string, guarded};
 use crate::filter;
-use crate::host::{Layer, Status, connect};
+use crate::host::{Failure, Layer, Status, connect, failure, styles};
 use crate::params::{Kind, PARAMS, Param, Settings, Value};
 use crate::procedure as p;
 
@@ -166,7 +167,7 @@ unsafe fn add_argument(gimp: &Gimp3, procedure: Object, param: &Param) {
 /// GIMP calls the procedure.
 unsafe extern "C" fn run(
     procedure: Object,
-    _mode: c_int,
+    mode: c_int,
     _image: Object,
     drawables: *const Object,
     config: Object,
@@ -175,11 +176,11 @@ unsafe extern "C" fn run(
     let outcome = guarded(|| {
         // SAFETY: GIMP hands over drawables up to a null, and a configuration of the procedure's arguments, and they
         // stay until this function returns.
-        unsafe { call(drawables, config) }
+        unsafe { call(procedure, mode, drawables, config) }
     });
     let (status, message) = match outcome {
         Ok(Ok(())) => (Status::Success, None),
-        Ok(Err((status, message))) => (status, Some(message)),
+        Ok(Err(failure)) => failure,
         Err(defect) => (Status::ExecutionError, Some(defect)),
     };
     let gimp = &functions().gimp;
@@ -193,27 +194,38 @@ unsafe extern "C" fn run(
     }
 }
 
-type Failure = (Status, String);
-
 /// # Safety
 ///
 /// `drawables` must be drawables up to a null, and `config` the procedure's configuration.
-unsafe fn call(drawables: *const Object, config: Object) -> Result<(), Failure> {
+unsafe fn call(
+    procedure: Object,
+    mode: c_int,
+    drawables: *const Object,
+    config: Object,
+) -> Result<(), Failure> {
     // SAFETY: there is at least the null at the end, and where the first isn't null, a second.
     let layer = unsafe {
         match (*drawables).is_null() {
             false if (*drawables.add(1)).is_null() => *drawables,
-            _ => return Err((Status::CallingError, "choose exactly one layer".into())),
+            _ => return Err((Status::CallingError, Some("choose exactly one layer".into()))),
         }
     };
+    if mode == p::INTERACTIVE {
+        let styles = styles()?;
+        // SAFETY: the caller's promise; this is the thread on which GIMP called.
+        let wanted = unsafe { dialog3::run(procedure, config, &styles) };
+        if !wanted.map_err(|error| failure(Status::ExecutionError, &error))? {
+            return Err((Status::Cancel, None));
+        }
+    }
     // SAFETY: the caller's promise.
     let values: Vec<_> = PARAMS.iter().map(|param| unsafe { value(config, param) }).collect();
-    let settings = Settings::parse(&values).map_err(|error| (Status::CallingError, error.to_string()))?;
+    let settings = Settings::parse(&values).map_err(|error| failure(Status::CallingError, &error))?;
 
     let Functions { items, gegl, .. } = functions();
     // SAFETY: a drawable of the GIMP that called; this is the thread on which it did.
     let mut host = unsafe { Layer::new(*gegl, *items, layer) };
-    filter::run(&mut host, &settings, connect).map_err(|error| (Status::from(&error), error.to_string()))
+    filter::run(&mut host, &settings, connect).map_err(|error| failure(Status::from(&error), &error))
 }
 
 /// # Safety

@@ -1,12 +1,15 @@
-//! Utsushi's plug-in for GIMP: Filters > Utsushi > Stylize, which has the daemon draw a layer anew.
+//! Utsushi's plug-in for GIMP: Filters > Utsushi > Stylize…, which has the daemon draw a layer anew.
 //!
 //! One binary serves GIMP 2.10 and 3, and is built without either. Which of them started it is told by the arguments,
 //! not by the libraries that are installed, since both may be.
 //!
-//! What GIMP calls is in `host2` and `host3`, one a generation, which are thin; `params` says what the filter can be
-//! asked for, `filter` does it, and sees a layer only as a [`filter::Host`]. `unsafe` stands in `ffi` and the hosts
-//! alone, and no panic passes from there into C.
+//! What GIMP calls is in `host2` and `host3`, one a generation, which are thin, as are `dialog2` and `dialog3`; `params`
+//! says what the filter can be asked for, `filter` does it, and sees a layer only as a [`filter::Host`]. `unsafe` stands
+//! in `ffi`, the hosts and the dialogs alone, and no panic passes from there into C.
 
+mod dialog;
+mod dialog2;
+mod dialog3;
 mod ffi;
 mod filter;
 mod host;

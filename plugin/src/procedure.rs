@@ -9,8 +9,7 @@ pub(crate) const HELP: &CStr =
     Everything happens on this machine. The selection is respected, transparency stays as it is.";
 pub(crate) const AUTHORS: &CStr = c"The Utsushi authors";
 pub(crate) const YEAR: &CStr = c"2026";
-/// Without an ellipsis: there is no dialog yet.
-pub(crate) const MENU_LABEL: &CStr = c"_Stylize";
+pub(crate) const MENU_LABEL: &CStr = c"_Stylize…";
 pub(crate) const MENU_PATH: &CStr = c"<Image>/Filters/Utsushi";
 /// Indexed images have no colours to spare.
 pub(crate) const IMAGE_TYPES: &CStr = c"RGB*, GRAY*";

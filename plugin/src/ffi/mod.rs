@@ -8,6 +8,8 @@
 pub(crate) mod gegl;
 pub(crate) mod gimp2;
 pub(crate) mod gimp3;
+pub(crate) mod gtk2;
+pub(crate) mod gtk3;
 pub(crate) mod items;
 
 use std::ffi::{CString, c_int, c_uint, c_void};
