@@ -48,13 +48,13 @@ pub(crate) const PARAMS: [Param; 7] = [
     },
     Param {
         name: c"strength",
-        label: c"St_rength",
+        label: c"S_trength",
         help: c"0 leaves the layer as it is, 1 is the whole style",
         kind: Kind::Number { least: 0.0, most: 1.0, default: 1.0 },
     },
     Param {
         name: c"brush-size",
-        label: c"_Brush size",
+        label: c"_Brush size (0: automatic)",
         help: c"The scale at which the style works: 1 gives the finest strokes, 64 the coarsest; 0 chooses by the \
                 layer's size",
         kind: Kind::Number { least: 0.0, most: BrushSize::MAX as f64, default: 0.0 },
@@ -79,7 +79,7 @@ pub(crate) const PARAMS: [Param; 7] = [
     },
     Param {
         name: c"output",
-        label: c"_Output",
+        label: c"O_utput",
         help: c"Where the drawn picture goes",
         kind: Kind::Choice(&[(c"layer", c"Change the layer"), (c"new-layer", c"New layer above")]),
     },

@@ -134,3 +134,65 @@ pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
 pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', " ")).expect("no NUL is left")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the libraries are installed; GIMP itself isn't needed. Both generations can't be in one process.
+    #[test]
+    fn every_symbol_of_2_10_is_found() {
+        let names = [&gimp2::LIBRARIES[..], &gegl::LIBRARIES, &gtk2::LIBRARIES].concat();
+        let libraries = match Libraries::open(&names) {
+            Ok(libraries) => libraries,
+            Err(error) => {
+                assert!(std::env::var_os("UTSUSHI_REQUIRE_GIMP").is_none(), "{error}");
+                eprintln!("skipped: {error}");
+                return;
+            }
+        };
+        // SAFETY: these are the libraries of the declarations.
+        unsafe {
+            gimp2::Gimp2::load(libraries).map(drop).expect("GIMP's own");
+            items::Items::<i32>::load(libraries).map(drop).expect("of images and layers");
+            gegl::Gegl::load(libraries).map(drop).expect("of GEGL and babl");
+            gtk2::Gtk2::load(libraries).map(drop).expect("of the dialog");
+        }
+        assert!(libraries.gimp().starts_with("GIMP 2."), "{}", libraries.gimp());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        symbols! {
+            /// One that the C library has, and two that nobody has.
+            Missing {
+                getpid: unsafe extern "C" fn() -> c_int,
+                utsushi_lacks_this: unsafe extern "C" fn(),
+                utsushi_lacks_that: unsafe extern "C" fn(),
+            }
+        }
+        let libraries = Libraries::open(&["libc.so.6"]).expect("the C library");
+        // SAFETY: `getpid` is declared as it is, and the others aren't there.
+        let found = unsafe { Missing::load(libraries) };
+        let found = found.map(|Missing { getpid, utsushi_lacks_this, utsushi_lacks_that }| {
+            (getpid as usize, utsushi_lacks_this as usize, utsushi_lacks_that as usize)
+        });
+        let error = found.expect_err("two are missing");
+        let message = error.to_string();
+        assert!(
+            message.contains("lacks what this plug-in calls: utsushi_lacks_this, utsushi_lacks_that;"),
+            "{message}"
+        );
+
+        let error = Libraries::open(&["libutsushi-is-nowhere.so.0"]).map(|_| ()).expect_err("there is none");
+        assert!(error.to_string().contains("can't load libutsushi-is-nowhere.so.0"), "{error}");
+    }
+
+    #[test]
+    fn panics_become_words() {
+        assert_eq!(guarded(|| 7), Ok(7));
+        let message = guarded(|| panic!("row {}", 3)).expect_err("a panic");
+        assert!(message.ends_with("row 3"), "{message}");
+        assert_eq!(c_string("a\0b").as_bytes(), b"a b");
+    }
+}
