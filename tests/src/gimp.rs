@@ -115,6 +115,26 @@ impl Session {
         }
     }
 
+    /// A new layer group in `image`.
+    pub fn new_group(&self) -> &'static str {
+        match self.gimp {
+            Gimp::Two => "(car (gimp-layer-group-new image))",
+            Gimp::Three(_) => "(car (gimp-group-layer-new image \"\"))",
+        }
+    }
+
+    /// Evaluates this, and goes on if it fails, after printing the error.
+    pub fn telling(&self, body: &str) -> String {
+        format!(
+            r#"(call-with-current-continuation (lambda (go-on)
+                (let ((hook *error-hook*))
+                    (set! *error-hook* (lambda words
+                        (set! *error-hook* hook) (gimp-message (car words)) (go-on #f)))
+                    {body}
+                    (set! *error-hook* hook))))"#
+        )
+    }
+
     /// Calls the plug-in, in this run mode, with these values in the order of its parameters.
     pub fn stylize(&self, run_mode: u8, values: [&str; 7]) -> String {
         match self.gimp {

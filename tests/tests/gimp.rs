@@ -181,21 +181,56 @@ fn errors_are_told_and_change_nothing() {
     for gimp in installed() {
         let session = Session::new(gimp);
         let input = write(&session, "in.png", (90, 70), Channels::Rgba, Depth::U8);
-        let check = |values: [&str; 7], expected: &str| {
-            let call = session.stylize(1, values);
-            let log = session.run(&session.step("in.png", &call, "none.png"));
-            assert!(log.contains(expected), "{log}");
-            assert!(!session.home().path().join("none.png").exists(), "{log}");
-
-            let log = session.run(&session.step("in.png", &format!("(catch #f {call})"), "out.png"));
-            assert_alike(&read(&session, "out.png", &log), &input, 0, &log);
+        let call = session.stylize(1, DEFAULTS);
+        let with = |index: usize, value| {
+            let mut values = DEFAULTS;
+            values[index] = value;
+            session.stylize(1, values)
         };
-        let mut values = DEFAULTS;
-        values[0] = "\"oil\"";
-        check(values, "there is no style `oil`; there are: cel");
-        values = DEFAULTS;
-        values[2] = "0.5";
-        check(values, "brush-size must be 0, which chooses it by the layer's size, or a number from 1 to 64");
+        let group = session.new_group();
+        let cases = [
+            (with(0, "\"oil\""), "there is no style `oil`; there are: cel"),
+            (with(2, "0.5"), "brush-size must be 0, which chooses it by the layer's size"),
+            (format!("(gimp-item-set-lock-content layer TRUE) {call}"), "the layer's pixels are locked"),
+            (
+                format!("(gimp-image-convert-indexed image 0 0 8 FALSE FALSE \"\") {call}"),
+                "an indexed image has no colours to spare",
+            ),
+            (
+                format!(
+                    "(let ((group {group})) (gimp-image-insert-layer image group 0 0) \
+                     (let ((layer group)) {call}))"
+                ),
+                "a layer group has no pixels of its own",
+            ),
+            (
+                format!(
+                    "(let ((mask (car (gimp-layer-create-mask layer 0)))) (gimp-layer-add-mask layer mask) \
+                     (let ((layer mask)) {call}))"
+                ),
+                "a layer mask is being edited",
+            ),
+            (
+                format!("(let ((layer (car (gimp-image-get-selection image)))) {call})"),
+                "channels and the selection can't be drawn on",
+            ),
+            (
+                format!(
+                    "(gimp-layer-set-offsets layer 500 500) (gimp-image-select-rectangle image 2 0 0 9 9) {call}"
+                ),
+                "the selection doesn't touch the layer",
+            ),
+        ];
+        let steps: String = (cases.iter().enumerate())
+            .map(|(i, (body, _))| session.step("in.png", &session.telling(body), &format!("{i}.png")))
+            .collect();
+        let log = session.run(&steps);
+        for (_, message) in &cases {
+            assert!(log.contains(message), "{message} is not in:\n{log}");
+        }
+        for i in 0..3 {
+            assert_alike(&read(&session, &format!("{i}.png"), &log), &input, 0, &log);
+        }
     }
 }
 
