@@ -10,7 +10,9 @@ use utsushi_ipc::protocol::StyleInfo;
 use crate::dialog::{CANCEL, OK, credits, style_rows};
 use crate::ffi::gtk2::{self, Gtk2};
 use crate::ffi::{Libraries, LoadError, Object, c_string};
-use crate::params::{Kind, PARAMS, Param, Value};
+use crate::host::Layer;
+use crate::params::{Kind, PARAMS, Param, Settings, Value};
+use crate::preview::Preview;
 use crate::procedure;
 
 /// The response of the button that sets everything to its default.
@@ -23,7 +25,11 @@ const RIGHT: c_int = 1;
 /// # Safety
 ///
 /// Only the thread on which GIMP called may call this, while it waits for the call's end.
-pub(crate) unsafe fn run(values: &[Value], styles: &[StyleInfo]) -> Result<Option<Vec<Value>>, LoadError> {
+pub(crate) unsafe fn run(
+    values: &[Value],
+    layer: Layer<i32>,
+    styles: &[StyleInfo],
+) -> Result<Option<Vec<Value>>, LoadError> {
     let libraries = Libraries::open(&gtk2::LIBRARIES)?;
     // SAFETY: these are the libraries of the declarations.
     let gtk = unsafe { Gtk2::load(libraries)? };
@@ -55,7 +61,16 @@ pub(crate) unsafe fn run(values: &[Value], styles: &[StyleInfo]) -> Result<Optio
         (gtk.gtk_container_set_border_width)(table, 12);
         let controls: Vec<_> =
             (0..).zip(&PARAMS).map(|(row, param)| Control::new(&gtk, table, row, param, styles)).collect();
-        (gtk.gtk_box_pack_start)((gtk.gtk_dialog_get_content_area)(dialog), table, 1, 1, 0);
+        let content = (gtk.gtk_dialog_get_content_area)(dialog);
+        let chosen = || controls.iter().map(|control| control.value(&gtk)).collect::<Vec<_>>();
+        let shown = (gtk.gimp_drawable_preview_new_from_drawable_id)(layer.id());
+        let mut preview = Preview::new(libraries, layer, styles, || Settings::parse(&chosen()))?;
+        for control in &controls {
+            preview.follow(shown, control.widget, control.signal());
+        }
+        preview.draw_in(shown);
+        (gtk.gtk_box_pack_start)(content, shown, 1, 1, 0);
+        (gtk.gtk_box_pack_start)(content, table, 0, 0, 0);
 
         controls.iter().zip(values).for_each(|(control, value)| control.set(&gtk, value));
         (gtk.gtk_widget_show_all)(dialog);
@@ -65,7 +80,7 @@ pub(crate) unsafe fn run(values: &[Value], styles: &[StyleInfo]) -> Result<Optio
                 response => break response,
             }
         };
-        let chosen = controls.iter().map(|control| control.value(&gtk)).collect();
+        let chosen = chosen();
         (gtk.gtk_widget_destroy)(dialog);
         Ok((response == OK).then_some(chosen))
     }
@@ -119,6 +134,14 @@ impl Control {
             (gtk.gtk_widget_set_tooltip_text)(widget, help.as_ptr());
             (gtk.gimp_table_attach_aligned)(table, 0, row, param.label.as_ptr(), 0.0, 0.5, widget, 1, 0);
             Self { param, widget, ids }
+        }
+    }
+
+    /// What the widget sends when its value changes.
+    fn signal(&self) -> &'static CStr {
+        match self.param.kind {
+            Kind::Number { .. } => c"value-changed",
+            Kind::Style | Kind::Choice(_) => c"changed",
         }
     }
 

@@ -10,24 +10,40 @@ use utsushi_ipc::protocol::StyleInfo;
 use crate::dialog::{credits, style_rows};
 use crate::ffi::gtk3::{self, Gtk3};
 use crate::ffi::{Libraries, LoadError, Object, c_string};
-use crate::params::{Kind, PARAMS, Param};
+use crate::host::Layer;
+use crate::params::{BadValue, Kind, PARAMS, Param, Settings};
+use crate::preview::Preview;
 
 /// Lets the user change the configuration; false if they don't want to go on.
 ///
 /// # Safety
 ///
-/// `procedure` must be the procedure that is running, with these parameters, and `config` its configuration. Only the
-/// thread on which GIMP called may call this.
-pub(crate) unsafe fn run(procedure: Object, config: Object, styles: &[StyleInfo]) -> Result<bool, LoadError> {
+/// `procedure` must be the procedure that is running, with these parameters, and `config` its configuration, of which
+/// `settings` tells the values. Only the thread on which GIMP called may call this.
+pub(crate) unsafe fn run(
+    procedure: Object,
+    config: Object,
+    layer: Layer<Object>,
+    styles: &[StyleInfo],
+    settings: impl Fn() -> Result<Settings, BadValue>,
+) -> Result<bool, LoadError> {
     let libraries = Libraries::open(&gtk3::LIBRARIES)?;
     // SAFETY: these are the libraries of the declarations.
     let gtk = unsafe { Gtk3::load(libraries)? };
+    let drawable = layer.id();
+    // SAFETY: the libraries are this GIMP's.
+    let mut preview = unsafe { Preview::new(libraries, layer, styles, settings)? };
     // SAFETY: the caller's promise; every text lives until its call returns, and GTK copies it. Widgets belong to
-    // the dialog, which is destroyed once.
+    // the dialog, which is destroyed once, before the preview's other half.
     unsafe {
         (gtk.gimp_ui_init)(c"utsushi-gimp".as_ptr());
         let dialog = (gtk.gimp_procedure_dialog_new)(procedure, config, c"Stylize".as_ptr());
         let content = (gtk.gtk_dialog_get_content_area)(dialog);
+        let name = c"preview".as_ptr();
+        let shown = (gtk.gimp_procedure_dialog_get_drawable_preview)(dialog, name, drawable);
+        preview.follow(shown, config, c"notify");
+        preview.draw_in(shown);
+        (gtk.gimp_procedure_dialog_fill)(dialog, name, ptr::null::<u8>());
         for param in &PARAMS {
             match param.kind {
                 Kind::Style => {

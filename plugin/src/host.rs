@@ -14,7 +14,7 @@ use utsushi_ipc::protocol::StyleInfo;
 use crate::ffi::c_string;
 use crate::ffi::gegl::{Buffer, Gegl};
 use crate::ffi::items::{Id, Items};
-use crate::filter::{FilterError, Host, HostError, Target, TargetKind};
+use crate::filter::{FilterError, Host, HostError, Rows, Target, TargetKind};
 use crate::params::Output;
 use crate::region::Rect;
 
@@ -79,6 +79,11 @@ impl<I: Id> Layer<I> {
     pub(crate) unsafe fn new(gegl: Gegl, items: Items<I>, layer: I) -> Self {
         gegl.init();
         Self { gegl, items, layer, source: None, drawing: None }
+    }
+
+    /// The drawable.
+    pub(crate) fn id(&self) -> I {
+        self.layer
     }
 
     fn source(&mut self) -> &Buffer {
@@ -174,6 +179,22 @@ impl<I: Id> Layer<I> {
     }
 }
 
+impl<I: Id> Rows for Layer<I> {
+    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
+        self.source().read(area, format, pixels);
+    }
+
+    fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]) {
+        let drawing = self.drawing.as_ref().expect("the filter begins first");
+        drawing.shadow.write(area, format, pixels);
+    }
+
+    fn progress(&mut self, fraction: f64) {
+        // SAFETY: a number.
+        unsafe { (self.items.gimp_progress_update)(fraction) };
+    }
+}
+
 impl<I: Id> Host for Layer<I> {
     fn target(&mut self) -> Target {
         let kind = self.kind();
@@ -191,10 +212,6 @@ impl<I: Id> Host for Layer<I> {
         (some != 0 && area.width > 0 && area.height > 0).then_some(area)
     }
 
-    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
-        self.source().read(area, format, pixels);
-    }
-
     fn begin(&mut self, output: Output) -> Result<(), HostError> {
         let is_copy = output == Output::NewLayer;
         // SAFETY: the filter begins with layers only. GIMP gives the shadow's reference to the caller.
@@ -209,11 +226,6 @@ impl<I: Id> Host for Layer<I> {
         let shadow = shadow.ok_or(HostError("make room to draw on"))?;
         self.drawing = Some(Drawing { on, is_copy, shadow });
         Ok(())
-    }
-
-    fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]) {
-        let drawing = self.drawing.as_ref().expect("the filter begins first");
-        drawing.shadow.write(area, format, pixels);
     }
 
     fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError> {
@@ -251,10 +263,5 @@ impl<I: Id> Host for Layer<I> {
     fn announce(&mut self, what: &str) {
         // SAFETY: GIMP copies the text.
         unsafe { (self.items.gimp_progress_init)(c_string(what).as_ptr()) };
-    }
-
-    fn progress(&mut self, fraction: f64) {
-        // SAFETY: a number.
-        unsafe { (self.items.gimp_progress_update)(fraction) };
     }
 }

@@ -156,17 +156,16 @@ fn call(arguments: &[Param]) -> Result<(), Failure> {
     };
     // SAFETY: GIMP has checked that these two are of the types that were registered, INT32 and DRAWABLE.
     let (mode, layer) = unsafe { (mode.data.int32, layer.data.int32) };
+    let Functions { items, gegl, .. } = functions();
+    // SAFETY: GIMP has checked that the drawable exists. This is the thread on which it called.
+    let host = || unsafe { Layer::new(*gegl, *items, layer) };
     let values = match mode {
         p::NON_INTERACTIVE => given.iter().map(value).collect(),
-        p::INTERACTIVE => ask()?,
+        p::INTERACTIVE => ask(host())?,
         _ => last_values(),
     };
     let settings = Settings::parse(&values).map_err(|error| failure(Status::CallingError, &error))?;
-
-    let Functions { items, gegl, .. } = functions();
-    // SAFETY: GIMP has checked that the drawable exists. This is the thread on which it called.
-    let mut host = unsafe { Layer::new(*gegl, *items, layer) };
-    filter::run(&mut host, &settings, connect).map_err(|error| failure(Status::from(&error), &error))?;
+    filter::run(&mut host(), &settings, connect).map_err(|error| failure(Status::from(&error), &error))?;
     if mode == p::INTERACTIVE {
         keep_values(&values);
     }
@@ -174,10 +173,11 @@ fn call(arguments: &[Param]) -> Result<(), Failure> {
 }
 
 /// Shows the dialog, with the last values.
-fn ask() -> Result<Vec<Value>, Failure> {
+fn ask(mut layer: Layer<i32>) -> Result<Vec<Value>, Failure> {
+    filter::check(&mut layer).map_err(|error| failure(Status::from(&error), &error))?;
     let styles = styles()?;
     // SAFETY: this is the thread on which GIMP called, and it waits.
-    let chosen = unsafe { dialog2::run(&last_values(), &styles) };
+    let chosen = unsafe { dialog2::run(&last_values(), layer, &styles) };
     chosen.map_err(|error| failure(Status::ExecutionError, &error))?.ok_or((Status::Cancel, None))
 }
 

@@ -210,22 +210,26 @@ unsafe fn call(
             _ => return Err((Status::CallingError, Some("choose exactly one layer".into()))),
         }
     };
+    let settings = || {
+        // SAFETY: the caller's promise.
+        let values: Vec<_> = PARAMS.iter().map(|param| unsafe { value(config, param) }).collect();
+        Settings::parse(&values)
+    };
+    let Functions { items, gegl, .. } = functions();
+    // SAFETY: a drawable of the GIMP that called; this is the thread on which it did.
+    let host = || unsafe { Layer::new(*gegl, *items, layer) };
+
     if mode == p::INTERACTIVE {
+        filter::check(&mut host()).map_err(|error| failure(Status::from(&error), &error))?;
         let styles = styles()?;
         // SAFETY: the caller's promise; this is the thread on which GIMP called.
-        let wanted = unsafe { dialog3::run(procedure, config, &styles) };
+        let wanted = unsafe { dialog3::run(procedure, config, host(), &styles, settings) };
         if !wanted.map_err(|error| failure(Status::ExecutionError, &error))? {
             return Err((Status::Cancel, None));
         }
     }
-    // SAFETY: the caller's promise.
-    let values: Vec<_> = PARAMS.iter().map(|param| unsafe { value(config, param) }).collect();
-    let settings = Settings::parse(&values).map_err(|error| failure(Status::CallingError, &error))?;
-
-    let Functions { items, gegl, .. } = functions();
-    // SAFETY: a drawable of the GIMP that called; this is the thread on which it did.
-    let mut host = unsafe { Layer::new(*gegl, *items, layer) };
-    filter::run(&mut host, &settings, connect).map_err(|error| failure(Status::from(&error), &error))
+    let settings = settings().map_err(|error| failure(Status::CallingError, &error))?;
+    filter::run(&mut host(), &settings, connect).map_err(|error| failure(Status::from(&error), &error))
 }
 
 /// # Safety

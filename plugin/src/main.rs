@@ -4,8 +4,8 @@
 //! not by the libraries that are installed, since both may be.
 //!
 //! What GIMP calls is in `host2` and `host3`, one a generation, which are thin, as are `dialog2` and `dialog3`; `params`
-//! says what the filter can be asked for, `filter` does it, and sees a layer only as a [`filter::Host`]. Only the hosts
-//! and dialogs call C, by what `ffi` declares, and no panic passes from them into C.
+//! says what the filter can be asked for, `filter` does it, and sees a layer only as a [`filter::Host`]. Only the hosts,
+//! the dialogs and their `preview` call C, by what `ffi` declares, and no panic passes from them into C.
 
 mod dialog;
 mod dialog2;
@@ -16,6 +16,7 @@ mod host;
 mod host2;
 mod host3;
 mod params;
+mod preview;
 mod procedure;
 mod region;
 

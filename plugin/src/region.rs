@@ -21,6 +21,14 @@ impl Rect {
         Self { x, y, width, height }
     }
 
+    /// What the two have in common.
+    pub(crate) fn within(self, other: Self) -> Option<Self> {
+        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
+        let width = (self.x + self.width).min(other.x + other.width) - x;
+        let height = (self.y + self.height).min(other.y + other.height) - y;
+        (width > 0 && height > 0).then_some(Self { x, y, width, height })
+    }
+
     /// The part of these rows that lies within, with the rows counted from the top of `around`.
     pub(crate) fn rows_within(self, around: Self, first_row: u32, rows: u32) -> Option<Self> {
         let top = around.y + first_row as i32;
@@ -68,6 +76,18 @@ mod tests {
         check(Rect::new(0, 790, 10, 10), 7, 1.0, Rect::new(0, 744, 56, 56));
         check(Rect::new(990, 0, 10, 10), 165, 64.0, layer);
         check(Rect::new(990, 0, 10, 10), u32::MAX, 64.0, layer);
+    }
+
+    #[test]
+    fn two_have_a_part_in_common_or_none() {
+        let layer = Rect::new(0, 0, 30, 20);
+        let check = |other: Rect, expected| assert_eq!(other.within(layer), expected, "{other:?}");
+        check(Rect::new(5, 6, 7, 8), Some(Rect::new(5, 6, 7, 8)));
+        check(Rect::new(25, 15, 70, 80), Some(Rect::new(25, 15, 5, 5)));
+        check(Rect::new(-5, -5, 7, 8), Some(Rect::new(0, 0, 2, 3)));
+        check(Rect::new(30, 0, 5, 5), None);
+        check(Rect::new(0, 20, 5, 5), None);
+        check(Rect::new(5, 5, 0, 5), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ symbols! {
         gimp_table_attach_aligned: unsafe extern "C" fn(
             Object, c_int, c_int, *const c_char, f32, f32, Object, c_int, c_int,
         ) -> Object,
+        gimp_drawable_preview_new_from_drawable_id: unsafe extern "C" fn(i32) -> Object,
         gtk_dialog_get_content_area: unsafe extern "C" fn(Object) -> Object,
         gtk_table_new: unsafe extern "C" fn(c_uint, c_uint, c_int) -> Object,
         gtk_table_set_row_spacings: unsafe extern "C" fn(Object, c_uint),

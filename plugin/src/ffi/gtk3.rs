@@ -17,6 +17,8 @@ symbols! {
         gimp_ui_init: unsafe extern "C" fn(*const c_char),
         gimp_procedure_dialog_new: unsafe extern "C" fn(Object, Object, *const c_char) -> Object,
         gimp_procedure_dialog_get_spin_scale: unsafe extern "C" fn(Object, *const c_char, f64) -> Object,
+        gimp_procedure_dialog_get_drawable_preview:
+            unsafe extern "C" fn(Object, *const c_char, Object) -> Object,
         gimp_procedure_dialog_fill: unsafe extern "C" fn(Object, *const c_char, ...),
         gimp_procedure_dialog_run: unsafe extern "C" fn(Object) -> c_int,
         gtk_dialog_get_content_area: unsafe extern "C" fn(Object) -> Object,

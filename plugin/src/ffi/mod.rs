@@ -11,6 +11,7 @@ pub(crate) mod gimp3;
 pub(crate) mod gtk2;
 pub(crate) mod gtk3;
 pub(crate) mod items;
+pub(crate) mod preview;
 
 use std::ffi::{CString, c_int, c_uint, c_void};
 use std::panic::{self, AssertUnwindSafe};

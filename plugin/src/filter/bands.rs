@@ -9,7 +9,7 @@ use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::PixelFormat;
 use utsushi_ipc::protocol::StylizeSpec;
 
-use super::Host;
+use super::Rows;
 use crate::region::Rect;
 
 /// How many events may wait for this thread: more would only be memory.
@@ -39,7 +39,7 @@ impl Band {
 
 /// Streams `region` through the daemon, and writes what lies within `selected`.
 pub(super) fn draw(
-    host: &mut impl Host,
+    host: &mut impl Rows,
     client: Client,
     spec: &StylizeSpec,
     region: Rect,

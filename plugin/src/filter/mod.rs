@@ -18,23 +18,29 @@ mod tests;
 
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster, RasterError};
-use utsushi_ipc::protocol::{BrushSize, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Priority, StyleInfo, StyleShare, StylizeSpec};
 
 use crate::params::{BadValue, Output, Settings};
 use crate::region::Rect;
 
-/// A drawable in GIMP. Everything is called on the thread that made it.
-pub(crate) trait Host {
+/// Pixels in and out. Everything is called on the thread that made it.
+pub(crate) trait Rows {
+    /// Pixels of the drawable.
+    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]);
+    /// Takes what was drawn.
+    fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]);
+    /// How much is done, up to 1.
+    fn progress(&mut self, fraction: f64);
+}
+
+/// A drawable in GIMP. What is written goes where [`Host::begin`] has made a place for it.
+pub(crate) trait Host: Rows {
     /// What was chosen to be drawn on.
     fn target(&mut self) -> Target;
     /// The part of it that is selected, even if only a little; all of it without a selection.
     fn selection(&mut self) -> Option<Rect>;
-    /// Pixels of the drawable.
-    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]);
     /// Makes a place to draw on, unseen until [`Host::finish`].
     fn begin(&mut self, output: Output) -> Result<(), HostError>;
-    /// Draws there.
-    fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]);
     /// Shows what was drawn in this area, as far as the selection allows, as one step to undo. `name` says what it
     /// is. A failure leaves nothing behind.
     fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError>;
@@ -42,8 +48,6 @@ pub(crate) trait Host {
     fn abandon(&mut self);
     /// Says what is going on.
     fn announce(&mut self, what: &str);
-    /// How much is done, up to 1.
-    fn progress(&mut self, fraction: f64);
 }
 
 /// Something to draw on.
@@ -107,17 +111,97 @@ pub(crate) fn run(
 
     host.announce("Utsushi");
     let mut client = connect()?;
-    let styles = client.styles()?;
-    let mix = settings.mix(&styles)?;
+    let Plan { spec, region, name } = plan(settings, &client.styles()?, target.extent, format, selected)?;
 
+    host.announce(&format!("Utsushi: {name}"));
+    host.begin(settings.output)?;
+    if let Err(error) = bands::draw(host, client, &spec, region, selected) {
+        host.abandon();
+        return Err(error.into());
+    }
+    Ok(host.finish(selected, &name)?)
+}
+
+/// Is there any use in asking what should be drawn?
+pub(crate) fn check(host: &mut impl Host) -> Result<(), FilterError> {
+    suitable(host.target().kind, Output::Layer)
+}
+
+/// A part of a layer to look at, of 8-bit samples.
+pub(crate) struct Look {
+    pub(crate) pixels: Vec<u8>,
+    pub(crate) row_bytes: i32,
+}
+
+/// Draws a part of the layer, as if it were wholly selected. Where that fails, it is shown as it is; there is nothing
+/// to show where there are no such pixels.
+pub(crate) fn preview(
+    host: &mut impl Host,
+    settings: &Settings,
+    area: Rect,
+    styles: &[StyleInfo],
+    connect: impl FnOnce() -> Result<Client, ClientError>,
+) -> Option<Look> {
+    let Target { extent, encoding, .. } = host.target();
+    let area = area.within(extent)?;
+    let format = PixelFormat { depth: Depth::U8, ..pixel_format(&encoding)? };
+    let row_bytes = area.width as usize * format.pixel_bytes();
+    let mut pixels = vec![0; row_bytes * area.height as usize];
+    host.read(area, format, &mut pixels);
+
+    let mut look = PreviewRows { host, area, row_bytes, pixels: pixels.clone() };
+    let drawn = plan(settings, styles, extent, format, area)
+        .and_then(|Plan { spec, region, .. }| Ok(bands::draw(&mut look, connect()?, &spec, region, area)?));
+    if drawn.is_ok() {
+        pixels = look.pixels;
+    }
+    Some(Look { pixels, row_bytes: row_bytes as i32 })
+}
+
+/// Reads from a host, and keeps what is drawn to itself.
+struct PreviewRows<'a, H> {
+    host: &'a mut H,
+    area: Rect,
+    row_bytes: usize,
+    pixels: Vec<u8>,
+}
+
+impl<H: Host> Rows for PreviewRows<'_, H> {
+    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
+        self.host.read(area, format, pixels);
+    }
+
+    fn write(&mut self, area: Rect, _format: PixelFormat, pixels: &[u8]) {
+        let from = (area.y - self.area.y) as usize * self.row_bytes;
+        self.pixels[from..from + pixels.len()].copy_from_slice(pixels);
+    }
+
+    fn progress(&mut self, _fraction: f64) {}
+}
+
+/// What the daemon is asked for.
+struct Plan {
+    spec: StylizeSpec,
+    /// The part of the layer that it is sent.
+    region: Rect,
+    /// Of the styles.
+    name: String,
+}
+
+fn plan(
+    settings: &Settings,
+    styles: &[StyleInfo],
+    extent: Rect,
+    format: PixelFormat,
+    selected: Rect,
+) -> Result<Plan, FilterError> {
+    let mix = settings.mix(styles)?;
     // The brush size is the whole layer's, though only a part of it may be drawn.
-    let whole = Raster::new(side(target.extent.width), side(target.extent.height), format)?;
+    let whole = Raster::new(side(extent.width), side(extent.height), format)?;
     let brush_size = settings.brush_size.resolve(whole.width(), whole.height());
     let reach_px = mix.iter().map(|(style, _)| style.reach_px).max().unwrap_or(0);
-    let region = selected.with_context(target.extent, reach_px, brush_size);
-
+    let region = selected.with_context(extent, reach_px, brush_size);
     let names: Vec<_> = mix.iter().map(|(style, _)| style.name.as_str()).collect();
-    let name = names.join(" + ");
     let spec = StylizeSpec {
         raster: Raster::new(side(region.width), side(region.height), format)?,
         mix: mix.iter().map(|(style, share)| StyleShare { id: style.id.clone(), share: *share }).collect(),
@@ -127,14 +211,7 @@ pub(crate) fn run(
         seed: 0,
         priority: Priority::Interactive,
     };
-
-    host.announce(&format!("Utsushi: {name}"));
-    host.begin(settings.output)?;
-    if let Err(error) = bands::draw(host, client, &spec, region, selected) {
-        host.abandon();
-        return Err(error.into());
-    }
-    Ok(host.finish(selected, &name)?)
+    Ok(Plan { spec, region, name: names.join(" + ") })
 }
 
 fn side(pixels: i32) -> u32 {

@@ -179,15 +179,7 @@ impl Fake {
     }
 }
 
-impl Host for Fake {
-    fn target(&mut self) -> Target {
-        self.target.clone()
-    }
-
-    fn selection(&mut self) -> Option<Rect> {
-        self.selection
-    }
-
+impl Rows for Fake {
     fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
         self.on_its_thread();
         assert_eq!(format.pixel_bytes(), self.pixel_bytes);
@@ -196,11 +188,6 @@ impl Host for Fake {
         for (range, row) in self.rows(area).zip(pixels.chunks_exact_mut(row_bytes)) {
             row.copy_from_slice(&self.layer[range]);
         }
-    }
-
-    fn begin(&mut self, output: Output) -> Result<(), HostError> {
-        self.shadow = Some((output, vec![0; self.layer.len()]));
-        Ok(())
     }
 
     fn write(&mut self, area: Rect, _format: PixelFormat, pixels: &[u8]) {
@@ -212,6 +199,26 @@ impl Host for Fake {
         for (range, row) in rows.zip(pixels.chunks_exact(row_bytes)) {
             shadow[range].copy_from_slice(row);
         }
+    }
+
+    fn progress(&mut self, fraction: f64) {
+        self.on_its_thread();
+        self.progress.push(fraction);
+    }
+}
+
+impl Host for Fake {
+    fn target(&mut self) -> Target {
+        self.target.clone()
+    }
+
+    fn selection(&mut self) -> Option<Rect> {
+        self.selection
+    }
+
+    fn begin(&mut self, output: Output) -> Result<(), HostError> {
+        self.shadow = Some((output, vec![0; self.layer.len()]));
+        Ok(())
     }
 
     fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError> {
@@ -233,11 +240,6 @@ impl Host for Fake {
     }
 
     fn announce(&mut self, _what: &str) {}
-
-    fn progress(&mut self, fraction: f64) {
-        self.on_its_thread();
-        self.progress.push(fraction);
-    }
 }
 
 /// The defaults, but for these values.
@@ -362,6 +364,10 @@ fn what_cannot_be_drawn_on_is_said_before_the_daemon_is_asked() {
             run(&mut host, &settings(changes), || panic!("no daemon is needed")).expect_err("a refusal");
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(host.layer, before);
+
+        // A dialog isn't even shown where nothing that can be chosen in it would help.
+        let is_hopeless = !matches!(host.target.kind, TargetKind::Layer | TargetKind::FloatingSelection);
+        assert_eq!(super::check(&mut host).is_err(), is_hopeless, "{error}");
     }
     let host = || Fake::new(20, 10, "R'G'B' u8");
     let new_layer = [("output", Value::Choice(1))];
@@ -397,4 +403,36 @@ fn a_failure_leaves_the_layer_as_it_was() {
     let error =
         run(&mut host, &settings(&[]), || Err(ClientError::NotRunning { socket })).expect_err("no daemon");
     assert!(error.to_string().contains("no daemon is running"), "{error}");
+}
+
+#[test]
+fn a_look_is_of_8_bits_and_changes_nothing() {
+    let area = Rect::new(40, 50, 9, 5);
+    let look = |host: &mut Fake, area, deed| {
+        let daemon = Daemon::start(deed);
+        let styles = ["cel", "ink"].map(style);
+        let look = preview(host, &settings(&[]), area, &styles, || daemon.connect());
+        (look, daemon.thread.join().expect("the daemon's script holds"))
+    };
+    let mut host = Fake::new(200, 150, "R'G'B'A u8");
+    let before = host.layer.clone();
+    let rows = |host: &Fake, layer: &[u8], area| -> Vec<u8> {
+        host.rows(area).flat_map(|range| layer[range].to_vec()).collect()
+    };
+
+    let (found, specs) = look(&mut host, area, Deed::Invert);
+    let found = found.expect("something to show");
+    assert_eq!(found.row_bytes, 9 * 4);
+    assert_eq!(found.pixels, rows(&host, &host.inverted(area), area));
+    assert!(specs[0].raster.width() < 200, "only what the network sees is sent");
+
+    // Beyond the layer there is nothing to show.
+    let beyond = Rect::new(195, 145, 20, 20);
+    let (found, _) = look(&mut host, beyond, Deed::Invert);
+    assert_eq!(found.expect("a corner").pixels.len(), 5 * 5 * 4);
+
+    let (found, _) = look(&mut host, area, Deed::Fail);
+    assert_eq!(found.expect("the layer as it is").pixels, rows(&host, &before, area));
+    assert_eq!(host.layer, before);
+    assert!(host.shadow.is_none());
 }
