@@ -69,6 +69,7 @@ pub(crate) unsafe fn run(
             preview.follow(shown, control.widget, control.signal());
         }
         preview.draw_in(shown);
+        (gtk.gtk_container_set_border_width)(shown, 12);
         (gtk.gtk_box_pack_start)(content, shown, 1, 1, 0);
         (gtk.gtk_box_pack_start)(content, table, 0, 0, 0);
 
