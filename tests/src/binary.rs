@@ -86,11 +86,6 @@ impl Home {
         output
     }
 
-    /// What `utsushi status --json` tells.
-    pub fn status(&self) -> Option<serde_json::Value> {
-        serde_json::from_slice(&self.run(&["status", "--json"]).stdout).ok()
-    }
-
     /// The process of the daemon, if one runs.
     pub fn daemon_pid(&self) -> Option<i32> {
         self.status()["pid"].as_i64().map(|pid| pid as i32)

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::binary::{Home, binary, plug_in};
+use crate::binary::{Home, binary, plug_in, wait_until};
 use crate::daemon::socket;
 
 /// A GIMP that was found.
@@ -215,11 +215,9 @@ impl Session {
 
     /// Waits until the daemon draws as many pictures.
     pub fn wait_until_drawing(&self, pictures: i64) {
-        let since = Instant::now();
-        while self.home.status().and_then(|status| status["drawing"].as_i64()) != Some(pictures) {
-            assert!(since.elapsed() < STUCK, "the daemon never drew {pictures} pictures");
-            thread::sleep(Duration::from_millis(10));
-        }
+        wait_until(&format!("{pictures} pictures are drawn"), || {
+            self.home.status()["drawing"].as_i64() == Some(pictures)
+        });
     }
 
     /// The process of the plug-in that is drawing.
@@ -235,7 +233,9 @@ impl Session {
     }
 }
 
-/// Ends a process at once.
-pub fn kill(pid: i32) {
-    kill_process(Pid::from_raw(pid).expect("a process"), Signal::KILL).expect("it runs");
+impl Drop for Session {
+    /// In a root of its own, a daemon carries another name of the home's socket than that by which the home finds it.
+    fn drop(&mut self) {
+        drop(self.home.run(&["stop"]));
+    }
 }

@@ -1,8 +1,10 @@
 //! The plug-in in the real GIMP: what it draws is what `utsushi stylize` draws of the same pixels.
 
+use rustix::process::Signal;
 use utsushi::picture::{self, Format, Metadata, Picture, WriteOptions};
 use utsushi_ipc::pixels::{Channels, Depth};
-use utsushi_tests::gimp::{Session, installed, kill};
+use utsushi_tests::binary::signal;
+use utsushi_tests::gimp::{Session, installed};
 use utsushi_tests::pictures::drawn;
 
 const DEFAULTS: [&str; 7] = ["\"cel\"", "1.0", "1.0", "0.0", "\"\"", "0.5", "0"];
@@ -244,14 +246,14 @@ fn whoever_dies_half_way_leaves_the_layer_as_it_was() {
 
         let log = session.run_while(&script, || {
             session.wait_until_drawing(1);
-            kill(session.home().daemon_pid().expect("it draws"));
+            signal(session.home().daemon_pid().expect("it draws"), Signal::KILL);
         });
         assert_alike(&read(&session, "out.png", &log), &input, 0, &log);
 
         // This is what GIMP does when a user cancels.
         let log = session.run_while(&script, || {
             session.wait_until_drawing(1);
-            kill(session.plug_in_pid().expect("it waits"));
+            signal(session.plug_in_pid().expect("it waits"), Signal::KILL);
             session.wait_until_drawing(0);
         });
         assert_alike(&read(&session, "out.png", &log), &input, 0, &log);

@@ -50,8 +50,9 @@ fn serve(mut connection: Connection, deed: Deed) -> Vec<StylizeSpec> {
     while let Ok(request) = read_frame(&mut connection, &mut body) {
         match request {
             Request::Styles => {
-                let styles = ["cel", "ink"].map(style).to_vec();
-                write_frame(&mut connection, &Reply::Styles(styles), &[]).expect("the client reads");
+                for reply in [Reply::Style(style("cel")), Reply::Style(style("ink")), Reply::Done] {
+                    write_frame(&mut connection, &reply, &[]).expect("the client reads");
+                }
             }
             Request::Stylize(spec) => {
                 let rows = spec.raster.height();
