@@ -25,7 +25,7 @@ pub enum Gimp {
 }
 
 /// How long a test may take before it is taken for stuck. GIMP 2.10 waits for ever after some errors.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(300);
 
 /// Which GIMPs there are to test with:
 ///
