@@ -25,6 +25,7 @@ use utsushi_ipc::paths;
 
 mod batch;
 mod file_id;
+mod install;
 mod manual;
 mod order;
 mod painter;
@@ -68,6 +69,8 @@ enum Command {
     Status(status::StatusCommand),
     Stop(stop::StopCommand),
     Serve(serve::Serve),
+    Install(install::Install),
+    Uninstall(install::Uninstall),
     Completions(manual::Completions),
     Man(manual::Man),
 }
@@ -108,6 +111,8 @@ impl Cli {
             Command::Status(status) => status.execute(&address),
             Command::Stop(stop) => stop.execute(&address),
             Command::Serve(serve) => serve.execute(address),
+            Command::Install(install) => install.execute(&address),
+            Command::Uninstall(uninstall) => uninstall.execute(),
             Command::Completions(completions) => completions.execute(Cli::command()),
             Command::Man(man) => man.execute(Cli::command()),
         }

@@ -44,6 +44,9 @@ fn requests_that_need_no_daemon() {
     check("utsushi batch in.png -o out --json --quiet", Ending::Usage);
     check("utsushi batch in.png -o out --redo --skip-existing", Ending::Usage);
     check("utsushi serve --idle-unload soon", Ending::Usage);
+    check("utsushi install --system --profile /nonexistent --dry-run", Ending::Usage);
+    check("utsushi install --plugin /nonexistent/utsushi-gimp --dry-run", Ending::Usage);
+    check("utsushi uninstall --profile /nonexistent", Ending::Usage);
     check("utsushi styles show no-such-style", Ending::Failed);
     check("utsushi status --socket /nonexistent/utsushi.sock", Ending::Failed);
     check("utsushi stop --socket /nonexistent/utsushi.sock", Ending::Done);

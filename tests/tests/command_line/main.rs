@@ -3,6 +3,7 @@
 mod batch;
 mod daemon;
 mod disturbed;
+mod install;
 mod picture_files;
 mod refused;
 mod styles;

@@ -1,0 +1,249 @@
+//! `utsushi install` and `utsushi uninstall`: the plug-in in GIMP's menu, and out of it again.
+//!
+//! [`places`] finds the folders from which GIMP takes plug-ins, [`folder`] says step by step what has to be done to
+//! ours in each of them. Here the steps are told, and taken unless it is a dry run.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use utsushi_ipc::client::{Client, ClientError};
+
+use self::folder::{PLUG_IN, Step};
+use self::places::Homes;
+use super::{Address, Ending, Usage, complain};
+
+mod folder;
+mod places;
+
+/// Put the filter into GIMP's menu: Filters > Utsushi > Stylize…
+///
+/// Copies the plug-in into every profile of GIMP 2.10 and 3 that is there, Flatpak's too, as
+/// plug-ins/utsushi-gimp/utsushi-gimp, and this program beside it as its daemon. The program is not copied if it is on
+/// PATH outside of the home folder, where GIMP finds it however it was started. To update, install again.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  utsushi install
+  utsushi install --dry-run
+  utsushi install --profile ~/.config/GIMP/3.0
+  sudo target/release/utsushi install --system")]
+pub(super) struct Install {
+    #[command(flatten)]
+    target: Target,
+    /// The plug-in [default: `utsushi-gimp` beside this program]
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+}
+
+/// Remove from GIMP what `utsushi install` put there
+///
+/// Other files in the same folders stay, and so do styles and settings.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  utsushi uninstall
+  utsushi uninstall --dry-run
+  sudo utsushi uninstall --system")]
+pub(super) struct Uninstall {
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+struct Target {
+    /// Only this profile, a folder such as ~/.config/GIMP/3.0; may be repeated
+    #[arg(long = "profile", value_name = "DIR")]
+    profiles: Vec<PathBuf>,
+    /// For all users, in GIMP's own folder below /usr/lib, instead of in profiles
+    #[arg(long, conflicts_with = "profiles")]
+    system: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Install {
+    pub(super) fn execute(self, address: &Address) -> anyhow::Result<Ending> {
+        let daemon = env::current_exe().context("can't tell where this program is")?;
+        let plug_in = match self.plugin {
+            Some(file) if file.is_file() => file,
+            Some(file) => return Err(Usage::new(format!("{}: there is no such file", file.display())).into()),
+            None => daemon.with_file_name(PLUG_IN),
+        };
+        if !plug_in.is_file() {
+            bail!(
+                "{}: the plug-in is not there; build it with `cargo build --release --package utsushi-gimp`, or say \
+                 where it is with --plugin FILE",
+                plug_in.display()
+            );
+        }
+        let places = self.target.places()?;
+        if places.is_empty() {
+            bail!(self.target.where_it_looked());
+        }
+
+        let on_path = installed_on_path(&daemon);
+        let mut work = Work::new(&self.target);
+        for place in &places {
+            let shared = on_path.as_deref().filter(|_| !places::is_sandboxed(place));
+            let copied = shared.is_none().then_some(daemon.as_path());
+            let folder = place.join(PLUG_IN);
+            work.carry_out(&folder, folder::installation(&folder, &plug_in, copied))?;
+            if let Some(program) = shared {
+                writeln!(io::stdout(), "its daemon is {}, on PATH", program.display())?;
+            }
+        }
+        if work.has_changed {
+            writeln!(io::stdout(), "restart GIMP; then it is Filters > Utsushi > Stylize…")?;
+            if matches!(Client::connect(&address.socket), Ok(_) | Err(ClientError::Version { .. })) {
+                writeln!(io::stdout(), "a daemon runs already: `utsushi stop` makes way for this one")?;
+            }
+        }
+        Ok(work.ending)
+    }
+}
+
+impl Uninstall {
+    pub(super) fn execute(self) -> anyhow::Result<Ending> {
+        let mut work = Work::new(&self.target);
+        let mut found = false;
+        for place in self.target.places()? {
+            let folder = place.join(PLUG_IN);
+            let steps = folder::removal(&folder);
+            found |= !matches!(&steps, Ok(steps) if steps.is_empty());
+            work.carry_out(&folder, steps)?;
+        }
+        if !found {
+            writeln!(io::stdout(), "the plug-in is not installed there")?;
+        }
+        if work.has_changed {
+            writeln!(io::stdout(), "restart GIMP, if it runs")?;
+        }
+        Ok(work.ending)
+    }
+}
+
+impl Target {
+    /// The folders named `plug-ins`; they need not exist, but for GIMP's own.
+    fn places(&self) -> anyhow::Result<Vec<PathBuf>> {
+        if let Some(missing) = self.profiles.iter().find(|profile| !profile.is_dir()) {
+            return Err(Usage::new(format!("{}: there is no such folder", missing.display())).into());
+        }
+        Ok(if self.system {
+            places::of_the_system(Path::new("/"))
+        } else if self.profiles.is_empty() {
+            Homes::from_environment().places()
+        } else {
+            self.profiles.iter().map(|profile| profile.join("plug-ins")).collect()
+        })
+    }
+
+    fn where_it_looked(&self) -> String {
+        if self.system {
+            return "there is no GIMP 2.10 or 3 below /usr/lib; install it, or leave out --system".into();
+        }
+        let folders = Homes::from_environment().folders();
+        let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        format!(
+            "there is no profile of GIMP 2.10 or 3 in {}; start GIMP once, which makes one, or say where it is with \
+             --profile DIR",
+            folders.join(" or ")
+        )
+    }
+}
+
+/// What has been done so far.
+struct Work {
+    is_dry: bool,
+    is_for_all: bool,
+    has_changed: bool,
+    ending: Ending,
+}
+
+impl Work {
+    fn new(target: &Target) -> Self {
+        Self { is_dry: target.dry_run, is_for_all: target.system, has_changed: false, ending: Ending::Done }
+    }
+
+    /// Takes the steps and tells of each. A folder in which one fails is left at that; the others get their turn.
+    fn carry_out(&mut self, folder: &Path, steps: io::Result<Vec<Step>>) -> io::Result<()> {
+        let steps = match steps {
+            Ok(steps) => steps,
+            Err(error) => {
+                self.fail(folder, &error);
+                return Ok(());
+            }
+        };
+        for step in steps {
+            if self.is_dry {
+                writeln!(io::stdout(), "{}", step.plan())?;
+                continue;
+            }
+            if let Err(error) = step.take() {
+                self.fail(step.path(), &error);
+                return Ok(());
+            }
+            self.has_changed |= step.changes();
+            writeln!(io::stdout(), "{}", step.report())?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, path: &Path, error: &io::Error) {
+        let needs_root = self.is_for_all && error.kind() == io::ErrorKind::PermissionDenied;
+        let advice = if needs_root { "; for all users it has to be done by root, with `sudo`" } else { "" };
+        complain(format_args!("{}: {error}{advice}", path.display()));
+        self.ending = Ending::Failed;
+    }
+}
+
+/// The program on PATH that GIMP finds however it was started, if that is this very program.
+fn installed_on_path(own: &Path) -> Option<PathBuf> {
+    on_path(&env::var_os("PATH")?, env::home_dir().as_deref(), own)
+}
+
+/// A session's PATH has seldom what a shell adds for folders of the home, and other users don't see these at all.
+fn on_path(path: &OsStr, home: Option<&Path>, own: &Path) -> Option<PathBuf> {
+    let mut programs = env::split_paths(path).map(|folder| folder.join("utsushi"));
+    let first = programs.find(|program| program.is_file())?;
+    let real = fs::canonicalize(&first).ok()?;
+    let is_at_home = home.is_some_and(|home| first.starts_with(home) || real.starts_with(home));
+    let is_found_by_all = first.is_absolute() && !is_at_home;
+    (is_found_by_all && folder::have_same_content(&real, own).ok()?).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_on_path_serves_if_it_is_this_one_and_gimp_finds_it() {
+        let root = tempfile::tempdir().expect("a folder");
+        let root = root.path();
+        for (file, content) in
+            [("own", "new"), ("usr/utsushi", "new"), ("old/utsushi", "old"), ("home/bin/utsushi", "new")]
+        {
+            let file = root.join(file);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::write(file, content).expect("written");
+        }
+        fs::create_dir(root.join("links")).expect("made");
+        std::os::unix::fs::symlink(root.join("home/bin/utsushi"), root.join("links/utsushi")).expect("made");
+        let check = |path: &[&str], expected: Option<&str>| {
+            let joined = env::join_paths(path.iter().map(|folder| root.join(folder))).expect("plain names");
+            let found = on_path(&joined, Some(&root.join("home")), &root.join("own"));
+            assert_eq!(found, expected.map(|file| root.join(file)), "{path:?}");
+        };
+        check(&[], None);
+        check(&["nowhere"], None);
+        check(&["nowhere", "usr"], Some("usr/utsushi"));
+        check(&["old", "usr"], None);
+        check(&["usr", "old"], Some("usr/utsushi"));
+        check(&["home/bin"], None);
+        check(&["home/bin", "usr"], None);
+        check(&["links"], None);
+    }
+}

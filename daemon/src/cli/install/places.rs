@@ -1,0 +1,168 @@
+//! Where GIMP looks for plug-ins: a folder `plug-ins` in each profile, and one for all users.
+
+use std::collections::HashSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Flatpak's name for GIMP, and for the folder in which its GIMP believes itself at home.
+const FLATPAK: &str = "org.gimp.GIMP";
+
+/// Where profiles are.
+pub(super) struct Homes {
+    /// The user's home folder.
+    pub(super) home: Option<PathBuf>,
+    /// `$XDG_CONFIG_HOME`.
+    pub(super) config: Option<PathBuf>,
+}
+
+impl Homes {
+    pub(super) fn from_environment() -> Self {
+        let home = env::home_dir().filter(|home| home.is_absolute());
+        let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|config| config.is_absolute());
+        Self { home, config }
+    }
+
+    /// The folders that hold a profile a version; they need not exist.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        let default = || Some(self.home.as_ref()?.join(".config"));
+        let own = self.config.clone().or_else(default).map(|config| config.join("GIMP"));
+        let flatpak = self.home.as_ref().map(|home| home.join(".var/app").join(FLATPAK).join("config/GIMP"));
+        own.into_iter().chain(flatpak).collect()
+    }
+
+    /// The plug-ins' folder of every profile, which itself need not exist.
+    pub(super) fn places(&self) -> Vec<PathBuf> {
+        let profiles = self.folders().into_iter().flat_map(|folder| {
+            let mut versions: Vec<_> = entries(&folder)
+                .into_iter()
+                .filter_map(|profile| Some((version(profile.file_name()?.to_str()?)?, profile)))
+                .filter(|(version, profile)| is_served(*version) && profile.is_dir())
+                .collect();
+            versions.sort();
+            versions.into_iter().map(|(_, profile)| profile.join("plug-ins"))
+        });
+        without_repetition(profiles)
+    }
+}
+
+/// GIMP's own folders below `root` that are there; 2.10 calls its folder 2.0, and so does every 3 with 3.0.
+pub(super) fn of_the_system(root: &Path) -> Vec<PathBuf> {
+    let libraries = root.join("usr/lib");
+    let mut below = entries(&libraries);
+    below.sort();
+    let folders = [libraries, root.join("usr/lib64")].into_iter().chain(below);
+    let plug_ins = folders
+        .flat_map(|folder| ["2.0", "3.0"].map(|version| folder.join("gimp").join(version).join("plug-ins")));
+    without_repetition(plug_ins.filter(|folder| folder.is_dir()))
+}
+
+/// Does this GIMP see none of the system's programs?
+pub(super) fn is_sandboxed(plug_ins: &Path) -> bool {
+    plug_ins.components().any(|component| component.as_os_str() == FLATPAK)
+}
+
+fn is_served(version: (u32, u32)) -> bool {
+    version == (2, 10) || version >= (3, 0)
+}
+
+fn version(name: &str) -> Option<(u32, u32)> {
+    let (major, minor) = name.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// None, if the folder can't be read.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Some of these folders are links to others.
+fn without_repetition(places: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    places.filter(|place| seen.insert(real(place))).collect()
+}
+
+/// A folder without links on the way; a profile's folder for plug-ins may yet have to be made.
+fn real(plug_ins: &Path) -> PathBuf {
+    let from_profile = || Some(plug_ins.parent()?.canonicalize().ok()?.join(plug_ins.file_name()?));
+    plug_ins.canonicalize().ok().or_else(from_profile).unwrap_or_else(|| plug_ins.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A folder in which these are.
+    fn made(folders: &str) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a folder");
+        for folder in folders.split_whitespace() {
+            match folder.split_once("->") {
+                Some((link, target)) => {
+                    symlink(root.path().join(target), root.path().join(link)).expect("made")
+                }
+                None => fs::create_dir_all(root.path().join(folder)).expect("made"),
+            }
+        }
+        root
+    }
+
+    #[test]
+    fn every_profile_of_a_version_that_is_served() {
+        fn check(folders: &str, config: Option<&str>, expected: &[&str]) {
+            let root = made(folders);
+            let homes = Homes {
+                home: Some(root.path().to_path_buf()),
+                config: config.map(|config| root.path().join(config)),
+            };
+            let expected: Vec<_> =
+                expected.iter().map(|profile| root.path().join(profile).join("plug-ins")).collect();
+            assert_eq!(homes.places(), expected, "{folders}");
+        }
+        check("", None, &[]);
+        check(".config/GIMP", None, &[]);
+        check(".config/GIMP/2.10", None, &[".config/GIMP/2.10"]);
+        check(
+            ".config/GIMP/3.2 .config/GIMP/2.10/plug-ins .config/GIMP/3.10 .config/GIMP/3.0",
+            None,
+            &[".config/GIMP/2.10", ".config/GIMP/3.0", ".config/GIMP/3.2", ".config/GIMP/3.10"],
+        );
+        check(
+            ".config/GIMP/2.8 .config/GIMP/2.99 .config/GIMP/3 .config/GIMP/3.0.bak .config/GIMP/old",
+            None,
+            &[],
+        );
+        check(".config/GIMP/3.0 mine/GIMP/3.2", Some("mine"), &["mine/GIMP/3.2"]);
+        check(
+            ".config/GIMP/3.0 .var/app/org.gimp.GIMP/config/GIMP/3.0",
+            None,
+            &[".config/GIMP/3.0", ".var/app/org.gimp.GIMP/config/GIMP/3.0"],
+        );
+        check(".config/GIMP/3.0 .config/GIMP/3.2->.config/GIMP/3.0", None, &[".config/GIMP/3.0"]);
+    }
+
+    #[test]
+    fn the_systems_folders() {
+        fn check(folders: &str, expected: &[&str]) {
+            let root = made(folders);
+            let expected: Vec<_> = expected.iter().map(|folder| root.path().join(folder)).collect();
+            assert_eq!(of_the_system(root.path()), expected, "{folders}");
+        }
+        check("", &[]);
+        check("usr/lib/gimp/2.0", &[]);
+        check("usr/lib/gimp/2.0/plug-ins", &["usr/lib/gimp/2.0/plug-ins"]);
+        check(
+            "usr/lib/x86_64-linux-gnu/gimp/2.0/plug-ins usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins",
+            &["usr/lib/x86_64-linux-gnu/gimp/2.0/plug-ins", "usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"],
+        );
+        check("usr/lib64/gimp/3.0/plug-ins", &["usr/lib64/gimp/3.0/plug-ins"]);
+        check("usr/lib/gimp/3.0/plug-ins usr/lib64->usr/lib", &["usr/lib/gimp/3.0/plug-ins"]);
+    }
+
+    #[test]
+    fn flatpaks_gimp_is_alone() {
+        assert!(is_sandboxed(Path::new("/home/me/.var/app/org.gimp.GIMP/config/GIMP/3.0/plug-ins")));
+        assert!(!is_sandboxed(Path::new("/home/me/.config/GIMP/3.0/plug-ins")));
+    }
+}
