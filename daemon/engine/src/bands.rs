@@ -75,7 +75,7 @@ impl Context {
         if parts.is_empty() {
             return Ok(Band { rows: None, last });
         }
-        let all = joined(&parts)?;
+        let all = Tensor::cat(&parts, 0)?;
         let inner = all.dim(0)?.saturating_sub(2 * self.reach);
         let ready = if last { inner } else { inner / self.multiple * self.multiple };
         if !last {
@@ -123,15 +123,7 @@ impl Delay {
             missing -= rows.min(missing);
         }
         self.rows -= count;
-        joined(&parts)
-    }
-}
-
-/// Rows of several maps, one after the other; one map alone is not copied.
-fn joined(parts: &[Tensor]) -> Result<Tensor> {
-    match parts {
-        [part] => Ok(part.clone()),
-        parts => Tensor::cat(parts, 0),
+        Tensor::cat(&parts, 0)
     }
 }
 

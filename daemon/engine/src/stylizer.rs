@@ -23,6 +23,13 @@ use crate::scale::{Enlarged, Reduce};
 use crate::source::Source;
 use crate::{EngineError, Generator, RowStream};
 
+/// Pixels that the network works on at a time: enough to keep every thread busy, few enough that what passes
+/// from layer to layer stays near the processor.
+const CHUNK_PX: usize = 1 << 17;
+/// Below this, the rows around the chunk cost more than the chunk.
+const MIN_CHUNK_ROWS: usize = 16;
+/// Above this, someone who waits for another picture notices.
+const MAX_CHUNK_ROWS: usize = 512;
 /// Pixels that are enlarged at a time; each takes 24 bytes meanwhile.
 const ENLARGED_PX: usize = 1 << 20;
 
@@ -78,14 +85,6 @@ pub struct Stylizer {
     /// Without a scale, the rows that wait for nothing but to be blended.
     drawn: Vec<f32>,
 }
-
-/// Pixels that the network works on at a time: enough to keep every thread busy, few enough that what passes
-/// from layer to layer stays near the processor.
-const CHUNK_PX: usize = 1 << 17;
-/// Below this, the rows around the chunk cost more than the chunk.
-const MIN_CHUNK_ROWS: usize = 16;
-/// Above this, someone who waits for another picture notices.
-const MAX_CHUNK_ROWS: usize = 512;
 
 /// One generator's part in the picture.
 struct Part {
