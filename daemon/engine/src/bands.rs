@@ -5,29 +5,33 @@
 //! finished. Nothing is computed twice, memory depends on the picture's width alone, and the result is that of
 //! the whole picture, bit for bit, however the rows were cut into bands.
 
-use std::collections::VecDeque;
+use candle_core::{Result, Tensor};
 
-use candle_core::{Result, Tensor, bail};
+use crate::rows::Rows;
 
-/// Some rows of a map, `[rows, cols, channels]`, or none; and whether the map ends with them.
+/// Some rows of a map, or none; and whether the map ends with them.
 pub(crate) struct Band {
-    pub(crate) rows: Option<Tensor>,
+    pub(crate) rows: Rows,
     pub(crate) last: bool,
 }
 
 impl Band {
     /// Applies an operation to the rows there are.
-    pub(crate) fn map(self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        Ok(Self { rows: self.rows.as_ref().map(f).transpose()?, last: self.last })
+    pub(crate) fn map(self, f: impl FnOnce(&Rows) -> Result<Tensor>) -> Result<Self> {
+        let rows = if self.rows.is_empty() { Rows::default() } else { Rows::new(&f(&self.rows)?)? };
+        Ok(Self { rows, last: self.last })
     }
 
     /// The same rows in bands of at most `most`; the last of them ends the map if this one does.
     pub(crate) fn pieces(self, most: usize) -> Result<Vec<Self>> {
-        let Self { rows: Some(rows), last } = self else { return Ok(vec![self]) };
-        let count = rows.dim(0)?;
+        let Self { rows, last } = self;
+        if rows.is_empty() {
+            return Ok(vec![Self { rows, last }]);
+        }
+        let count = rows.count();
         let piece = |from: usize| {
-            let rows = rows.narrow(0, from, most.min(count - from))?;
-            Ok(Self { rows: Some(rows), last: last && from + most >= count })
+            let rows = rows.narrow(from, most.min(count - from))?;
+            Ok(Self { rows, last: last && from + most >= count })
         };
         (0..count).step_by(most).map(piece).collect()
     }
@@ -40,7 +44,7 @@ pub(crate) struct Context {
     /// Rows are handed on in multiples of this many.
     multiple: usize,
     /// The rows that what comes next still needs.
-    held: Option<Tensor>,
+    held: Rows,
     started: bool,
 }
 
@@ -51,37 +55,31 @@ impl Context {
 
     /// With this, rows come in multiples; the map's height must be one.
     pub(crate) fn in_multiples(reach: usize, multiple: usize) -> Self {
-        Self { reach, multiple, held: None, started: false }
+        Self { reach, multiple, held: Rows::default(), started: false }
     }
 
     /// Takes rows; gives `n + 2 * reach` rows, of which the inner `n` have their context now.
     pub(crate) fn push(&mut self, band: Band) -> Result<Band> {
         let Band { rows, last } = band;
-        let mut parts = Vec::new();
-        if let Some(rows) = &rows {
-            if !self.started {
-                self.started = true;
-                parts.extend(std::iter::repeat_n(rows.narrow(0, 0, 1)?, self.reach));
-            }
-            parts.extend(self.held.take());
-            parts.push(rows.clone());
-        } else {
-            parts.extend(self.held.take());
+        let mut all = std::mem::take(&mut self.held);
+        if !self.started && !rows.is_empty() {
+            self.started = true;
+            all = rows.narrow(0, 1)?.repeated(self.reach);
         }
-        if last && let Some(end) = parts.last() {
-            let edge = end.narrow(0, end.dim(0)? - 1, 1)?;
-            parts.extend(std::iter::repeat_n(edge, self.reach));
+        all.append(rows);
+        if all.is_empty() {
+            return Ok(Band { rows: all, last });
         }
-        if parts.is_empty() {
-            return Ok(Band { rows: None, last });
+        if last {
+            all.append(all.narrow(all.count() - 1, 1)?.repeated(self.reach));
         }
-        let all = Tensor::cat(&parts, 0)?;
-        let inner = all.dim(0)?.saturating_sub(2 * self.reach);
+        let inner = all.count().saturating_sub(2 * self.reach);
         let ready = if last { inner } else { inner / self.multiple * self.multiple };
         if !last {
-            self.held = Some(all.narrow(0, ready, all.dim(0)? - ready)?);
+            self.held = all.narrow(ready, all.count() - ready)?;
+            self.held.let_go()?;
         }
-        let rows = if ready > 0 { Some(all.narrow(0, 0, ready + 2 * self.reach)?) } else { None };
+        let rows = if ready > 0 { all.narrow(0, ready + 2 * self.reach)? } else { Rows::default() };
         Ok(Band { rows, last })
     }
 }
@@ -89,41 +87,24 @@ impl Context {
 /// Keeps rows until another branch of the network has caught up with them.
 #[derive(Default)]
 pub(crate) struct Delay {
-    held: VecDeque<Tensor>,
-    rows: usize,
+    held: Rows,
 }
 
 impl Delay {
-    pub(crate) fn push(&mut self, rows: Option<&Tensor>) -> Result<()> {
-        if let Some(rows) = rows {
-            self.rows += rows.dim(0)?;
-            self.held.push_back(rows.clone());
-        }
-        Ok(())
+    pub(crate) fn push(&mut self, rows: &Rows) {
+        self.held.append(rows.clone());
     }
 
     /// How many rows it keeps.
     pub(crate) fn rows(&self) -> usize {
-        self.rows
+        self.held.count()
     }
 
     /// The oldest `count` rows.
-    pub(crate) fn take(&mut self, count: usize) -> Result<Tensor> {
-        let mut parts = Vec::new();
-        let mut missing = count;
-        while missing > 0 {
-            let Some(oldest) = self.held.pop_front() else {
-                bail!("{count} rows were asked for, and {missing} of them never came");
-            };
-            let rows = oldest.dim(0)?;
-            if rows > missing {
-                self.held.push_front(oldest.narrow(0, missing, rows - missing)?);
-            }
-            parts.push(oldest.narrow(0, 0, rows.min(missing))?);
-            missing -= rows.min(missing);
-        }
-        self.rows -= count;
-        Tensor::cat(&parts, 0)
+    pub(crate) fn take(&mut self, count: usize) -> Result<Rows> {
+        let taken = self.held.narrow(0, count)?;
+        self.held = self.held.narrow(count, self.rows() - count)?;
+        Ok(taken)
     }
 }
 
@@ -132,13 +113,14 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    fn numbers(from: usize, to: usize) -> Tensor {
+    fn numbers(from: usize, to: usize) -> Rows {
         let values: Vec<f32> = (from..to).map(|v| v as f32).collect();
-        Tensor::from_vec(values, (to - from, 1, 1), &Device::Cpu).expect("a tensor")
+        let tensor = Tensor::from_vec(values, (to - from, 1, 1), &Device::Cpu);
+        tensor.and_then(|tensor| Rows::new(&tensor)).expect("rows")
     }
 
-    fn values(rows: &Tensor) -> Vec<f32> {
-        rows.flatten_all().and_then(|t| t.to_vec1()).expect("values")
+    fn values(rows: &Rows) -> Vec<f32> {
+        rows.whole().and_then(|rows| rows.flatten_all()?.to_vec1()).expect("values")
     }
 
     /// The sum of each row's context, computed over bands, for a map that counts its rows.
@@ -146,9 +128,10 @@ mod tests {
         let mut context = Context::in_multiples(reach, multiple);
         let (mut sums, mut from) = (Vec::new(), 0);
         for to in cuts.iter().copied().chain([height]) {
-            let rows = (to > from).then(|| numbers(from, to));
+            let rows = if to > from { numbers(from, to) } else { Rows::default() };
             let band = context.push(Band { rows, last: to == height }).expect("a band");
-            if let Some(rows) = band.rows {
+            if !band.rows.is_empty() {
+                let rows = band.rows;
                 assert!((values(&rows).len() - 2 * reach).is_multiple_of(multiple));
                 sums.extend(values(&rows).windows(2 * reach + 1).map(|w| w.iter().sum::<f32>()));
             }
@@ -183,9 +166,9 @@ mod tests {
     #[test]
     fn a_delay_gives_rows_back_in_order() {
         let mut delay = Delay::default();
-        delay.push(Some(&numbers(0, 3))).expect("kept");
-        delay.push(None).expect("kept");
-        delay.push(Some(&numbers(3, 5))).expect("kept");
+        delay.push(&numbers(0, 3));
+        delay.push(&Rows::default());
+        delay.push(&numbers(3, 5));
         assert_eq!(delay.rows(), 5);
         assert_eq!(values(&delay.take(4).expect("rows")), [0.0, 1.0, 2.0, 3.0]);
         assert_eq!(values(&delay.take(1).expect("rows")), [4.0]);

@@ -5,7 +5,8 @@
 //! style_file   bytes -> arch, weights, styles      untrusted input, checked here
 //! arch/        weights + mix -> Generator          a network a file
 //! bands        rows in, rows with context out      why bands equal the whole picture bit for bit
-//! ops          tensors <-> utsushi-kernels         candle custom operations
+//! rows         a map, in one tensor or in several  what lets bands be read without copying them together
+//! ops          tensors <-> utsushi-kernels         what networks are made of
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
 //! ```
 //!
@@ -18,6 +19,7 @@ mod colour;
 mod error;
 mod ops;
 mod pixels;
+mod rows;
 mod scale;
 mod source;
 pub mod style_file;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
 use crate::patch::{clamp_col, normalise};
-use crate::{Shape, strip_rows};
+use crate::{Map, Shape, strip_rows};
 
 const KERNEL: usize = 5;
 const REACH: usize = KERNEL / 2;
@@ -75,17 +75,16 @@ impl Block {
     ///
     /// # Panics
     /// If the lengths don't fit together.
-    pub fn run(&self, x: &[f32], shape: Shape, out: &mut [f32]) {
+    pub fn run(&self, x: Map, out: &mut [f32]) {
+        let shape = x.shape();
         assert_eq!(shape.channels, self.channels);
-        assert_eq!(x.len(), shape.len());
         assert_eq!(out.len(), (shape.rows - 2 * REACH) * shape.row_len());
         let strip = strip_rows(shape.rows - 2 * REACH);
-        out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each_init(
-            Scratch::default,
-            |scratch, (i, out)| {
-                self.cpu.run(Strip { block: self, x, shape, first: i * strip, scratch, out });
-            },
-        );
+        out.par_chunks_mut(strip * shape.row_len())
+            .enumerate()
+            .for_each_init(Scratch::default, |scratch, (i, out)| {
+                self.cpu.run(Strip { block: self, x, first: i * strip, scratch, out })
+            });
     }
 }
 
@@ -100,8 +99,7 @@ struct Scratch {
 
 struct Strip<'a> {
     block: &'a Block,
-    x: &'a [f32],
-    shape: Shape,
+    x: Map<'a>,
     first: usize,
     scratch: &'a mut Scratch,
     out: &'a mut [f32],
@@ -117,22 +115,29 @@ impl Kernel for Strip<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Shape { cols, channels, .. } = self.shape;
+        let Shape { cols, channels, .. } = self.x.shape();
         let Scratch { patch, normed, expanded } = self.scratch;
         let padded = channels.next_multiple_of(L::COUNT);
         let inside = self.block.expand.outputs();
-        let rows = self.out.len() / self.shape.row_len();
+        let rows = self.out.len() / self.x.shape().row_len();
         for first_col in (0..cols).step_by(TILE_COLS) {
             let count = TILE_COLS.min(cols - first_col);
             let whole = padded_pixels::<L>(count).next_multiple_of(RUN);
             let patch_cols = whole + 2 * REACH;
             let plane = (rows + 2 * REACH) * patch_cols;
             patch.resize(plane * padded, 0.0);
-            for i in 0..plane {
-                let col = clamp_col(first_col + i % patch_cols, REACH, cols);
-                let from = ((self.first + i / patch_cols) * cols + col) * channels;
-                for (v, values) in self.x[from..from + channels].chunks(L::COUNT).enumerate() {
-                    patch[(v * plane + i) * L::COUNT..][..values.len()].copy_from_slice(values);
+            for (row, first) in (0..plane).step_by(patch_cols).enumerate() {
+                let x = self.x.row(self.first + row);
+                for i in 0..patch_cols {
+                    let from = &x[clamp_col(first_col + i, REACH, cols) * channels..];
+                    for (v, at) in (0..channels).step_by(L::COUNT).enumerate() {
+                        let to = &mut patch[(v * plane + first + i) * L::COUNT..][..L::COUNT];
+                        // Beyond the channels there may be anything: its weights are 0, and the norm drops it.
+                        match from.get(at..at + L::COUNT) {
+                            Some(vector) => lanes.store(to, lanes.load(vector)),
+                            None => to[..channels - at].copy_from_slice(&from[at..channels]),
+                        }
+                    }
                 }
             }
             normed.resize(whole * padded, 0.0);
@@ -156,8 +161,8 @@ impl Kernel for Strip<'_> {
                 let taps_in = taps(&normed[..], channels, padded);
                 multiply(lanes, &taps_in, &self.block.expand, count, expanded, inside, Write::Relu);
                 let at = (row * cols + first_col) * channels;
-                let from = (self.first + row + REACH) * self.shape.row_len() + first_col * channels;
-                self.out[at..at + count * channels].copy_from_slice(&self.x[from..from + count * channels]);
+                let x = &self.x.row(self.first + row + REACH)[first_col * channels..];
+                self.out[at..at + count * channels].copy_from_slice(&x[..count * channels]);
                 let taps_inside = taps(&expanded[..], inside, inside);
                 let out = &mut self.out[at..];
                 multiply(lanes, &taps_inside, &self.block.project, count, out, channels, Write::Add);

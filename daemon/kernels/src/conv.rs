@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
-use crate::patch::{clamp_col, normalise};
-use crate::{Shape, Source, strip_rows};
+use crate::patch::normalise;
+use crate::{Map, Shape, Source, strip_rows};
 
 /// The geometry of a convolution and of what is fused into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +55,14 @@ pub struct ConvWeights<'a> {
 }
 
 /// What happens to a result when it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
+#[derive(Debug, Clone, Copy)]
+pub enum Activation<'a> {
     /// It is stored.
     Store,
     /// Its positive part is stored.
     Relu,
-    /// It is added to what is there.
-    Add,
+    /// It is added to this map, and the sum is stored.
+    Add(Map<'a>),
 }
 
 /// A convolution, its weights laid out for a CPU.
@@ -120,23 +120,20 @@ impl Conv {
     /// Convolves. `out` has [`Conv::output_shape`].
     ///
     /// # Panics
-    /// If `out`'s length is not its shape's, or the source was not unshuffled by the geometry's factor.
+    /// If `out`'s length is not its shape's, what it is added to has another shape, or the source was not
+    /// unshuffled by the geometry's factor.
     pub fn run(&self, source: Source, activation: Activation, out: &mut [f32]) {
-        let factor = if let Source::Unshuffled(_, _, factor) = source { factor } else { 1 };
+        let factor = if let Source::Unshuffled(_, factor) = source { factor } else { 1 };
         assert_eq!(factor, self.geometry.unshuffle);
-        let shape = source.shape();
-        let out_shape = self.output_shape(shape);
+        let out_shape = self.output_shape(source.shape());
         assert_eq!(out.len(), out_shape.len());
-        let write = match activation {
-            Activation::Store => Write::Store,
-            Activation::Relu => Write::Relu,
-            Activation::Add => Write::Add,
-        };
+        if let Activation::Add(base) = activation {
+            assert_eq!(base.shape(), out_shape);
+        }
         let strip = strip_rows(out_shape.rows / self.geometry.shuffle);
         let strip_len = strip * self.geometry.shuffle * out_shape.row_len();
         out.par_chunks_mut(strip_len).enumerate().for_each_init(Scratch::default, |scratch, (i, out)| {
-            let strip = Strip { conv: self, source, shape, out_shape, first: i * strip, write, scratch, out };
-            self.cpu.run(strip);
+            self.cpu.run(Strip { conv: self, source, out_shape, first: i * strip, activation, scratch, out });
         });
     }
 }
@@ -153,11 +150,10 @@ struct Scratch {
 struct Strip<'a> {
     conv: &'a Conv,
     source: Source<'a>,
-    shape: Shape,
     out_shape: Shape,
     /// The first row, before the shuffle.
     first: usize,
-    write: Write,
+    activation: Activation<'a>,
     scratch: &'a mut Scratch,
     out: &'a mut [f32],
 }
@@ -180,18 +176,27 @@ impl Kernel for Strip<'_> {
         let cols = self.out_shape.cols / shuffle;
         let rows = self.out.len() / self.out_shape.row_len() / shuffle;
         let patch_rows = (rows - 1) * stride + kernel;
+        let write = match self.activation {
+            Activation::Store => Write::Store,
+            Activation::Relu => Write::Relu,
+            Activation::Add(base) => {
+                let first = self.first * shuffle;
+                for (i, out) in self.out.chunks_exact_mut(self.out_shape.row_len()).enumerate() {
+                    out.copy_from_slice(base.row(first + i));
+                }
+                Write::Add
+            }
+        };
         for first_col in (0..cols).step_by(TILE_COLS) {
             let count = TILE_COLS.min(cols - first_col);
             // Whole register tiles are computed; what the last one reads too much is never written.
             let patch_cols = (padded_pixels::<L>(count) - 1) * stride + kernel;
             patch.resize(patch_rows * patch_cols * pixel, 0.0);
-            for (i, at) in patch.chunks_exact_mut(pixel).enumerate() {
-                let row = self.first * stride + i / patch_cols;
-                let col =
-                    clamp_col(first_col * stride + i % patch_cols, self.conv.geometry.pad(), self.shape.cols);
-                self.source.copy_pixel(row, col, &mut at[..inputs]);
+            for (i, patch) in patch.chunks_exact_mut(patch_cols * pixel).enumerate() {
+                let (row, pad) = (self.first * stride + i, self.conv.geometry.pad());
+                self.source.copy_row(row, first_col * stride, pad, pixel, patch);
                 if input == InputNorm::Channels {
-                    normalise(lanes, at, inputs);
+                    patch.chunks_exact_mut(pixel).for_each(|pixel| normalise(lanes, pixel, inputs));
                 }
             }
             for row in 0..rows {
@@ -205,7 +210,7 @@ impl Kernel for Strip<'_> {
                 };
                 if shuffle == 1 {
                     let out = &mut self.out[(row * cols + first_col) * outputs..];
-                    multiply(lanes, &taps, &self.conv.panels, count, out, outputs, self.write);
+                    multiply(lanes, &taps, &self.conv.panels, count, out, outputs, write);
                 } else {
                     shuffled.resize(count * outputs, 0.0);
                     multiply(lanes, &taps, &self.conv.panels, count, shuffled, outputs, Write::Store);
@@ -213,7 +218,7 @@ impl Kernel for Strip<'_> {
                     for (x, pixel) in shuffled.chunks_exact(outputs).enumerate() {
                         for (dy, run_values) in pixel.chunks_exact(run).enumerate() {
                             let at = ((row * shuffle + dy) * cols + first_col + x) * run;
-                            write_run(&mut self.out[at..at + run], run_values, self.write);
+                            write_run(&mut self.out[at..at + run], run_values, write);
                         }
                     }
                 }

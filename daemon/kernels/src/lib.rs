@@ -1,6 +1,6 @@
 //! Convolutions for small image-to-image networks, on the CPU.
 //!
-//! Maps are `f32`, channels last, row by row ([`Shape`]). Every operation comes as a struct that is built once
+//! Maps are `f32`, channels last, row by row ([`Map`]). Every operation comes as a struct that is built once
 //! from weights, laid out for the CPU it finds ([`Cpu`]), and then run on maps:
 //!
 //! - [`Conv`]: a k x k convolution, with the pixel-unshuffle or the concatenation before it and the
@@ -21,6 +21,7 @@ mod conv;
 mod cpu;
 mod enlarge;
 mod gemm;
+mod map;
 mod patch;
 mod upsample;
 
@@ -28,41 +29,9 @@ pub use block::{Block, BlockWeights};
 pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};
 pub use cpu::Cpu;
 pub use enlarge::{Enlarge, LowRows};
+pub use map::{Map, Shape};
 pub use patch::Source;
 pub use upsample::upsample2_add;
-
-/// The size of a map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// Rows.
-    pub rows: usize,
-    /// Columns.
-    pub cols: usize,
-    /// Channels.
-    pub channels: usize,
-}
-
-impl Shape {
-    /// A shape.
-    pub const fn new(rows: usize, cols: usize, channels: usize) -> Self {
-        Self { rows, cols, channels }
-    }
-
-    /// Values in a map of this size.
-    pub const fn len(self) -> usize {
-        self.rows * self.cols * self.channels
-    }
-
-    /// Has the map no values?
-    pub const fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    /// Values in a row.
-    pub const fn row_len(self) -> usize {
-        self.cols * self.channels
-    }
-}
 
 /// How many rows a thread takes at a time: few enough that every thread gets some, many enough that the rows
 /// of context that neighbours share are not gathered too often.

@@ -1,68 +1,99 @@
 //! Gathering a piece of a map, columns beyond its sides repeated, into a small buffer that stays in cache.
 
-use crate::Shape;
 use crate::cpu::Lanes;
+use crate::{Map, Shape};
 
 /// What a convolution reads.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
     /// A map.
-    Map(&'a [f32], Shape),
+    Map(Map<'a>),
     /// A map, pixel-unshuffled by a factor: `rows / f` x `cols / f` x `f * f * channels`.
-    Unshuffled(&'a [f32], Shape, usize),
+    Unshuffled(Map<'a>, usize),
     /// Two maps of the same rows and columns, one's channels after the other's.
-    Joined(&'a [f32], Shape, &'a [f32], Shape),
+    Joined(Map<'a>, Map<'a>),
 }
 
 impl Source<'_> {
     /// The shape that the convolution sees.
     ///
     /// # Panics
-    /// If a map's length is not its shape's, sides don't divide by the factor, or joined sides differ.
+    /// If sides don't divide by the factor, or joined sides differ.
     pub fn shape(&self) -> Shape {
-        match *self {
-            Self::Map(map, shape) => {
-                assert_eq!(map.len(), shape.len());
-                shape
-            }
-            Self::Unshuffled(map, shape, f) => {
-                assert_eq!(map.len(), shape.len());
-                assert!(shape.rows.is_multiple_of(f) && shape.cols.is_multiple_of(f), "{shape:?} by {f}");
+        match self {
+            Self::Map(map) => map.shape(),
+            Self::Unshuffled(map, f) => {
+                let shape = map.shape();
+                assert!(shape.rows.is_multiple_of(*f) && shape.cols.is_multiple_of(*f), "{shape:?} by {f}");
                 Shape::new(shape.rows / f, shape.cols / f, shape.channels * f * f)
             }
-            Self::Joined(a, a_shape, b, b_shape) => {
-                assert_eq!((a.len(), b.len()), (a_shape.len(), b_shape.len()));
-                assert_eq!((a_shape.rows, a_shape.cols), (b_shape.rows, b_shape.cols));
-                Shape::new(a_shape.rows, a_shape.cols, a_shape.channels + b_shape.channels)
+            Self::Joined(a, b) => {
+                let (a, b) = (a.shape(), b.shape());
+                assert_eq!((a.rows, a.cols), (b.rows, b.cols));
+                Shape::new(a.rows, a.cols, a.channels + b.channels)
             }
         }
     }
 
-    /// One pixel's values, in the order that [`Conv`](crate::Conv) lays out its weights for.
+    /// Copies pixels of one row, the columns `first..` of a map padded by `pad` columns, to `out`, a pixel every
+    /// `pixel` values, in the order that [`Conv`](crate::Conv) lays out its weights for. What is between the
+    /// pixels is overwritten with anything.
     #[inline(always)]
-    pub(crate) fn copy_pixel(&self, row: usize, col: usize, out: &mut [f32]) {
+    pub(crate) fn copy_row(&self, row: usize, first: usize, pad: usize, pixel: usize, out: &mut [f32]) {
+        let cols = self.shape().cols;
+        // From left to right: what a run writes too much is overwritten by the next.
+        let columns = (0..out.len() / pixel).map(|i| (i * pixel, clamp_col(first + i, pad, cols)));
         match *self {
-            Self::Map(map, shape) => copy_at(map, shape, row, col, out),
-            Self::Unshuffled(map, shape, f) => {
-                let run = f * shape.channels;
-                for (dy, out) in out.chunks_exact_mut(run).enumerate() {
-                    let from = ((row * f + dy) * shape.cols + col * f) * shape.channels;
-                    out.copy_from_slice(&map[from..from + run]);
+            Self::Map(map) => {
+                let (from, len) = (map.row(row), map.channels());
+                if pixel == len {
+                    return copy_neighbours(from, len, first, pad, out);
                 }
+                columns.for_each(|(at, col)| copy_run(&from[col * len..], len, &mut out[at..]));
             }
-            Self::Joined(a, a_shape, b, b_shape) => {
-                let (out_a, out_b) = out.split_at_mut(a_shape.channels);
-                copy_at(a, a_shape, row, col, out_a);
-                copy_at(b, b_shape, row, col, out_b);
+            Self::Unshuffled(map, f) => {
+                let run = f * map.channels();
+                columns.for_each(|(at, col)| {
+                    for dy in 0..f {
+                        copy_run(&map.row(row * f + dy)[col * run..], run, &mut out[at + dy * run..]);
+                    }
+                });
+            }
+            Self::Joined(a, b) => {
+                let (row_a, row_b) = (a.row(row), b.row(row));
+                let (len_a, len_b) = (a.channels(), b.channels());
+                columns.for_each(|(at, col)| {
+                    copy_run(&row_a[col * len_a..], len_a, &mut out[at..]);
+                    copy_run(&row_b[col * len_b..], len_b, &mut out[at + len_a..]);
+                });
             }
         }
     }
 }
 
+/// Copies pixels that are neighbours in `out` as they are in the map.
+fn copy_neighbours(from: &[f32], len: usize, first: usize, pad: usize, out: &mut [f32]) {
+    let (count, cols) = (out.len() / len, from.len() / len);
+    let left = pad.saturating_sub(first).min(count);
+    let start = (first + left - pad).min(cols);
+    let inside = (count - left).min(cols - start);
+    out[left * len..][..inside * len].copy_from_slice(&from[start * len..][..inside * len]);
+    for i in (0..left).chain(left + inside..count) {
+        let col = clamp_col(first + i, pad, cols);
+        out[i * len..][..len].copy_from_slice(&from[col * len..][..len]);
+    }
+}
+
+/// Copies `len` values, and where there is room some more, which is faster than counting them out.
 #[inline(always)]
-fn copy_at(map: &[f32], shape: Shape, row: usize, col: usize, out: &mut [f32]) {
-    let from = (row * shape.cols + col) * shape.channels;
-    out.copy_from_slice(&map[from..from + shape.channels]);
+fn copy_run(from: &[f32], len: usize, out: &mut [f32]) {
+    const AT_ONCE: usize = 16;
+    for at in (0..len).step_by(AT_ONCE) {
+        match (from[at..].first_chunk::<AT_ONCE>(), out[at..].first_chunk_mut::<AT_ONCE>()) {
+            (Some(from), Some(out)) => *out = *from,
+            _ => return out[at..len].copy_from_slice(&from[at..len]),
+        }
+    }
 }
 
 /// The map column that column `col - pad` of a padded map repeats.

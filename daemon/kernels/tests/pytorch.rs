@@ -9,7 +9,7 @@ use std::fs;
 
 use safetensors::SafeTensors;
 use utsushi_kernels::{
-    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Shape, Source,
+    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Shape, Source,
     upsample2_add,
 };
 
@@ -43,23 +43,24 @@ const CASES: &[(&str, Run)] = &[
     ("conv3x3-concatenation-relu", |golden, cpu| {
         let (a, b) = (golden.map("input").padded(1, 1), golden.map("picture").padded(1, 1));
         let mut out = vec![f32::NAN; golden.map("output").data.len()];
-        golden.layer("dw").conv(cpu, Geometry::kernel(3)).run(
-            Source::Joined(&a.data, a.shape, &b.data, b.shape),
-            Activation::Relu,
-            &mut out,
-        );
+        let (a_rows, b_rows) = (a.rows(), b.rows());
+        let source = Source::Joined(a.view(&a_rows), b.view(&b_rows));
+        golden.layer("dw").conv(cpu, Geometry::kernel(3)).run(source, Activation::Relu, &mut out);
         out
     }),
     ("rgb-head", |golden, cpu| {
-        let (x, mut out) = (golden.map("input").padded(1, 1), golden.map("picture").data);
+        let (x, picture) = (golden.map("input").padded(1, 1), golden.map("picture"));
+        let mut out = vec![f32::NAN; picture.data.len()];
         let conv = golden.layer("rgb").conv(cpu, Geometry::kernel(3));
-        conv.run(Source::Map(&x.data, x.shape), Activation::Add, &mut out);
+        conv.run(Source::Map(x.view(&x.rows())), Activation::Add(picture.view(&picture.rows())), &mut out);
         out
     }),
     ("bilinear2", |golden, _| {
         let low = golden.map("input").padded(1, 1);
-        let mut out = vec![0.0; golden.map("output").data.len()];
-        upsample2_add(&low.data, low.shape, &mut out);
+        let shape = golden.map("output").shape;
+        let (zeros, mut out) = (vec![0.0; shape.row_len()], vec![f32::NAN; shape.len()]);
+        let base = vec![&zeros[..]; shape.rows];
+        upsample2_add(low.view(&low.rows()), Rows::new(&base, shape.cols, shape.channels), &mut out);
         out
     }),
     ("block", |golden, cpu| {
@@ -133,7 +134,7 @@ fn run_block(golden: &Golden, cpu: Cpu, expand: &Layer, project: &Layer) -> Vec<
     let input = golden.map("input");
     let x = input.padded(Block::REACH, 1);
     let mut out = vec![f32::NAN; input.data.len()];
-    Block::new(cpu, weights).run(&x.data, x.shape, &mut out);
+    Block::new(cpu, weights).run(x.view(&x.rows()), &mut out);
     out
 }
 
@@ -144,6 +145,14 @@ struct Map {
 }
 
 impl Map {
+    fn rows(&self) -> Vec<&[f32]> {
+        self.data.chunks_exact(self.shape.row_len()).collect()
+    }
+
+    fn view<'a>(&self, rows: &'a [&'a [f32]]) -> Rows<'a> {
+        Rows::new(rows, self.shape.cols, self.shape.channels)
+    }
+
     /// With the first `group` rows repeated `count` times above, and the last below.
     fn padded(&self, count: usize, group: usize) -> Self {
         let Shape { rows, cols, channels } = self.shape;
@@ -204,9 +213,10 @@ impl Layer {
         let Geometry { kernel, stride, unshuffle, .. } = geometry;
         let padding = if stride == 1 { kernel / 2 } else { 0 };
         let x = map.padded(padding, unshuffle);
+        let rows = x.rows();
         let source = match unshuffle {
-            1 => Source::Map(&x.data, x.shape),
-            factor => Source::Unshuffled(&x.data, x.shape, factor),
+            1 => Source::Map(x.view(&rows)),
+            factor => Source::Unshuffled(x.view(&rows), factor),
         };
         let conv = self.conv(cpu, geometry);
         let mut out = vec![f32::NAN; conv.output_shape(source.shape()).len()];

@@ -1,7 +1,7 @@
 //! Every kernel, on every instruction set of this machine, against a naive reference in `f64`.
 
 use utsushi_kernels::{
-    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Shape, Source,
+    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Shape, Source,
     upsample2_add,
 };
 
@@ -14,6 +14,15 @@ fn noise(seed: u32, len: usize) -> Vec<f32> {
             (state >> 8) as f32 / (1 << 23) as f32 - 1.0
         })
         .collect()
+}
+
+/// The rows of a map.
+fn rows_of(shape: Shape, data: &[f32]) -> Vec<&[f32]> {
+    data.chunks_exact(shape.row_len()).collect()
+}
+
+fn map<'a>(shape: Shape, rows: &'a [&'a [f32]]) -> Rows<'a> {
+    Rows::new(rows, shape.cols, shape.channels)
 }
 
 /// A map in `f64`.
@@ -122,31 +131,29 @@ fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
     let x = noise(1, shape.len());
     let weight = noise(2, outputs * inputs * kernel * kernel);
     let bias = noise(3, outputs);
-    let mut map = Map::from(shape, &x).unshuffled(unshuffle);
+    let mut input_map = Map::from(shape, &x).unshuffled(unshuffle);
     if input == InputNorm::Channels {
-        map = map.normalised();
+        input_map = input_map.normalised();
     }
-    let plain = map.conv(&weight, &bias, kernel, stride).shuffled(shuffle);
+    let plain = input_map.conv(&weight, &bias, kernel, stride).shuffled(shuffle);
     for cpu in Cpu::available() {
         let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
+        let x_rows = rows_of(shape, &x);
         let source = match unshuffle {
-            1 => Source::Map(&x, shape),
-            factor => Source::Unshuffled(&x, shape, factor),
+            1 => Source::Map(map(shape, &x_rows)),
+            factor => Source::Unshuffled(map(shape, &x_rows), factor),
         };
-        let old = noise(4, plain.data.len());
+        let base = noise(4, plain.data.len());
+        let base_rows = rows_of(plain.shape, &base);
         for (activation, want) in [
             (Activation::Store, plain.clone()),
             (Activation::Relu, plain.clone().relu()),
-            (Activation::Add, plain.clone().add(&old)),
+            (Activation::Add(map(plain.shape, &base_rows)), plain.clone().add(&base)),
         ] {
-            let mut out = old.clone();
+            let mut out = vec![f32::NAN; base.len()];
             conv.run(source, activation, &mut out);
             assert_eq!(conv.output_shape(source.shape()), want.shape);
-            assert_close(
-                &format!("{geometry:?} {channels}->{outputs} {shape:?} {activation:?} {cpu:?}"),
-                &out,
-                &want,
-            );
+            assert_close(&format!("{geometry:?} {channels}->{outputs} {shape:?} {cpu:?}"), &out, &want);
         }
     }
 }
@@ -195,7 +202,9 @@ fn joined_maps_are_read_one_after_the_other() {
     for cpu in Cpu::available() {
         let conv = Conv::new(cpu, Geometry::kernel(3), ConvWeights { weight: &weight, bias: &bias });
         let mut out = vec![0.0; want.data.len()];
-        conv.run(Source::Joined(&a, a_shape, &b, b_shape), Activation::Store, &mut out);
+        let (a_rows, b_rows) = (rows_of(a_shape, &a), rows_of(b_shape, &b));
+        let source = Source::Joined(map(a_shape, &a_rows), map(b_shape, &b_rows));
+        conv.run(source, Activation::Store, &mut out);
         assert_close(&format!("{cpu:?}"), &out, &want);
     }
 }
@@ -235,7 +244,7 @@ fn blocks() {
         };
         for cpu in Cpu::available() {
             let mut out = vec![f32::NAN; want.data.len()];
-            Block::new(cpu, weights).run(&x, shape, &mut out);
+            Block::new(cpu, weights).run(map(shape, &rows_of(shape, &x)), &mut out);
             assert_close(&format!("{channels} {rows}x{cols} {cpu:?}"), &out, &want);
         }
     }
@@ -243,25 +252,27 @@ fn blocks() {
 
 #[test]
 fn upsampling_is_bilinear_with_half_pixel_centres() {
-    for (rows, cols, channels) in [(3, 1, 1), (4, 5, 3), (3, 7, 48), (9, 2, 5)] {
-        let shape = Shape::new(rows, cols, channels);
+    for (low_rows, cols, channels) in [(3, 1, 1), (4, 5, 3), (3, 7, 48), (9, 2, 5)] {
+        let shape = Shape::new(low_rows, cols, channels);
         let low = noise(1, shape.len());
-        let map = Map::from(shape, &low);
-        let old = noise(2, (rows - 2) * 2 * cols * 2 * channels);
-        let want = Map::new(Shape::new((rows - 2) * 2, cols * 2, channels), |y, x, c| {
+        let reference = Map::from(shape, &low);
+        let base_shape = Shape::new((low_rows - 2) * 2, cols * 2, channels);
+        let base = noise(2, base_shape.len());
+        let want = Map::new(base_shape, |y, x, c| {
             // The centre of output pixel i is at (i + 1/2) / 2 - 1/2; rows start one row into the context.
             let (fy, fx) = ((y as f64 + 0.5) / 2.0 + 0.5, (x as f64 + 0.5) / 2.0 - 0.5);
             let (iy, ix) = (fy.floor(), fx.floor());
             let row = |y: f64| {
                 let (left, right) =
-                    (map.at(y as usize, ix as isize, c), map.at(y as usize, ix as isize + 1, c));
+                    (reference.at(y as usize, ix as isize, c), reference.at(y as usize, ix as isize + 1, c));
                 left + (right - left) * (fx - ix)
             };
             row(iy) + (row(iy + 1.0) - row(iy)) * (fy - iy)
         })
-        .add(&old);
-        let mut out = old.clone();
-        upsample2_add(&low, shape, &mut out);
+        .add(&base);
+        let mut out = vec![f32::NAN; base.len()];
+        let (low_rows, base_rows) = (rows_of(shape, &low), rows_of(base_shape, &base));
+        upsample2_add(map(shape, &low_rows), map(base_shape, &base_rows), &mut out);
         assert_close(&format!("{shape:?}"), &out, &want);
     }
 }
@@ -271,12 +282,14 @@ fn bands_and_threads_do_not_change_a_bit() {
     let (shape, weight, bias) = (Shape::new(23, 101, 8), noise(2, 12 * 8 * 9), noise(3, 12));
     let x = noise(1, shape.len());
     let conv = Conv::new(Cpu::detect(), Geometry::kernel(3), ConvWeights { weight: &weight, bias: &bias });
-    let run = |rows: std::ops::Range<usize>, threads: usize| {
-        let part = Shape::new(rows.len() + 2, shape.cols, shape.channels);
-        let mut out = vec![0.0; rows.len() * 101 * 12];
+    let run = |range: std::ops::Range<usize>, threads: usize| {
+        let part = Shape::new(range.len() + 2, shape.cols, shape.channels);
+        let mut out = vec![0.0; range.len() * 101 * 12];
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
-        let part_x = &x[rows.start * shape.row_len()..][..part.len()];
-        pool.install(|| conv.run(Source::Map(part_x, part), Activation::Store, &mut out));
+        let part_x = &x[range.start * shape.row_len()..][..part.len()];
+        pool.install(|| {
+            conv.run(Source::Map(map(part, &rows_of(part, part_x))), Activation::Store, &mut out)
+        });
         out
     };
     let whole = run(0..21, 1);

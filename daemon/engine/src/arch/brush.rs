@@ -34,6 +34,7 @@ use utsushi_kernels::{Activation, Geometry, InputNorm};
 use super::{Generator, RowStream};
 use crate::bands::{Band, Context, Delay};
 use crate::ops::{Block, BlockTensors, Conv, upsample2_add};
+use crate::rows::Rows;
 
 /// The name in style files.
 pub const ARCH: &str = "brush-1";
@@ -196,7 +197,7 @@ impl Loader {
         geometry: Geometry,
         inputs: usize,
         outputs: usize,
-        activation: Activation,
+        activation: Activation<'static>,
     ) -> Result<Conv> {
         let weight = weights.get((outputs, inputs, geometry.kernel, geometry.kernel), "weight")?;
         Conv::new(geometry, activation, &weight, &weights.get(outputs, "bias")?)
@@ -283,11 +284,11 @@ impl RowStream for BrushStream {
     fn push(&mut self, rows: Tensor) -> Result<Option<Tensor>> {
         let x = self.pad(rows)?;
         let x = self.input.push(x)?;
-        let Some(y) = self.network(x)?.rows else { return Ok(None) };
+        let y = self.network(x)?;
         // The padding's rows come last, and are dropped.
-        let count = y.dim(0)?.min(self.height - self.given);
+        let count = y.count().min(self.height - self.given);
         self.given += count;
-        if count == 0 { Ok(None) } else { y.narrow(0, 0, count)?.narrow(1, 0, self.width).map(Some) }
+        if count == 0 { Ok(None) } else { y.narrow(0, count)?.whole()?.narrow(1, 0, self.width).map(Some) }
     }
 }
 
@@ -299,39 +300,35 @@ impl BrushStream {
             bail!("{:?} rows don't fit a picture of {} x {}", rows.dims(), self.width, self.height);
         }
         let missing = |size: usize| size.next_multiple_of(MULTIPLE) - size;
-        let repeat_last = |map: Tensor, dim: usize, count: usize| {
-            let last = map.narrow(dim, map.dim(dim)? - 1, 1)?;
-            Tensor::cat(&[&[map][..], &vec![last; count]].concat(), dim)
-        };
         if missing(self.width) > 0 {
-            rows = repeat_last(rows, 1, missing(self.width))?;
+            let edge = rows.narrow(1, self.width - 1, 1)?;
+            rows = Tensor::cat(&[&[rows][..], &vec![edge; missing(self.width)]].concat(), 1)?;
         }
+        let mut rows = Rows::new(&rows)?;
         let last = self.taken == self.height;
-        if last && missing(self.height) > 0 {
-            rows = repeat_last(rows, 0, missing(self.height))?;
+        if last {
+            rows.append(rows.narrow(rows.count() - 1, 1)?.repeated(missing(self.height)));
         }
-        Ok(Band { rows: Some(rows), last })
+        Ok(Band { rows, last })
     }
 
-    fn network(&mut self, x: Band) -> Result<Band> {
+    fn network(&mut self, x: Band) -> Result<Rows> {
         let layers = Arc::clone(&self.layers);
-        self.full.push(x.rows.as_ref())?;
-        self.skip_x.push(x.rows.as_ref())?;
+        self.full.push(&x.rows);
+        self.skip_x.push(&x.rows);
 
         let h = unshuffled(&mut self.stem, 4, &x)?.map(|x| layers.stem.forward(x))?;
         let h = through(&mut self.e1, &layers.e1, h)?;
-        self.quarter.push(h.rows.as_ref())?;
+        self.quarter.push(&h.rows);
         let h = self.down.push(h)?.map(|h| layers.down.forward(h))?;
         let h = through(&mut self.mid, &layers.mid, h)?;
         // At the picture's end many rows come at once, and what becomes of them is large: a few at a time.
         let most = (PIECE_PX / MULTIPLE / self.width).max(MIN_PIECE_ROWS);
-        let last = h.last;
-        let mut drawn = Vec::new();
+        let mut drawn = Rows::default();
         for piece in h.pieces(most)? {
-            drawn.extend(self.decode(piece)?.rows);
+            drawn.append(self.decode(piece)?.rows);
         }
-        let rows = if drawn.is_empty() { None } else { Some(Tensor::cat(&drawn, 0)?) };
-        Ok(Band { rows, last })
+        Ok(drawn)
     }
 
     /// From an eighth of the size to the whole.
@@ -339,23 +336,19 @@ impl BrushStream {
         let layers = Arc::clone(&self.layers);
         let is_end = h.last;
         let h = h.map(|h| layers.up.forward(h))?;
-        let h = self.up.push(h)?.map(|h| upsample2_add(h, &self.quarter.take((h.dim(0)? - 2) * 2)?))?;
+        let h = self.up.push(h)?.map(|h| upsample2_add(h, &self.quarter.take((h.count() - 2) * 2)?))?;
         let h = through(&mut self.d1, &layers.d1, h)?;
-        if let Some(h) = &h.rows {
-            self.catch_up_skip(h.dim(0)? * 2, is_end)?;
+        if !h.rows.is_empty() {
+            self.catch_up_skip(h.rows.count() * 2, is_end)?;
         }
-        let h = h.map(|h| layers.h1.forward_add(h, &self.half.take(h.dim(0)? * 2)?))?;
+        let h = h.map(|h| layers.h1.forward_add(h, &self.half.take(h.count() * 2)?))?;
         let h = self.b2.push(h)?.map(|h| layers.b2.forward(h))?;
         let h = h.map(|h| layers.h2.forward(h))?;
-        let x = h.rows.as_ref().map(|h| self.full.take(h.dim(0)?)).transpose()?;
-        self.residual.push(x.as_ref())?;
+        let x = self.full.take(h.rows.count())?;
+        self.residual.push(&x);
         let x = self.dw_x.push(Band { rows: x, last: h.last })?;
-        let h = self.dw.push(h)?;
-        let h = match x.rows {
-            Some(x) => h.map(|h| layers.dw.forward_joined(h, &x))?,
-            None => h,
-        };
-        self.rgb.push(h)?.map(|h| layers.rgb.forward_add(h, &self.residual.take(h.dim(0)? - 2)?))
+        let h = self.dw.push(h)?.map(|h| layers.dw.forward_joined(h, &x.rows))?;
+        self.rgb.push(h)?.map(|h| layers.rgb.forward_add(h, &self.residual.take(h.count() - 2)?))
     }
 
     /// Computes the skip from x as far as `count` rows of it are needed now: x is three channels, what becomes
@@ -365,10 +358,11 @@ impl BrushStream {
         let most = self.skip_x.rows();
         let missing = (count.saturating_sub(self.half.rows()) + 1) * 2;
         let x = self.skip_x.take(if is_end { most } else { missing.min(most) })?;
-        let x = Band { rows: Some(x), last: is_end };
         let layers = Arc::clone(&self.layers);
+        let x = Band { rows: x, last: is_end };
         let skip = unshuffled(&mut self.skip, 2, &x)?.map(|x| layers.skip.forward(x))?;
-        self.half.push(skip.rows.as_ref())
+        self.half.push(&skip.rows);
+        Ok(())
     }
 }
 
@@ -382,10 +376,6 @@ fn through(contexts: &mut [Context], blocks: &[Block], h: Band) -> Result<Band> 
 /// Gives rows their context as they are after a pixel-unshuffle by `factor`, where a row is `factor` rows of x
 /// and it is these that are repeated at the edges.
 fn unshuffled(context: &mut Context, factor: usize, x: &Band) -> Result<Band> {
-    let regroup = |x: &Tensor, from: usize, to: usize| {
-        let (rows, cols, channels) = x.dims3()?;
-        x.contiguous()?.reshape((rows * from / to, cols * to / from, channels))
-    };
-    let grouped = x.rows.as_ref().map(|x| regroup(x, 1, factor)).transpose()?;
-    context.push(Band { rows: grouped, last: x.last })?.map(|x| regroup(x, factor, 1))
+    let Band { rows, last } = context.push(Band { rows: x.rows.regrouped(1, factor)?, last: x.last })?;
+    Ok(Band { rows: rows.regrouped(factor, 1)?, last })
 }
