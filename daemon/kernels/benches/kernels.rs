@@ -77,7 +77,7 @@ fn main() {
 
 /// Name, geometry, channels before an unshuffle, outputs, rows and columns as the convolution sees them.
 fn convolutions() -> Vec<(&'static str, Geometry, usize, usize, usize, usize)> {
-    let k = Geometry::kernel;
+    let k = |kernel| Geometry { row_multiple: 4, ..Geometry::kernel(kernel) };
     let down = |kernel| Geometry { stride: 2, ..k(kernel) };
     let unshuffle = |unshuffle| Geometry { unshuffle, ..k(3) };
     let shuffle = Geometry { shuffle: 2, input: InputNorm::Channels, ..k(1) };

@@ -22,13 +22,15 @@ mod cpu;
 mod enlarge;
 mod gemm;
 mod patch;
+mod toom;
 mod upsample;
+mod winograd;
 
 pub use block::{Block, BlockWeights};
 pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};
 pub use cpu::Cpu;
 pub use enlarge::{Enlarge, LowRows};
-pub use patch::Source;
+pub use patch::{Affine, Source};
 pub use upsample::upsample2_add;
 
 /// The size of a map.

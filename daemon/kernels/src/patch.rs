@@ -1,7 +1,10 @@
 //! Gathering a piece of a map, columns beyond its sides repeated, into a small buffer that stays in cache.
 
+use std::ops::Range;
+
 use crate::Shape;
 use crate::cpu::Lanes;
+use crate::gemm::leaky;
 
 /// What a convolution reads.
 #[derive(Debug, Clone, Copy)]
@@ -10,11 +13,25 @@ pub enum Source<'a> {
     Map(&'a [f32], Shape),
     /// A map, pixel-unshuffled by a factor: `rows / f` x `cols / f` x `f * f * channels`.
     Unshuffled(&'a [f32], Shape, usize),
+    /// A map, to whose values something is done as they are read.
+    Affine(&'a [f32], Shape, Affine<'a>),
     /// Two maps of the same rows and columns, one's channels after the other's.
     Joined(&'a [f32], Shape, &'a [f32], Shape),
 }
 
-impl Source<'_> {
+/// x * scale + shift, channel by channel, and then, where that is below zero, times a slope: a norm whose
+/// statistics are known, and a leaky ReLU.
+#[derive(Debug, Clone, Copy)]
+pub struct Affine<'a> {
+    /// One a channel.
+    pub scale: &'a [f32],
+    /// One a channel.
+    pub shift: &'a [f32],
+    /// From 0, which makes it a ReLU, to 1, which makes it nothing.
+    pub slope: f32,
+}
+
+impl<'a> Source<'a> {
     /// The shape that the convolution sees.
     ///
     /// # Panics
@@ -23,6 +40,12 @@ impl Source<'_> {
         match *self {
             Self::Map(map, shape) => {
                 assert_eq!(map.len(), shape.len());
+                shape
+            }
+            Self::Affine(map, shape, Affine { scale, shift, slope }) => {
+                assert_eq!(map.len(), shape.len());
+                assert_eq!((scale.len(), shift.len()), (shape.channels, shape.channels));
+                assert!((0.0..=1.0).contains(&slope), "a slope of {slope}");
                 shape
             }
             Self::Unshuffled(map, shape, f) => {
@@ -38,11 +61,19 @@ impl Source<'_> {
         }
     }
 
+    /// The map that is read pixel by pixel as it lies there, if there is one.
+    fn plain(&self) -> Option<(&'a [f32], Shape)> {
+        match *self {
+            Self::Map(map, shape) | Self::Affine(map, shape, _) => Some((map, shape)),
+            Self::Unshuffled(..) | Self::Joined(..) => None,
+        }
+    }
+
     /// One pixel's values, in the order that [`Conv`](crate::Conv) lays out its weights for.
     #[inline(always)]
-    pub(crate) fn copy_pixel(&self, row: usize, col: usize, out: &mut [f32]) {
+    fn copy_pixel(&self, row: usize, col: usize, out: &mut [f32]) {
         match *self {
-            Self::Map(map, shape) => copy_at(map, shape, row, col, out),
+            Self::Map(map, shape) | Self::Affine(map, shape, _) => copy_at(map, shape, row, col, out),
             Self::Unshuffled(map, shape, f) => {
                 let run = f * shape.channels;
                 for (dy, out) in out.chunks_exact_mut(run).enumerate() {
@@ -63,6 +94,73 @@ impl Source<'_> {
 fn copy_at(map: &[f32], shape: Shape, row: usize, col: usize, out: &mut [f32]) {
     let from = (row * shape.cols + col) * shape.channels;
     out.copy_from_slice(&map[from..from + shape.channels]);
+}
+
+/// Pixels that a convolution reads.
+pub(crate) struct Window {
+    /// Rows beyond the map's last repeat it.
+    pub(crate) first_row: usize,
+    /// Where it starts, if the map had `pad` columns more on its left.
+    pub(crate) first_col: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) pad: usize,
+    /// Values from one pixel to the next: no fewer than the source has.
+    pub(crate) pixel: usize,
+}
+
+impl Window {
+    /// Copies the pixels to `patch`, row by row. What lies between one pixel's values and the next is finite.
+    #[inline(always)]
+    pub(crate) fn gather<L: Lanes>(&self, lanes: L, source: Source, patch: &mut Vec<f32>) {
+        let shape = source.shape();
+        let channels = shape.channels;
+        patch.resize(self.rows * self.cols * self.pixel, 0.0);
+        // The columns that lie within the map.
+        let from = self.pad.saturating_sub(self.first_col).min(self.cols);
+        let to = (shape.cols + self.pad).saturating_sub(self.first_col).clamp(from, self.cols);
+        for (y, patch) in patch.chunks_exact_mut(self.cols * self.pixel).enumerate() {
+            let row = (self.first_row + y).min(shape.rows - 1);
+            let mut copy = |cols: Range<usize>| {
+                for x in cols {
+                    let col = clamp_col(self.first_col + x, self.pad, shape.cols);
+                    source.copy_pixel(row, col, &mut patch[x * self.pixel..][..channels]);
+                }
+            };
+            match source.plain() {
+                Some((map, _)) if channels == self.pixel && from < to => {
+                    copy(0..from);
+                    copy(to..self.cols);
+                    let start = (row * shape.cols + self.first_col + from - self.pad) * channels;
+                    let run = &map[start..][..(to - from) * channels];
+                    patch[from * channels..to * channels].copy_from_slice(run);
+                }
+                _ => copy(0..self.cols),
+            }
+            if let Source::Affine(_, _, affine) = source {
+                for pixel in patch.chunks_exact_mut(self.pixel) {
+                    affine.apply(lanes, &mut pixel[..channels]);
+                }
+            }
+        }
+    }
+}
+
+impl Affine<'_> {
+    #[inline(always)]
+    fn apply<L: Lanes>(&self, lanes: L, pixel: &mut [f32]) {
+        let (scale, shift) = (L::vectors(self.scale), L::vectors(self.shift));
+        let whole = scale.len() * L::COUNT;
+        for ((values, scale), shift) in pixel.chunks_exact_mut(L::COUNT).zip(scale).zip(shift) {
+            let value = lanes.mul_add(lanes.load(values), *scale, *shift);
+            lanes.store(values, leaky(lanes, value, self.slope));
+        }
+        let rest = self.scale[whole..].iter().zip(&self.shift[whole..]);
+        for (value, (scale, shift)) in pixel[whole..].iter_mut().zip(rest) {
+            let moved = *value * scale + shift;
+            *value = if moved < 0.0 { moved * self.slope } else { moved };
+        }
+    }
 }
 
 /// The map column that column `col - pad` of a padded map repeats.
