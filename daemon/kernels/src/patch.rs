@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::Shape;
 use crate::cpu::Lanes;
 use crate::gemm::leaky;
+use crate::prepare::Affine;
 
 /// What a convolution reads.
 #[derive(Debug, Clone, Copy)]
@@ -14,21 +15,9 @@ pub enum Source<'a> {
     /// A map, pixel-unshuffled by a factor: `rows / f` x `cols / f` x `f * f * channels`.
     Unshuffled(&'a [f32], Shape, usize),
     /// A map, to whose values something is done as they are read.
-    Affine(&'a [f32], Shape, Affine<'a>),
+    Affine(&'a [f32], Shape, &'a Affine),
     /// Two maps of the same rows and columns, one's channels after the other's.
     Joined(&'a [f32], Shape, &'a [f32], Shape),
-}
-
-/// x * scale + shift, channel by channel, and then, where that is below zero, times a slope: a norm whose
-/// statistics are known, and a leaky ReLU.
-#[derive(Debug, Clone, Copy)]
-pub struct Affine<'a> {
-    /// One a channel.
-    pub scale: &'a [f32],
-    /// One a channel.
-    pub shift: &'a [f32],
-    /// From 0, which makes it a ReLU, to 1, which makes it nothing.
-    pub slope: f32,
 }
 
 impl<'a> Source<'a> {
@@ -45,7 +34,7 @@ impl<'a> Source<'a> {
             Self::Affine(map, shape, Affine { scale, shift, slope }) => {
                 assert_eq!(map.len(), shape.len());
                 assert_eq!((scale.len(), shift.len()), (shape.channels, shape.channels));
-                assert!((0.0..=1.0).contains(&slope), "a slope of {slope}");
+                assert!((0.0..=1.0).contains(slope), "a slope of {slope}");
                 shape
             }
             Self::Unshuffled(map, shape, f) => {
@@ -146,10 +135,10 @@ impl Window {
     }
 }
 
-impl Affine<'_> {
+impl Affine {
     #[inline(always)]
     fn apply<L: Lanes>(&self, lanes: L, pixel: &mut [f32]) {
-        let (scale, shift) = (L::vectors(self.scale), L::vectors(self.shift));
+        let (scale, shift) = (L::vectors(&self.scale), L::vectors(&self.shift));
         let whole = scale.len() * L::COUNT;
         for ((values, scale), shift) in pixel.chunks_exact_mut(L::COUNT).zip(scale).zip(shift) {
             let value = lanes.mul_add(lanes.load(values), *scale, *shift);
