@@ -243,7 +243,9 @@ impl Kernel for Strip<'_> {
             }
             .gather(lanes, self.source, patch);
             if input == InputNorm::Channels {
-                patch.chunks_exact_mut(pixel).for_each(|pixel| normalise(lanes, pixel, inputs));
+                for pixel in patch.chunks_exact_mut(pixel) {
+                    normalise(lanes, pixel, inputs);
+                }
             }
             for row in 0..rows {
                 let taps = Taps {

@@ -211,21 +211,26 @@ pub(crate) fn leaky<L: Lanes>(lanes: L, value: L::V, slope: f32) -> L::V {
 /// `out` is a whole vector or, at the end of a pixel, a part of one.
 #[inline(always)]
 pub(crate) fn write_vector<L: Lanes>(lanes: L, out: &mut [f32], value: L::V, write: Write) {
-    let finish = |old: L::V| match write {
-        Write::Store => value,
-        Write::Relu => lanes.max(value, lanes.splat(0.0)),
-        Write::Leaky(slope) => leaky(lanes, value, slope),
-        Write::Add => lanes.add(value, old),
-    };
     if out.len() == L::COUNT {
-        let old = lanes.load(out);
-        lanes.store(out, finish(old));
+        let value = finish(lanes, out, value, write);
+        lanes.store(out, value);
     } else {
         // 16 is the longest vector there is.
         let mut whole = [0.0; 16];
         whole[..out.len()].copy_from_slice(out);
-        let old = lanes.load(&whole);
-        lanes.store(&mut whole, finish(old));
+        let value = finish(lanes, &whole, value, write);
+        lanes.store(&mut whole, value);
         out.copy_from_slice(&whole[..out.len()]);
+    }
+}
+
+// A function, since a closure would be compiled without the instructions that this is called with.
+#[inline(always)]
+fn finish<L: Lanes>(lanes: L, old: &[f32], value: L::V, write: Write) -> L::V {
+    match write {
+        Write::Store => value,
+        Write::Relu => lanes.max(value, lanes.splat(0.0)),
+        Write::Leaky(slope) => leaky(lanes, value, slope),
+        Write::Add => lanes.add(value, lanes.load(old)),
     }
 }

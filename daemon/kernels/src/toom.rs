@@ -57,21 +57,13 @@ impl<const PAIRS: usize> Points<PAIRS> {
     /// What `SIZE` neighbouring inputs become.
     #[inline(always)]
     pub(crate) fn inputs<L: Lanes, const SIZE: usize>(&self, lanes: L, x: [L::V; SIZE]) -> [L::V; SIZE] {
-        let sum = |from: usize, factors: &[f32]| {
-            // The last factor is 1.
-            let mut sum = x[from + 2 * factors.len()];
-            for (i, factor) in factors.iter().enumerate().rev() {
-                sum = lanes.mul_add(lanes.splat(*factor), x[from + 2 * i], sum);
-            }
-            sum
-        };
         let mut values = [lanes.splat(0.0); SIZE];
-        values[0] = sum(0, &self.all);
-        values[SIZE - 1] = sum(1, &self.all);
+        values[0] = sum(lanes, &x, &self.all);
+        values[SIZE - 1] = sum(lanes, &x[1..], &self.all);
         for j in 0..PAIRS {
             let factors = &self.others[j][..PAIRS - 1];
-            let even = sum(2, factors);
-            let odd = lanes.mul(lanes.splat(self.points[j]), sum(1, factors));
+            let even = sum(lanes, &x[2..], factors);
+            let odd = lanes.mul(lanes.splat(self.points[j]), sum(lanes, &x[1..], factors));
             values[2 * j + 1] = lanes.add(even, odd);
             values[2 * j + 2] = lanes.sub(even, odd);
         }
@@ -100,6 +92,16 @@ impl<const PAIRS: usize> Points<PAIRS> {
         }
         results
     }
+}
+
+/// Every other value of `x`, times its factor; one more, as it is.
+#[inline(always)]
+fn sum<L: Lanes>(lanes: L, x: &[L::V], factors: &[f32]) -> L::V {
+    let mut sum = x[2 * factors.len()];
+    for i in (0..factors.len()).rev() {
+        sum = lanes.mul_add(lanes.splat(factors[i]), x[2 * i], sum);
+    }
+    sum
 }
 
 /// The coefficients of the product of y - p^2 over all points but one, in rising order: the first ones, and the
