@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
 use crate::patch::{clamp_col, normalise};
+use crate::scratch::{Buffers, first, with_buffers};
 use crate::{Shape, strip_rows};
 
 const KERNEL: usize = 5;
@@ -80,22 +81,12 @@ impl Block {
         assert_eq!(x.len(), shape.len());
         assert_eq!(out.len(), (shape.rows - 2 * REACH) * shape.row_len());
         let strip = strip_rows(shape.rows - 2 * REACH);
-        out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each_init(
-            Scratch::default,
-            |scratch, (i, out)| {
-                self.cpu.run(Strip { block: self, x, shape, first: i * strip, scratch, out });
-            },
-        );
+        out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each(|(i, out)| {
+            with_buffers(|buffers| {
+                self.cpu.run(Strip { block: self, x, shape, first: i * strip, buffers, out });
+            });
+        });
     }
-}
-
-/// A thread's buffers.
-#[derive(Default)]
-struct Scratch {
-    /// Channel vector by channel vector, the rows and columns that the depthwise convolution reads.
-    patch: Vec<f32>,
-    normed: Vec<f32>,
-    expanded: Vec<f32>,
 }
 
 struct Strip<'a> {
@@ -103,7 +94,7 @@ struct Strip<'a> {
     x: &'a [f32],
     shape: Shape,
     first: usize,
-    scratch: &'a mut Scratch,
+    buffers: &'a mut Buffers,
     out: &'a mut [f32],
 }
 
@@ -118,7 +109,8 @@ impl Kernel for Strip<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Shape { cols, channels, .. } = self.shape;
-        let Scratch { patch, normed, expanded } = self.scratch;
+        // The first: channel vector by channel vector, what the depthwise convolution reads.
+        let [patch, normed, expanded] = self.buffers;
         let padded = channels.next_multiple_of(L::COUNT);
         let inside = self.block.expand.outputs();
         let rows = self.out.len() / self.shape.row_len();
@@ -127,7 +119,7 @@ impl Kernel for Strip<'_> {
             let whole = padded_pixels::<L>(count).next_multiple_of(RUN);
             let patch_cols = whole + 2 * REACH;
             let plane = (rows + 2 * REACH) * patch_cols;
-            patch.resize(plane * padded, 0.0);
+            let patch = first(patch, plane * padded);
             for i in 0..plane {
                 let col = clamp_col(first_col + i % patch_cols, REACH, cols);
                 let from = ((self.first + i / patch_cols) * cols + col) * channels;
@@ -135,8 +127,8 @@ impl Kernel for Strip<'_> {
                     patch[(v * plane + i) * L::COUNT..][..values.len()].copy_from_slice(values);
                 }
             }
-            normed.resize(whole * padded, 0.0);
-            expanded.resize(whole * inside, 0.0);
+            let normed = first(normed, whole * padded);
+            let expanded = first(expanded, whole * inside);
             for row in 0..rows {
                 for v in 0..padded / L::COUNT {
                     let patch = &L::vectors(patch)[v * plane + row * patch_cols..];
@@ -153,12 +145,12 @@ impl Kernel for Strip<'_> {
                     len,
                     pixel_stride,
                 };
-                let taps_in = taps(&normed[..], channels, padded);
+                let taps_in = taps(normed, channels, padded);
                 multiply(lanes, &taps_in, &self.block.expand, count, expanded, inside, Write::Relu);
                 let at = (row * cols + first_col) * channels;
                 let from = (self.first + row + REACH) * self.shape.row_len() + first_col * channels;
                 self.out[at..at + count * channels].copy_from_slice(&self.x[from..from + count * channels]);
-                let taps_inside = taps(&expanded[..], inside, inside);
+                let taps_inside = taps(expanded, inside, inside);
                 let out = &mut self.out[at..];
                 multiply(lanes, &taps_inside, &self.block.project, count, out, channels, Write::Add);
             }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
 use crate::patch::{Window, normalise};
+use crate::scratch::{Buffers, first, with_buffers};
 use crate::winograd::{self, Winograd};
 use crate::{Shape, Source, strip_rows};
 
@@ -165,37 +166,27 @@ impl Conv {
             Way::Direct(panels) => {
                 let strip = strip_rows(out_shape.rows / self.geometry.shuffle);
                 let strip_len = strip * self.geometry.shuffle * out_shape.row_len();
-                out.par_chunks_mut(strip_len).enumerate().for_each_init(
-                    Scratch::default,
-                    |scratch, (i, out)| {
+                out.par_chunks_mut(strip_len).enumerate().for_each(|(i, out)| {
+                    with_buffers(|buffers| {
                         let (conv, first) = (self, i * strip);
-                        let strip = Strip { conv, panels, source, out_shape, first, write, scratch, out };
+                        let strip = Strip { conv, panels, source, out_shape, first, write, buffers, out };
                         self.cpu.run(strip);
-                    },
-                );
+                    });
+                });
             }
             Way::Winograd(winograd) => {
                 let strip = strip_rows(out_shape.rows).next_multiple_of(winograd::TILE);
                 let strip_len = strip * out_shape.row_len();
-                out.par_chunks_mut(strip_len).enumerate().for_each_init(
-                    winograd::Scratch::default,
-                    |scratch, (i, out)| {
+                out.par_chunks_mut(strip_len).enumerate().for_each(|(i, out)| {
+                    with_buffers(|buffers| {
                         let first = i * strip;
-                        let strip = winograd::Strip { winograd, source, shape, first, write, scratch, out };
+                        let strip = winograd::Strip { winograd, source, shape, first, write, buffers, out };
                         self.cpu.run(strip);
-                    },
-                );
+                    });
+                });
             }
         }
     }
-}
-
-/// A thread's buffers.
-#[derive(Default)]
-struct Scratch {
-    patch: Vec<f32>,
-    /// Results before their shuffle.
-    shuffled: Vec<f32>,
 }
 
 /// Some rows of the result.
@@ -207,7 +198,7 @@ struct Strip<'a> {
     /// The first row, before the shuffle.
     first: usize,
     write: Write,
-    scratch: &'a mut Scratch,
+    buffers: &'a mut Buffers,
     out: &'a mut [f32],
 }
 
@@ -220,7 +211,8 @@ impl Kernel for Strip<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Geometry { kernel, stride, shuffle, input, .. } = self.conv.geometry;
-        let Scratch { patch, shuffled } = self.scratch;
+        // What is read, and results before their shuffle.
+        let [patch, shuffled, _] = self.buffers;
         let (inputs, outputs) = (self.conv.inputs, self.conv.outputs);
         let pixel = match input {
             InputNorm::None => inputs,
@@ -233,6 +225,7 @@ impl Kernel for Strip<'_> {
             let count = TILE_COLS.min(cols - first_col);
             // Whole register tiles are computed; what the last one reads too much is never written.
             let patch_cols = (padded_pixels::<L>(count) - 1) * stride + kernel;
+            let patch = first(patch, patch_rows * patch_cols * pixel);
             Window {
                 first_row: self.first * stride,
                 first_col: first_col * stride,
@@ -260,7 +253,7 @@ impl Kernel for Strip<'_> {
                     let out = &mut self.out[(row * cols + first_col) * outputs..];
                     multiply(lanes, &taps, self.panels, count, out, outputs, self.write);
                 } else {
-                    shuffled.resize(count * outputs, 0.0);
+                    let shuffled = first(shuffled, count * outputs);
                     multiply(lanes, &taps, self.panels, count, shuffled, outputs, Write::Store);
                     let run = outputs / shuffle;
                     for (x, pixel) in shuffled.chunks_exact(outputs).enumerate() {

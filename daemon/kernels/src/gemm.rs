@@ -165,8 +165,16 @@ impl Panel<'_> {
             let sums = self.tile::<L, PIXELS, VECTORS>(lanes, taps, first);
             for (pixel, sums) in (first..count).zip(sums) {
                 let out = &mut out[pixel * out_stride..][..outputs];
-                for (out, sum) in out.chunks_mut(L::COUNT).zip(sums) {
-                    write_vector(lanes, out, sum, write);
+                if let Write::Store = write
+                    && outputs == VECTORS * L::COUNT
+                {
+                    for (v, sum) in sums.into_iter().enumerate() {
+                        lanes.store(&mut out[v * L::COUNT..], sum);
+                    }
+                } else {
+                    for (out, sum) in out.chunks_mut(L::COUNT).zip(sums) {
+                        write_vector(lanes, out, sum, write);
+                    }
                 }
             }
         }

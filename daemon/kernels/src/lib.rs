@@ -26,6 +26,7 @@ mod enlarge;
 mod gemm;
 mod patch;
 mod prepare;
+mod scratch;
 mod toom;
 mod upsample;
 mod winograd;

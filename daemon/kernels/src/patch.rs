@@ -99,12 +99,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Copies the pixels to `patch`, row by row. What lies between one pixel's values and the next is finite.
+    /// Copies the pixels to `patch`, row by row. What lies between one pixel's values and the next is left.
     #[inline(always)]
-    pub(crate) fn gather<L: Lanes>(&self, lanes: L, source: Source, patch: &mut Vec<f32>) {
+    pub(crate) fn gather<L: Lanes>(&self, lanes: L, source: Source, patch: &mut [f32]) {
         let shape = source.shape();
         let channels = shape.channels;
-        patch.resize(self.rows * self.cols * self.pixel, 0.0);
+        assert_eq!(patch.len(), self.rows * self.cols * self.pixel);
         // The columns that lie within the map.
         let from = self.pad.saturating_sub(self.first_col).min(self.cols);
         let to = (shape.cols + self.pad).saturating_sub(self.first_col).clamp(from, self.cols);

@@ -12,6 +12,7 @@
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Write, multiply_panel, padded_pixels, write_vector};
 use crate::patch::Window;
+use crate::scratch::{Buffers, first};
 use crate::toom::{OUTPUTS, Points, SEVEN, THREE};
 use crate::{Shape, Source};
 
@@ -90,16 +91,6 @@ impl Winograd {
     }
 }
 
-/// A thread's buffers.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    patch: Vec<f32>,
-    /// Point by point, the tiles' transformed inputs.
-    inputs: Vec<f32>,
-    /// Point by point, the tiles' products with one panel of the weights.
-    products: Vec<f32>,
-}
-
 /// Some rows of the result; the first is a tile's first.
 pub(crate) struct Strip<'a> {
     pub(crate) winograd: &'a Winograd,
@@ -107,7 +98,9 @@ pub(crate) struct Strip<'a> {
     pub(crate) shape: Shape,
     pub(crate) first: usize,
     pub(crate) write: Write,
-    pub(crate) scratch: &'a mut Scratch,
+    /// The map's pixels; point by point, the tiles' transformed inputs; point by point, the tiles' products with
+    /// one panel of the weights.
+    pub(crate) buffers: &'a mut Buffers,
     pub(crate) out: &'a mut [f32],
 }
 
@@ -166,12 +159,13 @@ impl Strip<'_> {
     ) -> usize {
         let padded = self.winograd.inputs.next_multiple_of(L::COUNT);
         let (rows, cols) = (block.rows * TILE + SIZE - TILE, block.cols * TILE + SIZE - TILE);
-        let Scratch { patch, inputs, .. } = &mut *self.scratch;
+        let [patch, inputs, _] = &mut *self.buffers;
+        let patch = first(patch, rows * cols * padded);
         let pad = self.winograd.kernel / 2;
         Window { first_row: block.first_row, first_col: block.first_col, rows, cols, pad, pixel: padded }
             .gather(lanes, self.source, patch);
         let plane = padded_pixels::<L>(block.rows * block.cols) * padded + PLANE_PAD;
-        inputs.resize(SIZE * SIZE * plane, 0.0);
+        let inputs = first(inputs, SIZE * SIZE * plane);
         let patch = L::vectors(patch);
         let vectors = padded / L::COUNT;
         for tile in 0..block.rows * block.cols {
@@ -212,10 +206,10 @@ impl Strip<'_> {
         width: usize,
     ) -> usize {
         let Winograd { points, inputs: channels, .. } = self.winograd;
-        let Scratch { inputs, products, .. } = &mut *self.scratch;
+        let [_, inputs, products] = &mut *self.buffers;
         let count = block.rows * block.cols;
         let products_plane = count * width + PLANE_PAD / 2;
-        products.resize(points.len() * products_plane, 0.0);
+        let products = first(products, points.len() * products_plane);
         for (i, weights) in points.iter().enumerate() {
             let taps = Taps {
                 data: inputs,
@@ -250,7 +244,7 @@ impl Strip<'_> {
         let row_len = self.shape.cols * outputs;
         let out_rows = self.out.len() / row_len;
         for tile in 0..block.rows * block.cols {
-            let products = &self.scratch.products[tile * width + v * L::COUNT..];
+            let products = &self.buffers[2][tile * width + v * L::COUNT..];
             let mut columns = [[lanes.splat(0.0); OUTPUTS]; SIZE];
             for x in 0..SIZE {
                 let mut column = [lanes.splat(0.0); SIZE];
