@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
 use crate::patch::{clamp_col, normalise};
+use crate::scratch::{Buffers, first, with_buffers};
 use crate::{Map, Shape, strip_rows};
 
 const KERNEL: usize = 5;
@@ -80,28 +81,17 @@ impl Block {
         assert_eq!(shape.channels, self.channels);
         assert_eq!(out.len(), (shape.rows - 2 * REACH) * shape.row_len());
         let strip = strip_rows(shape.rows - 2 * REACH);
-        out.par_chunks_mut(strip * shape.row_len())
-            .enumerate()
-            .for_each_init(Scratch::default, |scratch, (i, out)| {
-                self.cpu.run(Strip { block: self, x, first: i * strip, scratch, out })
-            });
+        out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each(|(i, out)| {
+            with_buffers(|buffers| self.cpu.run(Strip { block: self, x, first: i * strip, buffers, out }));
+        });
     }
-}
-
-/// A thread's buffers.
-#[derive(Default)]
-struct Scratch {
-    /// Channel vector by channel vector, the rows and columns that the depthwise convolution reads.
-    patch: Vec<f32>,
-    normed: Vec<f32>,
-    expanded: Vec<f32>,
 }
 
 struct Strip<'a> {
     block: &'a Block,
     x: Map<'a>,
     first: usize,
-    scratch: &'a mut Scratch,
+    buffers: &'a mut Buffers,
     out: &'a mut [f32],
 }
 
@@ -116,7 +106,8 @@ impl Kernel for Strip<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Shape { cols, channels, .. } = self.x.shape();
-        let Scratch { patch, normed, expanded } = self.scratch;
+        // The first: channel vector by channel vector, what the depthwise convolution reads.
+        let [patch, normed, expanded] = self.buffers;
         let padded = channels.next_multiple_of(L::COUNT);
         let inside = self.block.expand.outputs();
         let rows = self.out.len() / self.x.shape().row_len();
@@ -125,13 +116,13 @@ impl Kernel for Strip<'_> {
             let whole = padded_pixels::<L>(count).next_multiple_of(RUN);
             let patch_cols = whole + 2 * REACH;
             let plane = (rows + 2 * REACH) * patch_cols;
-            patch.resize(plane * padded, 0.0);
-            for (row, first) in (0..plane).step_by(patch_cols).enumerate() {
+            let patch = first(patch, plane * padded);
+            for (row, start) in (0..plane).step_by(patch_cols).enumerate() {
                 let x = self.x.row(self.first + row);
                 for i in 0..patch_cols {
                     let from = &x[clamp_col(first_col + i, REACH, cols) * channels..];
                     for (v, at) in (0..channels).step_by(L::COUNT).enumerate() {
-                        let to = &mut patch[(v * plane + first + i) * L::COUNT..][..L::COUNT];
+                        let to = &mut patch[(v * plane + start + i) * L::COUNT..][..L::COUNT];
                         // Beyond the channels there may be anything: its weights are 0, and the norm drops it.
                         match from.get(at..at + L::COUNT) {
                             Some(vector) => lanes.store(to, lanes.load(vector)),
@@ -140,8 +131,8 @@ impl Kernel for Strip<'_> {
                     }
                 }
             }
-            normed.resize(whole * padded, 0.0);
-            expanded.resize(whole * inside, 0.0);
+            let normed = first(normed, whole * padded);
+            let expanded = first(expanded, whole * inside);
             for row in 0..rows {
                 for v in 0..padded / L::COUNT {
                     let patch = &L::vectors(patch)[v * plane + row * patch_cols..];
@@ -158,12 +149,12 @@ impl Kernel for Strip<'_> {
                     len,
                     pixel_stride,
                 };
-                let taps_in = taps(&normed[..], channels, padded);
+                let taps_in = taps(normed, channels, padded);
                 multiply(lanes, &taps_in, &self.block.expand, count, expanded, inside, Write::Relu);
                 let at = (row * cols + first_col) * channels;
                 let x = &self.x.row(self.first + row + REACH)[first_col * channels..];
                 self.out[at..at + count * channels].copy_from_slice(&x[..count * channels]);
-                let taps_inside = taps(&expanded[..], inside, inside);
+                let taps_inside = taps(expanded, inside, inside);
                 let out = &mut self.out[at..];
                 multiply(lanes, &taps_inside, &self.block.project, count, out, channels, Write::Add);
             }

@@ -44,6 +44,11 @@ impl Panels {
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
     }
+
+    /// Vectors in each panel.
+    pub(crate) fn widths(&self) -> &[usize] {
+        &self.widths
+    }
 }
 
 /// Values a vector, and vectors a register tile.
@@ -77,6 +82,8 @@ pub(crate) enum Write {
     Store,
     /// max(0, product)
     Relu,
+    /// Below zero, this many times the product.
+    Leaky(f32),
     /// Added to what is there.
     Add,
 }
@@ -97,23 +104,42 @@ pub(crate) fn multiply<L: Lanes>(
     out_stride: usize,
     write: Write,
 ) {
-    debug_assert_eq!(taps.rows * taps.len, panels.inputs);
-    let (mut data, mut first) = (&panels.data[..], 0);
-    for &width in &panels.widths {
-        let (panel, rest) = data.split_at(panels.inputs * width * L::COUNT);
-        let panel = Panel { weights: panel, bias: &panels.bias[first..], outputs: panels.outputs - first };
-        let out = &mut out[first..];
-        match (L::TILE.0, width) {
-            (8, 3) => panel.multiply::<L, 8, 3>(lanes, taps, count, out, out_stride, write),
-            (8, 2) => panel.multiply::<L, 8, 2>(lanes, taps, count, out, out_stride, write),
-            (8, _) => panel.multiply::<L, 8, 1>(lanes, taps, count, out, out_stride, write),
-            (6, 2) => panel.multiply::<L, 6, 2>(lanes, taps, count, out, out_stride, write),
-            (6, _) => panel.multiply::<L, 6, 1>(lanes, taps, count, out, out_stride, write),
-            (_, 2) => panel.multiply::<L, 2, 2>(lanes, taps, count, out, out_stride, write),
-            (_, _) => panel.multiply::<L, 2, 1>(lanes, taps, count, out, out_stride, write),
-        }
-        data = rest;
+    let mut first = 0;
+    for (panel, width) in panels.widths.iter().enumerate() {
+        multiply_panel(lanes, taps, panels, panel, count, &mut out[first..], out_stride, write);
         first += width * L::COUNT;
+    }
+}
+
+/// As [`multiply`], but the outputs of one panel alone, which are the first ones in `out`.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "an inner loop, apart only to be read")]
+pub(crate) fn multiply_panel<L: Lanes>(
+    lanes: L,
+    taps: &Taps,
+    panels: &Panels,
+    panel: usize,
+    count: usize,
+    out: &mut [f32],
+    out_stride: usize,
+    write: Write,
+) {
+    debug_assert_eq!(taps.rows * taps.len, panels.inputs);
+    let width = panels.widths[panel];
+    let first = panels.widths[..panel].iter().sum::<usize>() * L::COUNT;
+    let panel = Panel {
+        weights: &panels.data[panels.inputs * first..][..panels.inputs * width * L::COUNT],
+        bias: &panels.bias[first..],
+        outputs: panels.outputs - first,
+    };
+    match (L::TILE.0, width) {
+        (8, 3) => panel.multiply::<L, 8, 3>(lanes, taps, count, out, out_stride, write),
+        (8, 2) => panel.multiply::<L, 8, 2>(lanes, taps, count, out, out_stride, write),
+        (8, _) => panel.multiply::<L, 8, 1>(lanes, taps, count, out, out_stride, write),
+        (6, 2) => panel.multiply::<L, 6, 2>(lanes, taps, count, out, out_stride, write),
+        (6, _) => panel.multiply::<L, 6, 1>(lanes, taps, count, out, out_stride, write),
+        (_, 2) => panel.multiply::<L, 2, 2>(lanes, taps, count, out, out_stride, write),
+        (_, _) => panel.multiply::<L, 2, 1>(lanes, taps, count, out, out_stride, write),
     }
 }
 
@@ -139,8 +165,16 @@ impl Panel<'_> {
             let sums = self.tile::<L, PIXELS, VECTORS>(lanes, taps, first);
             for (pixel, sums) in (first..count).zip(sums) {
                 let out = &mut out[pixel * out_stride..][..outputs];
-                for (out, sum) in out.chunks_mut(L::COUNT).zip(sums) {
-                    write_vector(lanes, out, sum, write);
+                if let Write::Store = write
+                    && outputs == VECTORS * L::COUNT
+                {
+                    for (v, sum) in sums.into_iter().enumerate() {
+                        lanes.store(&mut out[v * L::COUNT..], sum);
+                    }
+                } else {
+                    for (out, sum) in out.chunks_mut(L::COUNT).zip(sums) {
+                        write_vector(lanes, out, sum, write);
+                    }
                 }
             }
         }
@@ -176,23 +210,35 @@ impl Panel<'_> {
     }
 }
 
+/// Values below zero times `slope`, which is from 0 to 1.
+#[inline(always)]
+pub(crate) fn leaky<L: Lanes>(lanes: L, value: L::V, slope: f32) -> L::V {
+    lanes.max(value, lanes.mul(value, lanes.splat(slope)))
+}
+
 /// `out` is a whole vector or, at the end of a pixel, a part of one.
 #[inline(always)]
-fn write_vector<L: Lanes>(lanes: L, out: &mut [f32], value: L::V, write: Write) {
-    let finish = |old: L::V| match write {
-        Write::Store => value,
-        Write::Relu => lanes.max(value, lanes.splat(0.0)),
-        Write::Add => lanes.add(value, old),
-    };
+pub(crate) fn write_vector<L: Lanes>(lanes: L, out: &mut [f32], value: L::V, write: Write) {
     if out.len() == L::COUNT {
-        let old = lanes.load(out);
-        lanes.store(out, finish(old));
+        let value = finish(lanes, out, value, write);
+        lanes.store(out, value);
     } else {
         // 16 is the longest vector there is.
         let mut whole = [0.0; 16];
         whole[..out.len()].copy_from_slice(out);
-        let old = lanes.load(&whole);
-        lanes.store(&mut whole, finish(old));
+        let value = finish(lanes, &whole, value, write);
+        lanes.store(&mut whole, value);
         out.copy_from_slice(&whole[..out.len()]);
+    }
+}
+
+// A function, since a closure would be compiled without the instructions that this is called with.
+#[inline(always)]
+fn finish<L: Lanes>(lanes: L, old: &[f32], value: L::V, write: Write) -> L::V {
+    match write {
+        Write::Store => value,
+        Write::Relu => lanes.max(value, lanes.splat(0.0)),
+        Write::Leaky(slope) => leaky(lanes, value, slope),
+        Write::Add => lanes.add(value, lanes.load(old)),
     }
 }

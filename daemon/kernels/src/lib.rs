@@ -6,6 +6,8 @@
 //! - [`Conv`]: a k x k convolution, with the pixel-unshuffle or the concatenation before it and the
 //!   pixel-shuffle, ReLU or addition after it fused in;
 //! - [`Block`]: depthwise 5x5, channel norm, 1x1, ReLU, 1x1, residual, in one pass over the map;
+//! - [`Depthwise`]: depthwise 3x3;
+//! - [`prepare`]: what stands between the convolutions of networks that normalise over the whole picture;
 //! - [`upsample2_add`]: bilinear x2, added to another map;
 //! - [`Enlarge`]: a re-drawn picture to its source's size, along the source's edges.
 //!
@@ -19,18 +21,25 @@
 mod block;
 mod conv;
 mod cpu;
+mod depthwise;
 mod enlarge;
 mod gemm;
 mod map;
 mod patch;
+mod prepare;
+mod scratch;
+mod toom;
 mod upsample;
+mod winograd;
 
 pub use block::{Block, BlockWeights};
 pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};
 pub use cpu::Cpu;
+pub use depthwise::Depthwise;
 pub use enlarge::{Enlarge, LowRows};
 pub use map::{Map, Shape};
 pub use patch::Source;
+pub use prepare::{Affine, Columns, PreparedRow, channel_sums, prepare};
 pub use upsample::upsample2_add;
 
 /// How many rows a thread takes at a time: few enough that every thread gets some, many enough that the rows

@@ -1,6 +1,8 @@
 //! Gathering a piece of a map, columns beyond its sides repeated, into a small buffer that stays in cache.
 
 use crate::cpu::Lanes;
+use crate::gemm::leaky;
+use crate::prepare::Affine;
 use crate::{Map, Shape};
 
 /// What a convolution reads.
@@ -10,6 +12,8 @@ pub enum Source<'a> {
     Map(Map<'a>),
     /// A map, pixel-unshuffled by a factor: `rows / f` x `cols / f` x `f * f * channels`.
     Unshuffled(Map<'a>, usize),
+    /// A map, to whose values something is done as they are read.
+    Affine(Map<'a>, &'a Affine),
     /// Two maps of the same rows and columns, one's channels after the other's.
     Joined(Map<'a>, Map<'a>),
 }
@@ -18,10 +22,15 @@ impl Source<'_> {
     /// The shape that the convolution sees.
     ///
     /// # Panics
-    /// If sides don't divide by the factor, or joined sides differ.
+    /// If sides don't divide by the factor, joined sides differ, or what is done does not fit the map.
     pub fn shape(&self) -> Shape {
         match self {
             Self::Map(map) => map.shape(),
+            Self::Affine(map, Affine { scale, shift, slope }) => {
+                assert_eq!((scale.len(), shift.len()), (map.channels(), map.channels()));
+                assert!((0.0..=1.0).contains(slope), "a slope of {slope}");
+                map.shape()
+            }
             Self::Unshuffled(map, f) => {
                 let shape = map.shape();
                 assert!(shape.rows.is_multiple_of(*f) && shape.cols.is_multiple_of(*f), "{shape:?} by {f}");
@@ -34,24 +43,50 @@ impl Source<'_> {
             }
         }
     }
+}
 
-    /// Copies pixels of one row, the columns `first..` of a map padded by `pad` columns, to `out`, a pixel every
-    /// `pixel` values, in the order that [`Conv`](crate::Conv) lays out its weights for. What is between the
-    /// pixels is overwritten with anything.
+/// Pixels that a convolution reads.
+pub(crate) struct Window {
+    /// Rows beyond the map's last repeat it.
+    pub(crate) first_row: usize,
+    /// Where it starts, if the map had `pad` columns more on its left.
+    pub(crate) first_col: usize,
+    pub(crate) cols: usize,
+    pub(crate) pad: usize,
+    /// Values from one pixel to the next: no fewer than the source has.
+    pub(crate) pixel: usize,
+}
+
+impl Window {
+    /// Copies the pixels to `patch`, row by row, in the order that [`Conv`](crate::Conv) lays out its weights for.
+    /// What lies between one pixel's values and the next is finite.
     #[inline(always)]
-    pub(crate) fn copy_row(&self, row: usize, first: usize, pad: usize, pixel: usize, out: &mut [f32]) {
-        let cols = self.shape().cols;
+    pub(crate) fn gather<L: Lanes>(&self, lanes: L, source: Source, patch: &mut [f32]) {
+        let shape = source.shape();
+        for (y, patch) in patch.chunks_exact_mut(self.cols * self.pixel).enumerate() {
+            self.copy_row(source, (self.first_row + y).min(shape.rows - 1), shape.cols, patch);
+            if let Source::Affine(_, affine) = source {
+                for pixel in patch.chunks_exact_mut(self.pixel) {
+                    affine.apply(lanes, &mut pixel[..shape.channels]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn copy_row(&self, source: Source, row: usize, cols: usize, out: &mut [f32]) {
+        let Self { first_col: first, pad, pixel, .. } = *self;
         // From left to right: what a run writes too much is overwritten by the next.
         let columns = (0..out.len() / pixel).map(|i| (i * pixel, clamp_col(first + i, pad, cols)));
-        match *self {
-            Self::Map(map) => {
+        match source {
+            Source::Map(map) | Source::Affine(map, _) => {
                 let (from, len) = (map.row(row), map.channels());
                 if pixel == len {
                     return copy_neighbours(from, len, first, pad, out);
                 }
                 columns.for_each(|(at, col)| copy_run(&from[col * len..], len, &mut out[at..]));
             }
-            Self::Unshuffled(map, f) => {
+            Source::Unshuffled(map, f) => {
                 let run = f * map.channels();
                 columns.for_each(|(at, col)| {
                     for dy in 0..f {
@@ -59,7 +94,7 @@ impl Source<'_> {
                     }
                 });
             }
-            Self::Joined(a, b) => {
+            Source::Joined(a, b) => {
                 let (row_a, row_b) = (a.row(row), b.row(row));
                 let (len_a, len_b) = (a.channels(), b.channels());
                 columns.for_each(|(at, col)| {
@@ -92,6 +127,23 @@ fn copy_run(from: &[f32], len: usize, out: &mut [f32]) {
         match (from[at..].first_chunk::<AT_ONCE>(), out[at..].first_chunk_mut::<AT_ONCE>()) {
             (Some(from), Some(out)) => *out = *from,
             _ => return out[at..len].copy_from_slice(&from[at..len]),
+        }
+    }
+}
+
+impl Affine {
+    #[inline(always)]
+    fn apply<L: Lanes>(&self, lanes: L, pixel: &mut [f32]) {
+        let (scale, shift) = (L::vectors(&self.scale), L::vectors(&self.shift));
+        let whole = scale.len() * L::COUNT;
+        for ((values, scale), shift) in pixel.chunks_exact_mut(L::COUNT).zip(scale).zip(shift) {
+            let value = lanes.mul_add(lanes.load(values), *scale, *shift);
+            lanes.store(values, leaky(lanes, value, self.slope));
+        }
+        let rest = self.scale[whole..].iter().zip(&self.shift[whole..]);
+        for (value, (scale, shift)) in pixel[whole..].iter_mut().zip(rest) {
+            let moved = *value * scale + shift;
+            *value = if moved < 0.0 { moved * self.slope } else { moved };
         }
     }
 }

@@ -101,8 +101,8 @@ impl Map {
         })
     }
 
-    fn relu(mut self) -> Self {
-        self.data.iter_mut().for_each(|v| *v = v.max(0.0));
+    fn leaky(mut self, slope: f32) -> Self {
+        self.data.iter_mut().for_each(|v| *v = v.max(*v * f64::from(slope)));
         self
     }
 
@@ -114,10 +114,15 @@ impl Map {
 
 #[track_caller]
 fn assert_close(what: &str, got: &[f32], want: &Map) {
+    assert_close_to(what, got, want, 1.0);
+}
+
+#[track_caller]
+fn assert_close_to(what: &str, got: &[f32], want: &Map, magnitude: f64) {
     assert_eq!(got.len(), want.data.len(), "{what}");
     for (i, (got, want)) in got.iter().zip(&want.data).enumerate() {
         let error = (f64::from(*got) - want).abs();
-        assert!(error <= 2e-5 * (1.0 + want.abs()), "{what}: value {i} is {got}, not {want}");
+        assert!(error <= 2e-5 * (magnitude + want.abs()), "{what}: value {i} is {got}, not {want}");
     }
 }
 
@@ -125,7 +130,7 @@ fn assert_close(what: &str, got: &[f32], want: &Map) {
 type Case = (Geometry, usize, usize, usize, usize);
 
 fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
-    let Geometry { kernel, stride, unshuffle, shuffle, input } = geometry;
+    let Geometry { kernel, stride, unshuffle, shuffle, input, row_multiple } = geometry;
     let inputs = channels * unshuffle * unshuffle;
     let shape = Shape::new(rows, cols, channels);
     let x = noise(1, shape.len());
@@ -136,6 +141,9 @@ fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
         input_map = input_map.normalised();
     }
     let plain = input_map.conv(&weight, &bias, kernel, stride).shuffled(shuffle);
+    // A direct sum rounds at the size of its largest terms, Winograd at that of a tile's, magnified.
+    let magnitude =
+        if row_multiple < 4 { 1.0 } else { (inputs as f64).sqrt() * if kernel == 7 { 50.0 } else { 1.0 } };
     for cpu in Cpu::available() {
         let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
         let x_rows = rows_of(shape, &x);
@@ -147,13 +155,15 @@ fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
         let base_rows = rows_of(plain.shape, &base);
         for (activation, want) in [
             (Activation::Store, plain.clone()),
-            (Activation::Relu, plain.clone().relu()),
+            (Activation::Relu, plain.clone().leaky(0.0)),
+            (Activation::Leaky(0.2), plain.clone().leaky(0.2)),
             (Activation::Add(map(plain.shape, &base_rows)), plain.clone().add(&base)),
         ] {
             let mut out = vec![f32::NAN; base.len()];
             conv.run(source, activation, &mut out);
             assert_eq!(conv.output_shape(source.shape()), want.shape);
-            assert_close(&format!("{geometry:?} {channels}->{outputs} {shape:?} {cpu:?}"), &out, &want);
+            let what = format!("{geometry:?} {channels}->{outputs} {shape:?} {cpu:?}");
+            assert_close_to(&what, &out, &want, magnitude);
         }
     }
 }
@@ -162,6 +172,7 @@ fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
 fn convolutions() {
     let k = Geometry::kernel;
     let unshuffle = |kernel, unshuffle| Geometry { unshuffle, ..k(kernel) };
+    let tiles = |kernel| Geometry { row_multiple: 4, ..k(kernel) };
     let norm = Geometry { input: InputNorm::Channels, ..k(1) };
     let cases: &[Case] = &[
         // The shapes of brush-1: stem, down, up, the two heads, the skip, the full-size ones.
@@ -185,6 +196,18 @@ fn convolutions() {
         (Geometry { stride: 2, ..k(2) }, 3, 4, 2, 2),
         (Geometry { stride: 2, ..k(2) }, 5, 7, 9, 201),
         (k(3), 2, 2, 40, 3),
+        // By Winograd: whole tiles, tails on all sides, one pixel, several panels, an unshuffle.
+        (tiles(3), 8, 8, 10, 8),
+        (tiles(3), 8, 8, 3, 1),
+        (tiles(3), 16, 16, 6, 50),
+        (tiles(3), 12, 17, 9, 101),
+        (tiles(3), 70, 100, 17, 23),
+        (tiles(3), 256, 32, 5, 5),
+        (Geometry { unshuffle: 2, ..tiles(3) }, 3, 24, 11 * 2, 9 * 2),
+        (tiles(7), 8, 8, 7, 1),
+        (tiles(7), 8, 8, 14, 8),
+        (tiles(7), 19, 33, 12, 37),
+        (tiles(7), 64, 32, 11, 14),
     ];
     cases.iter().for_each(check_conv);
 }
@@ -231,7 +254,7 @@ fn blocks() {
             .conv(&depthwise, &depthwise_bias, 5, 1)
             .normalised()
             .conv(&expand, &expand_bias, 1, 1)
-            .relu()
+            .leaky(0.0)
             .conv(&project, &project_bias, 1, 1)
             .add(inner);
         let weights = BlockWeights {

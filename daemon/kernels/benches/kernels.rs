@@ -1,0 +1,199 @@
+//! How fast the kernels are, next to what the machine can do.
+//!
+//! `cargo bench -p utsushi-kernels [NAME]` measures the machine's peak, multiply-adds in registers on every
+//! thread, and then each kernel whose name contains NAME at the sizes that networks have it in: for each the
+//! time, the GFLOP/s of the convolution as it is defined, and those as a share of the peak. A convolution
+//! by Winograd multiplies less than that, so that its share can exceed 100 %; what it really multiplies stands
+//! in the last column. `UTSUSHI_CPU` and `RAYON_NUM_THREADS` choose instructions and threads.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use pulp::{Simd, WithSimd};
+use utsushi_kernels::{
+    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map, Shape, Source,
+};
+
+fn main() {
+    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let peak = peak_gflops();
+    println!("{}, {} threads: peak {peak:.0} GFLOP/s", Cpu::detect().name(), rayon::current_num_threads());
+    println!("{:34}{:>9}{:>10}{:>8}{:>10}", "", "ms", "GFLOP/s", "peak", "really");
+    let report = |name: &str, flops: f64, multiplied: f64, run: &mut dyn FnMut()| {
+        if name.contains(&wanted) {
+            let seconds = seconds(run);
+            let rate = |flops: f64| flops / seconds / 1e9;
+            let share = |flops: f64| format!("{:.0} %", 100.0 * rate(flops) / peak);
+            let (ms, gflops) = (seconds * 1e3, rate(flops));
+            println!("{name:34}{ms:9.2}{gflops:10.1}{:>8}{:>10}", share(flops), share(multiplied));
+        }
+    };
+
+    for (name, geometry, channels, outputs, rows, cols) in convolutions() {
+        let Geometry { kernel, stride, unshuffle, .. } = geometry;
+        let shape = Shape::new((rows + kernel - stride) * unshuffle, cols * unshuffle, channels);
+        let inputs = channels * unshuffle * unshuffle;
+        let (x, weight) = (noise(shape.len()), noise(outputs * inputs * kernel * kernel));
+        let weights = ConvWeights { weight: &weight, bias: &vec![0.1; outputs] };
+        let conv = Conv::new(Cpu::detect(), geometry, weights);
+        let rows_of_x: Vec<_> = x.chunks_exact(shape.row_len()).collect();
+        let map = Map::new(&rows_of_x, shape.cols, channels);
+        let source = match unshuffle {
+            1 => Source::Map(map),
+            factor => Source::Unshuffled(map, factor),
+        };
+        let mut out = vec![0.0; conv.output_shape(source.shape()).len()];
+        let pixels = rows / stride * (cols / stride);
+        let flops = 2.0 * (pixels * outputs * inputs * kernel * kernel) as f64;
+        report(name, flops, flops, &mut || {
+            conv.run(source, Activation::Relu, &mut out);
+            black_box(&out);
+        });
+    }
+
+    for (name, channels, rows, cols) in
+        [("brush block 48", 48, 75, 75), ("brush block 96", 96, 38, 38), ("brush block 24", 24, 150, 150)]
+    {
+        let shape = Shape::new(rows + 2 * Block::REACH, cols, channels);
+        let x = noise(shape.len());
+        let weight = noise(2 * channels * channels);
+        let block = Block::new(
+            Cpu::detect(),
+            BlockWeights {
+                depthwise: &noise(channels * 25),
+                depthwise_bias: &noise(channels),
+                expand: &weight,
+                expand_bias: &noise(2 * channels),
+                project: &weight,
+                project_bias: &noise(channels),
+            },
+        );
+        let rows_of_x: Vec<_> = x.chunks_exact(shape.row_len()).collect();
+        let map = Map::new(&rows_of_x, cols, channels);
+        let mut out = vec![0.0; rows * shape.row_len()];
+        let flops = 2.0 * (rows * cols * channels * (25 + 4 * channels)) as f64;
+        report(name, flops, flops, &mut || {
+            block.run(map, &mut out);
+            black_box(&out);
+        });
+    }
+}
+
+/// Name, geometry, channels before an unshuffle, outputs, rows and columns as the convolution sees them.
+fn convolutions() -> Vec<(&'static str, Geometry, usize, usize, usize, usize)> {
+    let k = |kernel| Geometry { row_multiple: 4, ..Geometry::kernel(kernel) };
+    let down = |kernel| Geometry { stride: 2, ..k(kernel) };
+    let unshuffle = |unshuffle| Geometry { unshuffle, ..k(3) };
+    let shuffle = Geometry { shuffle: 2, input: InputNorm::Channels, ..k(1) };
+    vec![
+        // AnimeGANv2 on a strip of a picture 512 wide.
+        ("anime 7x7 3->32 512", k(7), 3, 32, 32, 512),
+        ("anime 3x3/2 32->64 512", down(3), 32, 64, 32, 512),
+        ("anime 3x3 64->64 256", k(3), 64, 64, 64, 256),
+        ("anime 3x3/2 64->128 256", down(3), 64, 128, 64, 256),
+        ("anime 3x3 128->128 128", k(3), 128, 128, 128, 128),
+        ("anime 1x1 128->256 128", k(1), 128, 256, 128, 128),
+        ("anime 1x1 256->512 128", k(1), 256, 512, 128, 128),
+        ("anime 1x1 512->256 128", k(1), 512, 256, 128, 128),
+        ("anime 3x3 256->128 128", k(3), 256, 128, 128, 128),
+        ("anime 3x3 128->128 256", k(3), 128, 128, 64, 256),
+        ("anime 3x3 128->64 512", k(3), 128, 64, 32, 512),
+        ("anime 3x3 64->64 512", k(3), 64, 64, 32, 512),
+        ("anime 7x7 64->32 512", k(7), 64, 32, 32, 512),
+        ("anime 1x1 32->3 512", k(1), 32, 3, 32, 512),
+        // brush-1 on 300 x 300.
+        ("brush stem 48->48 75", unshuffle(4), 3, 48, 75, 75),
+        ("brush down 48->96 75", down(2), 48, 96, 74, 74),
+        ("brush up 96->48 38", k(1), 96, 48, 38, 38),
+        ("brush h1 48->96 75", shuffle, 48, 96, 75, 75),
+        ("brush skip 12->24 150", unshuffle(2), 3, 24, 150, 150),
+        ("brush h2 24->48 150", shuffle, 24, 48, 150, 150),
+        ("brush dw 15->12 300", k(3), 15, 12, 300, 300),
+        ("brush rgb 12->3 300", k(3), 12, 3, 300, 300),
+    ]
+}
+
+/// The least that a run takes, over half a second of runs: what it takes when nobody else wants the cores.
+fn seconds(run: &mut dyn FnMut()) -> f64 {
+    run();
+    let (begin, mut least) = (Instant::now(), f64::INFINITY);
+    while begin.elapsed().as_secs_f64() < 0.5 {
+        let start = Instant::now();
+        run();
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    least
+}
+
+fn noise(len: usize) -> Vec<f32> {
+    (0..len).map(|i| (i * 7919 % 2003) as f32 / 1001.0 - 1.0).collect()
+}
+
+/// Multiply-adds that wait for nothing but themselves, on every thread; the best of some runs.
+fn peak_gflops() -> f64 {
+    const ROUNDS: usize = 1 << 18;
+    let flops = (2 * ROUNDS * ACCUMULATORS * lanes() * rayon::current_num_threads()) as f64;
+    let best = (0..100)
+        .map(|_| {
+            let start = Instant::now();
+            rayon::broadcast(|_| black_box(dispatch(Fma(ROUNDS))));
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min);
+    flops / best / 1e9
+}
+
+/// Enough that each waits for its predecessor no longer than the others take; they fit in 16 registers.
+const ACCUMULATORS: usize = 12;
+
+struct Fma(usize);
+
+impl WithSimd for Fma {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (factor, term) = (simd.splat_f32s(black_box(0.99)), simd.splat_f32s(black_box(0.01)));
+        let mut sums = [simd.splat_f32s(0.5); ACCUMULATORS];
+        for _ in 0..self.0 {
+            for sum in &mut sums {
+                *sum = simd.mul_add_e_f32s(*sum, factor, term);
+            }
+        }
+        sums.into_iter().map(|sum| simd.reduce_sum_f32s(sum)).sum()
+    }
+}
+
+/// Runs with the instructions that the kernels use.
+#[cfg(target_arch = "x86_64")]
+fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+    match Cpu::detect() {
+        Cpu::Avx512 => Simd::vectorize(pulp::x86::V4::try_new().expect("AVX-512 was detected"), op),
+        Cpu::Avx2 => Simd::vectorize(pulp::x86::V3::try_new().expect("AVX2 was detected"), op),
+        Cpu::Portable => Simd::vectorize(pulp::Scalar::new(), op),
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+    match Cpu::detect() {
+        Cpu::Neon => Simd::vectorize(pulp::aarch64::Neon::try_new().expect("NEON was detected"), op),
+        Cpu::Portable => Simd::vectorize(pulp::Scalar::new(), op),
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+    Simd::vectorize(pulp::Scalar::new(), op)
+}
+
+fn lanes() -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    dispatch(Lanes)
+}
