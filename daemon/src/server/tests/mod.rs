@@ -52,7 +52,7 @@ impl Fixture {
         let (engine, remote) = FakeEngine::new();
         let stop = Stop::default();
         let listener = Listener::bind(&socket).expect("a free path");
-        let config = Config { idle_unload: None, stall_timeout };
+        let config = Config { idle_unload: None, stall_timeout, side_door: None };
         let running = {
             let stop = stop.clone();
             thread::spawn(move || run(listener, config, engine, move || styles.clone(), stop))
