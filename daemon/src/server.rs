@@ -9,6 +9,7 @@
 //! end can start another at once.
 
 mod roster;
+mod side_door;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use utsushi_ipc::{
 };
 
 pub(crate) use self::roster::Roster;
+pub use self::side_door::SideDoor;
 use crate::{
     scheduler::Limits,
     session::{self, Daemon},
@@ -43,6 +45,8 @@ pub struct Config {
     pub idle_unload: Option<Duration>,
     /// How long a client may keep the daemon waiting in the middle of something.
     pub stall_timeout: Duration,
+    /// Another socket to listen at.
+    pub side_door: Option<SideDoor>,
 }
 
 /// Stops a daemon, from any thread.
@@ -101,7 +105,7 @@ pub fn run(
         stall_timeout: config.stall_timeout,
         started_at: Instant::now(),
     };
-    thread::scope(|scope| serve(scope, listener, &daemon))?;
+    thread::scope(|scope| serve(scope, listener, config.side_door, &daemon))?;
     // With the last handle, the worker ends.
     drop(daemon);
     working.join().map_err(|_panic| ServerError::ThreadLost("worker"))?;
@@ -113,13 +117,14 @@ pub fn run(
 fn serve<'scope>(
     scope: &'scope Scope<'scope, '_>,
     listener: Listener,
+    side_door: Option<SideDoor>,
     daemon: &'scope Daemon<'_>,
 ) -> Result<(), ServerError> {
     let closer = listener.closer();
     let stop_at_end = StopOnDrop(daemon.stop.clone());
     let accepting = thread::Builder::new().name("accept".into()).spawn_scoped(scope, move || {
         let _stop_at_end = stop_at_end;
-        accept(scope, listener, daemon);
+        accept(scope, listener, side_door, daemon);
     });
     let accepting = accepting.map_err(ServerError::Thread)?;
 
@@ -136,10 +141,17 @@ fn serve<'scope>(
     accepted.map_err(|_panic| ServerError::ThreadLost("accepting"))
 }
 
-fn accept<'scope>(scope: &'scope Scope<'scope, '_>, listener: Listener, daemon: &'scope Daemon<'_>) {
+fn accept<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    mut listener: Listener,
+    mut side_door: Option<SideDoor>,
+    daemon: &'scope Daemon<'_>,
+) {
     loop {
-        match listener.accept() {
-            Ok(connection) => admit(scope, connection, daemon),
+        let patience = side_door.as_mut().map(|door| door.look_after(&mut listener));
+        match listener.accept_within(patience) {
+            Ok(Some(connection)) => admit(scope, connection, daemon),
+            Ok(None) => {}
             Err(EndpointError::Closed) => return,
             Err(error) => {
                 warn!("{error}");

@@ -1,6 +1,16 @@
 //! Where the daemon and its clients meet, and where their files lie. The only user of `directories`.
 //!
 //! Every path is absolute. Without a home folder, styles and log lie in the socket's folder.
+//!
+//! GIMP from Flatpak sees a runtime folder of its own, in which one folder is the system's:
+//!
+//! ```text
+//! outside    $XDG_RUNTIME_DIR/utsushi/daemon.sock
+//! both       $XDG_RUNTIME_DIR/app/org.gimp.GIMP/utsushi/daemon.sock
+//! ```
+//!
+//! Inside, the latter is *the* socket. A daemon outside listens there, too ([`flatpak_socket`]). Where none does, the
+//! plug-in starts the daemon beside itself, in the sandbox, with which that ends; it draws for this GIMP alone.
 
 use std::{
     env,
@@ -8,43 +18,93 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use directories::ProjectDirs;
+use directories::BaseDirs;
 
 /// The variable that overrides [`socket`].
 pub const SOCKET_VARIABLE: &str = "UTSUSHI_SOCKET";
 /// The variable that overrides [`styles`].
 pub const STYLES_VARIABLE: &str = "UTSUSHI_STYLES";
 
+/// Flatpak's name for GIMP.
+pub const FLATPAK_GIMP: &str = "org.gimp.GIMP";
+
+/// Our folders' name.
+const OURS: &str = "utsushi";
+const SOCKET: &str = "daemon.sock";
+
 /// The daemon's socket, the first of these:
 ///
 /// 1. `$UTSUSHI_SOCKET`
-/// 2. `$XDG_RUNTIME_DIR/utsushi/daemon.sock`
-/// 3. `$TMPDIR/utsushi-UID/daemon.sock`, where `$TMPDIR` is `/tmp` if unset, and UID the user's number
+/// 2. inside of Flatpak's GIMP, `$XDG_RUNTIME_DIR/app/org.gimp.GIMP/utsushi/daemon.sock`
+/// 3. `$XDG_RUNTIME_DIR/utsushi/daemon.sock`
+/// 4. `$TMPDIR/utsushi-UID/daemon.sock`, where `$TMPDIR` is `/tmp` if unset, and UID the user's number
 pub fn socket() -> PathBuf {
-    let runtime = project().and_then(|project| project.runtime_dir().map(Path::to_path_buf));
-    let uid = rustix::process::geteuid().as_raw();
-    overridden(SOCKET_VARIABLE)
-        .unwrap_or_else(|| runtime_folder(runtime, env::temp_dir(), uid).join("daemon.sock"))
+    overridden(SOCKET_VARIABLE).unwrap_or_else(|| {
+        let folder = match runtime() {
+            Some(runtime) if is_in_flatpak() => in_flatpak(&runtime),
+            Some(runtime) => runtime.join(OURS),
+            None => temporary(&env::temp_dir(), rustix::process::geteuid().as_raw()),
+        };
+        folder.join(SOCKET)
+    })
+}
+
+/// Where Flatpak's GIMP looks for the daemon that listens at this socket. None if it is none that GIMP would look for,
+/// since somebody has chosen its place, or it is in there itself.
+pub fn flatpak_socket(socket: &Path) -> Option<PathBuf> {
+    beside(&runtime()?, socket)
+}
+
+/// Does this process run in the sandbox of Flatpak's GIMP?
+pub fn is_in_flatpak() -> bool {
+    env::var_os("FLATPAK_ID").is_some_and(|id| id == FLATPAK_GIMP)
 }
 
 /// The user's own styles: `$UTSUSHI_STYLES`, else `$XDG_DATA_HOME/utsushi/styles`.
+///
+/// Flatpak's GIMP, which has another `$XDG_DATA_HOME`, sees those of outside, too.
 pub fn styles() -> PathBuf {
-    overridden(STYLES_VARIABLE).unwrap_or_else(|| match project() {
-        Some(project) => project.data_dir().join("styles"),
-        None => socket().with_file_name("styles"),
+    overridden(STYLES_VARIABLE).unwrap_or_else(|| {
+        let base = BaseDirs::new();
+        let data = base.as_ref().map(|base| match is_in_flatpak() {
+            true => outer_data(env::var_os("HOST_XDG_DATA_HOME"), base.home_dir()),
+            false => base.data_dir().to_path_buf(),
+        });
+        match data {
+            Some(data) => data.join(OURS).join("styles"),
+            None => socket().with_file_name("styles"),
+        }
     })
 }
 
 /// What a daemon says that a client started: `$XDG_STATE_HOME/utsushi/daemon.log`.
 pub fn log() -> PathBuf {
-    match project().as_ref().and_then(|project| project.state_dir()) {
-        Some(state) => state.join("daemon.log"),
+    match BaseDirs::new().as_ref().and_then(|base| base.state_dir()) {
+        Some(state) => state.join(OURS).join("daemon.log"),
         None => socket().with_file_name("daemon.log"),
     }
 }
 
-fn project() -> Option<ProjectDirs> {
-    ProjectDirs::from("", "", "utsushi")
+/// `$XDG_RUNTIME_DIR`.
+fn runtime() -> Option<PathBuf> {
+    BaseDirs::new()?.runtime_dir().map(Path::to_path_buf)
+}
+
+fn in_flatpak(runtime: &Path) -> PathBuf {
+    runtime.join("app").join(FLATPAK_GIMP).join(OURS)
+}
+
+fn beside(runtime: &Path, socket: &Path) -> Option<PathBuf> {
+    (socket == runtime.join(OURS).join(SOCKET)).then(|| in_flatpak(runtime).join(SOCKET))
+}
+
+fn temporary(folder: &Path, uid: u32) -> PathBuf {
+    folder.join(format!("{OURS}-{uid}"))
+}
+
+/// `$XDG_DATA_HOME` as it is outside of the sandbox.
+fn outer_data(told: Option<OsString>, home: &Path) -> PathBuf {
+    absolute(told).unwrap_or_else(|| home.join(".local/share"))
 }
 
 fn overridden(variable: &str) -> Option<PathBuf> {
@@ -57,23 +117,33 @@ fn absolute(value: Option<OsString>) -> Option<PathBuf> {
     Some(std::path::absolute(&path).unwrap_or(path))
 }
 
-fn runtime_folder(runtime: Option<PathBuf>, temporary: PathBuf, uid: u32) -> PathBuf {
-    runtime.unwrap_or_else(|| temporary.join(format!("utsushi-{uid}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_socket_falls_back_to_a_folder_of_the_users_own() {
-        fn check(runtime: Option<&str>, expected: &str) {
-            let found = runtime_folder(runtime.map(PathBuf::from), "/var/tmp".into(), 1000);
-            assert_eq!(found, Path::new(expected), "{runtime:?}");
+    fn flatpaks_gimp_finds_the_daemon_that_everybody_finds() {
+        fn check(socket: &str, expected: Option<&str>) {
+            let found = beside(Path::new("/run/user/1000"), Path::new(socket));
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{socket}");
         }
+        let shared = "/run/user/1000/app/org.gimp.GIMP/utsushi/daemon.sock";
+        check("/run/user/1000/utsushi/daemon.sock", Some(shared));
+        check("/run/user/1000/utsushi/other.sock", None);
+        check("/tmp/utsushi-1000/daemon.sock", None);
+        check(shared, None);
+        check("", None);
+    }
 
-        check(Some("/run/user/1000/utsushi"), "/run/user/1000/utsushi");
-        check(None, "/var/tmp/utsushi-1000");
+    #[test]
+    fn inside_of_flatpak_the_data_is_that_of_outside() {
+        fn check(told: Option<&str>, expected: &str) {
+            let found = outer_data(told.map(OsString::from), Path::new("/home/me"));
+            assert_eq!(found, Path::new(expected), "{told:?}");
+        }
+        check(Some("/home/me/data"), "/home/me/data");
+        check(Some(""), "/home/me/.local/share");
+        check(None, "/home/me/.local/share");
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn round_trip() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = socket(folder.path());
     let listener = Listener::bind(&path).expect("a free path");
-    let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60) };
+    let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60), side_door: None };
     let stop = Stop::default();
     let daemon = std::thread::spawn({
         let stop = stop.clone();

@@ -1,7 +1,7 @@
 //! The real binary, with a home of its own: its socket, styles and log stay in a folder of the test.
 //!
 //! Whatever was started in a home ends with it, also when the test fails or the daemon hangs: every process there
-//! carries the home's socket in its environment, by which it is found in `/proc`.
+//! carries the home's folder in its environment, by which it is found in `/proc`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -99,7 +99,8 @@ impl Home {
 
     /// The commands and daemons that run in this home.
     pub fn processes(&self) -> Vec<i32> {
-        let mark = [b"UTSUSHI_SOCKET=", self.socket().as_os_str().as_encoded_bytes()].concat();
+        let state = self.path().join("state");
+        let mark = [b"XDG_STATE_HOME=", state.as_os_str().as_encoded_bytes()].concat();
         let all = fs::read_dir("/proc").expect("a system with /proc").flatten();
         let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(|pid| {

@@ -23,7 +23,7 @@ impl Daemon {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = Listener::bind(&socket(folder.path())).expect("a free path");
-        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60) };
+        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60), side_door: None };
         let styles = folder.path().join("styles");
         let stop = Stop::default();
         let thread = std::thread::spawn({

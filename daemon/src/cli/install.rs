@@ -4,7 +4,6 @@
 //! ours in each of them. Here the steps are told, and taken unless it is a dry run.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,8 +22,9 @@ mod places;
 /// Put the filter into GIMP's menu: Filters > Utsushi > Stylize…
 ///
 /// Copies the plug-in into every profile of GIMP 2.10 and 3 that is there, Flatpak's too, as
-/// plug-ins/utsushi-gimp/utsushi-gimp, and this program beside it as its daemon. The program is not copied if it is on
-/// PATH outside of the home folder, where GIMP finds it however it was started. To update, install again.
+/// plug-ins/utsushi-gimp/utsushi-gimp, and this program beside it as its daemon. The program is not copied if it is
+/// installed in /usr/local/bin or /usr/bin, where GIMP finds it however it was started, unless there is Flatpak's GIMP,
+/// which doesn't. To update, install again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   utsushi install
@@ -63,6 +63,9 @@ struct Target {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Take this folder for the system's root
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    root: PathBuf,
 }
 
 impl Install {
@@ -85,16 +88,15 @@ impl Install {
             bail!(self.target.where_it_looked());
         }
 
-        let on_path = installed_on_path(&daemon);
+        let shared = self.target.shared_daemon(&daemon);
         let mut work = Work::new(&self.target);
         for place in &places {
-            let shared = on_path.as_deref().filter(|_| !places::is_sandboxed(place));
             let copied = shared.is_none().then_some(daemon.as_path());
             let folder = place.join(PLUG_IN);
             work.carry_out(&folder, folder::installation(&folder, &plug_in, copied))?;
-            if let Some(program) = shared {
-                writeln!(io::stdout(), "its daemon is {}, on PATH", program.display())?;
-            }
+        }
+        if let Some(program) = shared {
+            writeln!(io::stdout(), "the daemon is {}", program.display())?;
         }
         if work.has_changed {
             writeln!(io::stdout(), "restart GIMP; then it is Filters > Utsushi > Stylize…")?;
@@ -133,12 +135,23 @@ impl Target {
             return Err(Usage::new(format!("{}: there is no such folder", missing.display())).into());
         }
         Ok(if self.system {
-            places::of_the_system(Path::new("/"))
+            places::of_the_system(&self.root)
         } else if self.profiles.is_empty() {
             Homes::from_environment().places()
         } else {
             self.profiles.iter().map(|profile| profile.join("plug-ins")).collect()
         })
+    }
+
+    /// The program that every GIMP here finds by itself, if that is this very program.
+    fn shared_daemon(&self, own: &Path) -> Option<PathBuf> {
+        if !self.system && Homes::from_environment().have_flatpak() {
+            return None;
+        }
+        let program = places::program_of_the_system(&self.root, "utsushi")?;
+        let (real, usr) = (fs::canonicalize(&program).ok()?, fs::canonicalize(self.root.join("usr")).ok()?);
+        // A link into somebody's home may be followed by nobody else.
+        (real.starts_with(usr) && folder::have_same_content(&real, own).ok()?).then_some(program)
     }
 
     fn where_it_looked(&self) -> String {
@@ -197,53 +210,5 @@ impl Work {
         let advice = if needs_root { "; for all users it has to be done by root, with `sudo`" } else { "" };
         complain(format_args!("{}: {error}{advice}", path.display()));
         self.ending = Ending::Failed;
-    }
-}
-
-/// The program on PATH that GIMP finds however it was started, if that is this very program.
-fn installed_on_path(own: &Path) -> Option<PathBuf> {
-    on_path(&env::var_os("PATH")?, env::home_dir().as_deref(), own)
-}
-
-/// A session's PATH has seldom what a shell adds for folders of the home, and other users don't see these at all.
-fn on_path(path: &OsStr, home: Option<&Path>, own: &Path) -> Option<PathBuf> {
-    let mut programs = env::split_paths(path).map(|folder| folder.join("utsushi"));
-    let first = programs.find(|program| program.is_file())?;
-    let real = fs::canonicalize(&first).ok()?;
-    let is_at_home = home.is_some_and(|home| first.starts_with(home) || real.starts_with(home));
-    let is_found_by_all = first.is_absolute() && !is_at_home;
-    (is_found_by_all && folder::have_same_content(&real, own).ok()?).then_some(first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_on_path_serves_if_it_is_this_one_and_gimp_finds_it() {
-        let root = tempfile::tempdir().expect("a folder");
-        let root = root.path();
-        for (file, content) in
-            [("own", "new"), ("usr/utsushi", "new"), ("old/utsushi", "old"), ("home/bin/utsushi", "new")]
-        {
-            let file = root.join(file);
-            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
-            fs::write(file, content).expect("written");
-        }
-        fs::create_dir(root.join("links")).expect("made");
-        std::os::unix::fs::symlink(root.join("home/bin/utsushi"), root.join("links/utsushi")).expect("made");
-        let check = |path: &[&str], expected: Option<&str>| {
-            let joined = env::join_paths(path.iter().map(|folder| root.join(folder))).expect("plain names");
-            let found = on_path(&joined, Some(&root.join("home")), &root.join("own"));
-            assert_eq!(found, expected.map(|file| root.join(file)), "{path:?}");
-        };
-        check(&[], None);
-        check(&["nowhere"], None);
-        check(&["nowhere", "usr"], Some("usr/utsushi"));
-        check(&["old", "usr"], None);
-        check(&["usr", "old"], Some("usr/utsushi"));
-        check(&["home/bin"], None);
-        check(&["home/bin", "usr"], None);
-        check(&["links"], None);
     }
 }

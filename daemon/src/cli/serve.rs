@@ -12,14 +12,14 @@ use utsushi_ipc::paths;
 use super::values::{self, Limit};
 use super::{Address, Ending};
 use crate::library::Library;
-use crate::server::{self, Config, Stop};
+use crate::server::{self, Config, SideDoor, Stop};
 use crate::studio::Studio;
 
 /// Run the daemon in the foreground
 ///
 /// Seldom needed: `stylize` and `batch` start it themselves, and a service manager can start it on the first
-/// connection (LISTEN_FDS). It ends after what it is drawing on `utsushi stop`, Ctrl-C and SIGTERM; a second Ctrl-C or
-/// SIGTERM ends it at once.
+/// connection (LISTEN_FDS). At its usual socket it is found by GIMP from Flatpak, too. It ends after what it is drawing
+/// on `utsushi stop`, Ctrl-C and SIGTERM; a second Ctrl-C or SIGTERM ends it at once.
 ///
 /// It logs to standard error. UTSUSHI_LOG, or else RUST_LOG, says how much: error, warn, info (the default), debug,
 /// trace, or a filter such as utsushi=debug.
@@ -49,7 +49,8 @@ impl Serve {
             Limit::Never => None,
         };
         let listener = inherited.unwrap_or_else(|| Listener::bind(&address.socket))?;
-        let config = Config { idle_unload, stall_timeout: self.stall_timeout };
+        let side_door = paths::flatpak_socket(listener.path()).map(SideDoor::new);
+        let config = Config { idle_unload, stall_timeout: self.stall_timeout, side_door };
         let library = || Library::open(paths::styles());
         let styles = move || library().list().into_iter().map(|entry| entry.info).collect();
         server::run(listener, config, Studio::new(library()), styles, stop)?;

@@ -150,7 +150,7 @@ impl Studio {
         let folder = tempfile::tempdir().unwrap();
         let stop = Stop::default();
         let listener = Listener::bind(&folder.path().join("run/daemon.sock")).unwrap();
-        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(30) };
+        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(30), side_door: None };
         let stopped = stop.clone();
         let daemon = thread::spawn(move || {
             server::run(listener, config, Inverter, || vec![style()], stopped).unwrap();

@@ -87,10 +87,11 @@ impl Starter {
             .spawn()
             .map_err(|error| {
                 self.cannot(&match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        format!("there is no such program; install it, or set {DAEMON_VARIABLE} to its path")
+                    io::ErrorKind::NotFound if is_name => nowhere(&self.program),
+                    io::ErrorKind::NotFound if !program.exists() => {
+                        format!("there is no such program; set {DAEMON_VARIABLE} to where it is")
                     }
-                    _ => error.to_string(),
+                    _ => format!("{error}; set {DAEMON_VARIABLE} to a program that runs here"),
                 })
             })?;
         Ok(Started { child, since: Instant::now(), gone: None, log_start })
@@ -116,6 +117,21 @@ impl Starter {
             words => format!("; its last words:\n{words}"),
         }
     }
+}
+
+/// Where a program of this name was looked for, in vain, and what to do.
+fn nowhere(name: &Path) -> String {
+    let folder = env::current_exe().ok().and_then(|own| Some(own.parent()?.display().to_string()));
+    let path = env::var("PATH").unwrap_or_default();
+    let advice = match paths::is_in_flatpak() {
+        true => {
+            "run it outside of this sandbox as `utsushi serve`, or put it there with `utsushi install`".into()
+        }
+        false => format!("put it there with `utsushi install`, or set {DAEMON_VARIABLE} to where it is"),
+    };
+    let name = name.display();
+    let folder = folder.unwrap_or_else(|| "this program's folder".into());
+    format!("there is no {name} in {folder}, nor on PATH ({path}); {advice}")
 }
 
 /// Opens the log at its end; only its user may read it, since it names files.

@@ -1,11 +1,13 @@
-//! The daemon's side: one socket, one daemon, one user.
+//! The daemon's side: its sockets, each of which has one daemon and one user.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, PipeReader, PipeWriter, Write},
+    iter,
     os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use interprocess::{
@@ -13,19 +15,28 @@ use interprocess::{
     os::unix::{local_socket::ListenerOptionsExt as _, uds_local_socket as uds},
 };
 use listenfd::ListenFd;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::OFlags,
+};
 
 use super::{Connection, EndpointError, connect, is_ours, name};
 
-/// A socket that clients connect to.
+/// A daemon's sockets, which clients connect to: one that it is known by, and perhaps others.
 #[derive(Debug)]
 pub struct Listener {
-    socket: uds::Listener,
-    path: PathBuf,
-    /// None if the socket was inherited: then it belongs to whoever handed it down.
-    _own: Option<OwnSocket>,
+    first: Socket,
+    others: Vec<Socket>,
     wake: PipeReader,
     closer: Closer,
+}
+
+#[derive(Debug)]
+struct Socket {
+    inner: uds::Listener,
+    path: PathBuf,
+    /// None if the socket was inherited: then it belongs to whoever handed it down.
+    own: Option<OwnSocket>,
 }
 
 /// Makes [`Listener::accept`] return [`EndpointError::Closed`], from any thread, now and ever after.
@@ -46,6 +57,116 @@ impl Listener {
     /// The folder is created if it is absent, with mode 0700. One that is there must be the user's, and closed to
     /// others: its mode isn't repaired, since the folder may serve others too.
     pub fn bind(path: &Path) -> Result<Self, EndpointError> {
+        Self::new(Socket::bind(path)?, Vec::new())
+    }
+
+    /// The sockets that the service manager handed down in `LISTEN_FDS`, if it did.
+    ///
+    /// Changes the environment, so call it before any thread is started, and once.
+    pub fn from_environment() -> Option<Result<Self, EndpointError>> {
+        let mut inherited = ListenFd::from_env();
+        let listeners =
+            (0..inherited.len()).filter_map(|index| inherited.take_unix_listener(index).ok().flatten());
+        let mut sockets = listeners.map(|listener| {
+            let path = listener
+                .local_addr()
+                .ok()
+                .and_then(|address| address.as_pathname().map(Path::to_path_buf))
+                .unwrap_or_default();
+            Socket::new(uds::Listener::from(listener), path, None)
+        });
+        let first = sockets.next()?;
+        let others: Result<_, _> = sockets.collect();
+        Some(first.and_then(|first| Self::new(first, others?)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn inherited(socket: uds::Listener, path: PathBuf) -> Result<Self, EndpointError> {
+        Self::new(Socket::new(socket, path, None)?, Vec::new())
+    }
+
+    fn new(first: Socket, others: Vec<Socket>) -> Result<Self, EndpointError> {
+        let (wake, writer) = io::pipe().map_err(EndpointError::io("listen at", &first.path))?;
+        Ok(Self { first, others, wake, closer: Closer(Arc::new(writer)) })
+    }
+
+    /// Listens at this path, which is absolute, too, as [`Self::bind`] does; true if that is new.
+    ///
+    /// Asking again changes nothing, unless somebody has removed the socket, or its whole folder: then there is a new
+    /// one.
+    pub fn add(&mut self, path: &Path) -> Result<bool, EndpointError> {
+        if path == self.first.path || self.others.iter().any(|other| other.path == path && other.is_there()) {
+            return Ok(false);
+        }
+        // First the old one, as it may hold the lock.
+        self.others.retain(|other| other.path != path);
+        self.others.push(Socket::bind(path)?);
+        Ok(true)
+    }
+
+    /// Waits for the next client of this user; others are turned away without a word.
+    ///
+    /// An error other than [`EndpointError::Closed`] may pass, as when too many files are open: wait a little, then
+    /// try again.
+    pub fn accept(&self) -> Result<Connection, EndpointError> {
+        loop {
+            if let Some(connection) = self.accept_within(None)? {
+                return Ok(connection);
+            }
+        }
+    }
+
+    /// The same, for at most this long; None if nobody came.
+    pub fn accept_within(&self, patience: Option<Duration>) -> Result<Option<Connection>, EndpointError> {
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let (ready, is_closed) = self.poll(left)?;
+            if is_closed {
+                return Err(EndpointError::Closed);
+            }
+            for socket in ready {
+                if let Some(connection) = socket.accept()? {
+                    return Ok(Some(connection));
+                }
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits until clients come, or the end: at which sockets are they, and is it the end?
+    fn poll(&self, patience: Option<Duration>) -> Result<(Vec<&Socket>, bool), EndpointError> {
+        let failed = |error| EndpointError::io("accept a client at", &self.first.path)(error);
+        let patience = patience.map(Timespec::try_from).transpose();
+        let patience = patience.map_err(|_| failed(ErrorKind::InvalidInput.into()))?;
+        let sockets: Vec<_> = iter::once(&self.first).chain(&self.others).collect();
+        let mut ready: Vec<_> =
+            sockets.iter().map(|socket| PollFd::new(&socket.inner, PollFlags::IN)).collect();
+        ready.push(PollFd::new(&self.wake, PollFlags::IN));
+        rustix::io::retry_on_intr(|| poll(&mut ready, patience.as_ref()))
+            .map_err(|error| failed(error.into()))?;
+
+        let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let is_closed = ready.last().is_some_and(is_ready);
+        let ready = sockets.into_iter().zip(&ready).filter_map(|(socket, fd)| is_ready(fd).then_some(socket));
+        Ok((ready.collect(), is_closed))
+    }
+
+    /// A handle that closes this listener.
+    pub fn closer(&self) -> Closer {
+        self.closer.clone()
+    }
+
+    /// The first socket's path; empty if the socket was inherited and has none.
+    pub fn path(&self) -> &Path {
+        &self.first.path
+    }
+}
+
+impl Socket {
+    fn bind(path: &Path) -> Result<Self, EndpointError> {
         let path = std::path::absolute(path).map_err(EndpointError::io("find", path))?;
         secure_folder(path.parent().unwrap_or(Path::new("/")))?;
         let lock = lock(&path)?;
@@ -59,62 +180,28 @@ impl Listener {
         Self::new(socket, path, Some(own))
     }
 
-    /// The socket that the service manager handed down in `LISTEN_FDS`, if it did.
-    ///
-    /// Changes the environment, so call it before any thread is started, and once.
-    pub fn from_environment() -> Option<Result<Self, EndpointError>> {
-        let mut inherited = ListenFd::from_env();
-        let listener =
-            (0..inherited.len()).find_map(|index| inherited.take_unix_listener(index).ok().flatten())?;
-        let path =
-            listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_path_buf));
-        Some(Self::inherited(uds::Listener::from(listener), path.unwrap_or_default()))
-    }
-
-    pub(super) fn inherited(socket: uds::Listener, path: PathBuf) -> Result<Self, EndpointError> {
-        Self::new(socket, path, None)
-    }
-
-    fn new(socket: uds::Listener, path: PathBuf, own: Option<OwnSocket>) -> Result<Self, EndpointError> {
+    fn new(inner: uds::Listener, path: PathBuf, own: Option<OwnSocket>) -> Result<Self, EndpointError> {
         // A client that is gone again between `poll` and `accept` must not block the latter.
-        socket
+        inner
             .set_nonblocking(ListenerNonblockingMode::Accept)
             .map_err(EndpointError::io("listen at", &path))?;
-        let (wake, writer) = io::pipe().map_err(EndpointError::io("listen at", &path))?;
-        Ok(Self { socket, path, _own: own, wake, closer: Closer(Arc::new(writer)) })
+        Ok(Self { inner, path, own })
     }
 
-    /// Waits for the next client of this user; others are turned away without a word.
-    ///
-    /// An error other than [`EndpointError::Closed`] may pass, as when too many files are open: wait a little, then
-    /// try again.
-    pub fn accept(&self) -> Result<Connection, EndpointError> {
-        let failed = || EndpointError::io("accept a client at", &self.path);
-        loop {
-            let mut ready =
-                [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
-            rustix::io::retry_on_intr(|| poll(&mut ready, None)).map_err(|error| failed()(error.into()))?;
-            if !ready[1].revents().is_empty() {
-                return Err(EndpointError::Closed);
-            }
-            match self.socket.accept() {
-                Ok(stream) if is_ours(&stream) => return Ok(Connection::new(stream)),
-                Ok(_stranger) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(failed()(error)),
-            }
+    /// A client, if one is still there, and of this user.
+    fn accept(&self) -> Result<Option<Connection>, EndpointError> {
+        match self.inner.accept() {
+            Ok(stream) => Ok(is_ours(&stream).then(|| Connection::new(stream))),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted => Ok(None),
+                _ => Err(EndpointError::io("accept a client at", &self.path)(error)),
+            },
         }
     }
 
-    /// A handle that closes this listener.
-    pub fn closer(&self) -> Closer {
-        self.closer.clone()
-    }
-
-    /// The socket's path; empty if the socket was inherited and has none.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Can clients still find it?
+    fn is_there(&self) -> bool {
+        self.own.as_ref().is_none_or(OwnSocket::is_there)
     }
 }
 
@@ -126,11 +213,16 @@ struct OwnSocket {
     lock: File,
 }
 
+impl OwnSocket {
+    /// Somebody may have removed it, or put another in its place, such as the service manager.
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode)
+    }
+}
+
 impl Drop for OwnSocket {
     fn drop(&mut self) {
-        // Somebody may have put another socket in its place, such as the service manager.
-        let still_ours = fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode);
-        if still_ours {
+        if self.is_there() {
             let _ = fs::remove_file(&self.path);
         }
         // Closing the file would do, if no child process that is just being started held it for a moment longer.
@@ -184,6 +276,8 @@ fn lock(socket: &Path) -> Result<File, EndpointError> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        // A sandbox may write into one of these folders: neither follow its links nor wait for its pipes.
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
         .open(&path)
         .map_err(failed())?;
     match file.try_lock() {

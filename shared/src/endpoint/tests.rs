@@ -137,6 +137,87 @@ fn a_socket_that_was_replaced_is_not_removed() {
 }
 
 #[test]
+fn a_listener_has_many_sockets() {
+    let folder = folder();
+    let paths = ["first", "second", "third"].map(|name| folder.path().join(name).join("daemon.sock"));
+    let mut listener = Listener::bind(&paths[0]).expect("a free path");
+    for path in &paths {
+        assert_eq!(listener.add(path).expect("a free path"), *path != paths[0]);
+        assert!(!listener.add(path).expect("nothing to do"));
+    }
+    assert_eq!(listener.path(), paths[0]);
+    for path in &paths {
+        assert!(matches!(Listener::bind(path), Err(EndpointError::AlreadyRunning { .. })));
+        assert_eq!((mode(path), mode(path.parent().expect("it has one"))), (0o600, 0o700));
+        let mut near = connect(path).expect("a daemon that listens");
+        let patience = Some(Duration::from_secs(60));
+        let mut far = listener.accept_within(patience).expect("a listener").expect("a client");
+        far.write_all(&[3]).expect("there is room");
+        assert_eq!(near.read(&mut [0]).expect("one byte"), 1);
+    }
+    assert!(listener.accept_within(Some(Duration::from_millis(1))).expect("nobody came").is_none());
+    listener.closer().close();
+    assert!(matches!(listener.accept_within(Some(Duration::ZERO)), Err(EndpointError::Closed)));
+    drop(listener);
+    assert!(paths.iter().all(|path| !path.exists()), "they go together");
+}
+
+#[test]
+fn a_socket_that_is_lost_is_made_again() {
+    fn check(what: &str, lose: impl FnOnce(&Path)) {
+        let folder = folder();
+        let (first, side) = (socket(&folder), folder.path().join("side/daemon.sock"));
+        let mut listener = Listener::bind(&first).expect("a free path");
+        assert!(listener.add(&side).expect("a free path"), "{what}");
+        lose(&side);
+        assert!(listener.add(&side).expect("a free path"), "{what}");
+        drop(connect(&side).expect("a daemon that listens"));
+        drop(listener.accept().expect("a client that connects"));
+        assert!(first.exists() && !listener.add(&side).expect("nothing to do"), "{what}");
+    }
+    check("the socket", |side| fs::remove_file(side).expect("a file"));
+    check("the folder", |side| fs::remove_dir_all(side.parent().expect("a folder")).expect("removed"));
+    check("replaced", |side| {
+        fs::rename(side, side.with_extension("old")).expect("a socket of ours");
+        drop(UnixListener::bind(side).expect("a free path"));
+    });
+}
+
+#[test]
+fn what_goes_wrong_with_a_socket_leaves_the_others() {
+    let folder = folder();
+    let (first, side) = (socket(&folder), folder.path().join("side/daemon.sock"));
+    let mut listener = Listener::bind(&first).expect("a free path");
+    let theirs = Listener::bind(&side).expect("a free path");
+    assert!(matches!(listener.add(&side), Err(EndpointError::AlreadyRunning { .. })));
+    drop(connect(&side).expect("theirs"));
+    drop(theirs);
+    assert!(listener.add(&side).expect("a path that is free again"));
+    drop(connect(&first).expect("ours"));
+    drop(listener.accept().expect("a client that connects"));
+}
+
+#[test]
+fn a_lock_is_a_file_and_nothing_else() {
+    fn check(what: &str, prepare: impl FnOnce(&Path, &Path)) {
+        let folder = folder();
+        let (path, precious) = (socket(&folder), folder.path().join("precious"));
+        drop(Listener::bind(&path).expect("a free path"));
+        let lock = path.with_extension("sock.lock");
+        fs::remove_file(&lock).expect("a file");
+        prepare(&lock, &precious);
+        let error = Listener::bind(&path).expect_err(what);
+        assert!(error.to_string().contains("lock"), "{what}: {error}");
+        assert!(!precious.exists(), "{what}");
+    }
+    check("a link", |lock, precious| symlink(precious, lock).expect("a new link"));
+    check("a pipe", |lock, _| {
+        let made = Command::new("mkfifo").arg(lock).status().expect("mkfifo runs");
+        assert!(made.success());
+    });
+}
+
+#[test]
 fn impossible_paths_are_named() {
     let folder = folder();
     let long = folder.path().join("run").join("x".repeat(100));
@@ -221,31 +302,48 @@ fn a_closed_listener_stays_closed() {
 fn sockets_are_inherited() {
     let folder = folder();
     let path = folder.path().join("daemon.sock");
-    let listener = UnixListener::bind(&path).expect("a free path");
+    let (first, second) = (UnixListener::bind(&path), UnixListener::bind(second(&path)));
 
-    // The shell moves the socket to where the protocol wants it, and knows its own process's number.
+    // The shell moves the sockets to where the protocol wants them, and knows its own process's number.
     let program = child("sockets_are_inherited_by_this", &path);
     let mut command = Command::new("sh");
-    command.args(["-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0"]).arg(program.get_program());
-    command.args(program.get_args()).env(CHILD_VARIABLE, &path).stdin(OwnedFd::from(listener));
-    let mut daemon = command.stdout(Stdio::null()).spawn().expect("a shell");
+    command.args(["-c", "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 4<&1 >/dev/null"]);
+    command.arg(program.get_program()).args(program.get_args()).env(CHILD_VARIABLE, &path);
+    command.stdin(OwnedFd::from(first.expect("a free path")));
+    command.stdout(OwnedFd::from(second.expect("a free path")));
+    let mut daemon = command.spawn().expect("a shell");
+    // It has a copy of the sockets, which would keep them open.
+    drop(command);
 
-    let mut connection = connect(&path).expect("it listens before the daemon runs");
-    let mut greeting = [0; 5];
-    connection.read_exact(&mut greeting).expect("the daemon greets");
-    assert_eq!(&greeting, b"hello");
+    for path in [&path, &self::second(&path)] {
+        let mut connection = connect(path).expect("it listens before the daemon runs");
+        let mut greeting = [0; 5];
+        connection.read_exact(&mut greeting).expect("the daemon greets");
+        assert_eq!(&greeting, b"hello");
+    }
     assert!(daemon.wait().expect("a child").success());
-    assert!(path.exists(), "the socket stays with its owner");
+    assert!(path.exists() && self::second(&path).exists(), "the sockets stay with their owner");
+}
+
+/// Another socket that is handed down.
+fn second(path: &Path) -> PathBuf {
+    path.with_extension("second")
 }
 
 #[test]
 #[ignore = "runs as a process of its own"]
 fn sockets_are_inherited_by_this() {
     let Some(path) = env::var_os(CHILD_VARIABLE) else { return };
-    let listener = Listener::from_environment().expect("one was handed down").expect("a good one");
-    assert_eq!(listener.path(), Path::new(&path));
-    listener.accept().expect("a client").write_all(b"hello").expect("it reads");
-    assert!(Listener::from_environment().is_none(), "one can only be taken once");
+    let path = Path::new(&path);
+    let mut listener = Listener::from_environment().expect("some were handed down").expect("good ones");
+    assert_eq!(listener.path(), path);
+    assert!(
+        !listener.add(path).expect("nothing to do") && !listener.add(&second(path)).expect("nothing to do")
+    );
+    for _ in 0..2 {
+        listener.accept().expect("a client").write_all(b"hello").expect("it reads");
+    }
+    assert!(Listener::from_environment().is_none(), "they can only be taken once");
 }
 
 /// Needs the right to become another user.

@@ -1,7 +1,8 @@
 //! GIMP's plug-in: into every profile, and out again.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use std::process::Command;
 
 use utsushi_tests::binary::{Home, assert_code, binary, errors, finish, plug_in};
@@ -9,24 +10,37 @@ use utsushi_tests::binary::{Home, assert_code, binary, errors, finish, plug_in};
 const PROFILES: [&str; 3] =
     [".config/GIMP/2.10", ".config/GIMP/3.0", ".var/app/org.gimp.GIMP/config/GIMP/3.0"];
 
-/// Runs the binary, for which the folder is the user's home, and no other `utsushi` is on PATH but what `path` has.
-fn run_with(home: &Home, path: &str, code: i32, line: &str) -> (String, String) {
-    let args: Vec<_> = line.split_whitespace().collect();
-    let mut command = home.utsushi(&args);
-    command.env("HOME", home.path()).env("PATH", path).env_remove("XDG_CONFIG_HOME");
+/// Runs the binary, for which the folder is the user's home, and `root` in it the system's root.
+fn run(home: &Home, code: i32, line: &str) -> (String, String) {
+    run_after(home, "", code, line)
+}
+
+/// The same, after the shell has run `before`.
+fn run_after(home: &Home, before: &str, code: i32, line: &str) -> (String, String) {
+    let args: Vec<_> = line.split_whitespace().chain(["--root", "root"]).collect();
+    let mut command = home.utsushi_after(before, &args);
+    command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
     let output = finish(command);
     assert_code(&output, code, &args);
     (String::from_utf8_lossy(&output.stdout).into_owned(), errors(&output))
 }
 
-fn run(home: &Home, code: i32, line: &str) -> (String, String) {
-    run_with(home, "/nonexistent", code, line)
+fn install() -> String {
+    format!("install --plugin {}", plug_in().display())
+}
+
+/// A folder for which the program is installed.
+fn put_program(home: &Home, folder: &str) -> PathBuf {
+    let folder = home.path().join(folder);
+    fs::create_dir_all(&folder).expect("made");
+    fs::copy(binary(), folder.join("utsushi")).expect("a copy");
+    folder.join("utsushi")
 }
 
 #[test]
 fn every_profile_gets_the_plug_in_and_loses_it_again() {
     let home = Home::new();
-    let install = format!("install --plugin {}", plug_in().display());
+    let install = install();
     let (_, error) = run(&home, 1, &install);
     assert!(error.contains("start GIMP once") && error.contains("--profile"), "{error}");
 
@@ -75,27 +89,135 @@ fn every_profile_gets_the_plug_in_and_loses_it_again() {
 }
 
 #[test]
-fn one_profile_and_a_daemon_on_path() {
-    let (home, system) = (Home::new(), Home::new());
-    fs::copy(binary(), system.path().join("utsushi")).expect("a copy");
-    let path = system.path().to_str().expect("plain");
-    for profile in ["mine", PROFILES[1], PROFILES[2]] {
+fn one_profile() {
+    let home = Home::new();
+    for profile in ["mine", PROFILES[1]] {
         fs::create_dir_all(home.path().join(profile)).expect("made");
     }
-    let install = format!("install --plugin {}", plug_in().display());
-    let folders =
-        ["mine", PROFILES[1], PROFILES[2]].map(|profile| format!("{profile}/plug-ins/utsushi-gimp"));
-    let names = || folders.each_ref().map(|folder| home.names(folder).len());
-
-    run(&home, 0, &format!("{install} --profile mine"));
-    assert_eq!(names(), [2, 0, 0]);
+    let names =
+        || ["mine", PROFILES[1]].map(|profile| home.names(&format!("{profile}/plug-ins/utsushi-gimp")).len());
+    run(&home, 0, &format!("{} --profile mine", install()));
+    assert_eq!(names(), [2, 0]);
     run(&home, 0, "uninstall --profile mine");
-    assert_eq!(names(), [0, 0, 0]);
+    assert_eq!(names(), [0, 0]);
+}
 
-    // Flatpak's GIMP doesn't see the system's programs.
-    let (told, _) = run_with(&home, path, 0, &install);
-    assert!(told.contains(&format!("its daemon is {path}/utsushi")), "{told}");
-    assert_eq!(names(), [0, 1, 2]);
+#[test]
+fn a_program_that_every_gimp_finds_is_not_copied() {
+    let check = |prepare: fn(&Home), expected: &[&str]| {
+        let home = Home::new();
+        fs::create_dir_all(home.path().join(PROFILES[1])).expect("made");
+        fs::create_dir_all(home.path().join("root/usr/bin")).expect("made");
+        prepare(&home);
+        let (told, _) = run(&home, 0, &install());
+        let names = home.names(&format!("{}/plug-ins/utsushi-gimp", PROFILES[1]));
+        assert_eq!(names, expected, "{told}");
+        assert_eq!(told.contains("the daemon is root/usr/"), names.len() == 1, "{told}");
+    };
+    let both = ["utsushi", "utsushi-gimp"];
+    check(|_| {}, &both);
+    check(|home| drop(put_program(home, "root/usr/bin")), &["utsushi-gimp"]);
+    check(|home| drop(put_program(home, "root/usr/local/bin")), &["utsushi-gimp"]);
+    // A session's PATH has none of these, even if a shell's has.
+    check(|home| drop(put_program(home, ".cargo/bin")), &both);
+    check(|home| drop(put_program(home, "root/opt/bin")), &both);
+    check(
+        |home| {
+            let own = put_program(home, ".cargo/bin");
+            symlink(own, home.path().join("root/usr/bin/utsushi")).expect("made");
+        },
+        &both,
+    );
+    // The first on PATH is what counts.
+    check(
+        |home| {
+            put_program(home, "root/usr/bin");
+            let old = put_program(home, "root/usr/local/bin");
+            fs::write(old, "an older one").expect("written");
+        },
+        &both,
+    );
+    // Flatpak's GIMP shares the profile, but sees no program of the system's.
+    check(
+        |home| {
+            put_program(home, "root/usr/bin");
+            fs::create_dir_all(home.path().join(".var/app/org.gimp.GIMP")).expect("made");
+        },
+        &both,
+    );
+}
+
+#[test]
+fn for_all_users() {
+    let home = Home::new();
+    let (_, error) = run(&home, 1, &format!("{} --system", install()));
+    assert!(error.contains("there is no GIMP"), "{error}");
+    let folders = ["root/usr/lib/x86_64-linux-gnu/gimp/2.0/plug-ins", "root/usr/lib64/gimp/3.0/plug-ins"];
+    folders.iter().for_each(|folder| fs::create_dir_all(home.path().join(folder)).expect("made"));
+    fs::create_dir_all(home.path().join(PROFILES[1])).expect("made");
+    let before = home.files(".");
+
+    run_after(&home, "umask 077;", 0, &format!("{} --system", install()));
+    for folder in folders {
+        let ours = home.path().join(folder).join("utsushi-gimp");
+        for path in [&ours, &ours.join("utsushi"), &ours.join("utsushi-gimp")] {
+            let mode = fs::metadata(path).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o7777, 0o755, "{}: all may use it", path.display());
+        }
+    }
+    assert_eq!(home.names(PROFILES[1]), [""; 0], "profiles stay as they are");
+    run(&home, 0, "uninstall --system");
+    assert!(home.files(".") == before);
+    assert_eq!(folders.map(|folder| home.names(folder).len()), [0, 0]);
+}
+
+#[test]
+fn a_failure_leaves_what_was_there_and_the_other_profiles_get_theirs() {
+    let home = Home::new();
+    for profile in PROFILES {
+        let ours = home.path().join(profile).join("plug-ins/utsushi-gimp");
+        fs::create_dir_all(&ours).expect("made");
+        fs::write(ours.join("utsushi-gimp"), "old").expect("written");
+    }
+    let before = home.files(".");
+    // As on a full disk: no file may become as large as the programs are.
+    let (told, error) = run_after(&home, "trap '' XFSZ; ulimit -f 64;", 1, &install());
+    assert_eq!((error.matches("File too large").count(), told.contains("restart")), (3, false), "{error}");
+    assert!(home.files(".") == before, "{:?}", home.files(".").into_keys());
+
+    // The first profile's folder is no folder.
+    let first = home.path().join(PROFILES[0]).join("plug-ins");
+    fs::remove_dir_all(&first).expect("removed");
+    fs::write(&first, "a file").expect("written");
+    let (told, error) = run(&home, 1, &install());
+    assert!(error.contains(first.to_str().expect("plain")), "{error}");
+    assert_eq!((told.matches("updated /").count(), told.contains("restart GIMP")), (2, true), "{told}");
+}
+
+#[test]
+fn programs_that_run_are_replaced() {
+    let home = Home::new();
+    let ours = home.path().join(PROFILES[1]).join("plug-ins/utsushi-gimp");
+    fs::create_dir_all(&ours).expect("made");
+    let mut running: Vec<_> = ["utsushi", "utsushi-gimp"]
+        .into_iter()
+        .map(|name| {
+            fs::copy("/bin/sleep", ours.join(name)).expect("a program");
+            Command::new(ours.join(name)).arg("600").spawn().expect("it runs")
+        })
+        .collect();
+    let (told, _) = run(&home, 0, &install());
+    assert_eq!(told.matches("updated /").count(), 2, "{told}");
+    for source in [binary(), plug_in()] {
+        let name = source.file_name().expect("a name");
+        assert!(fs::read(ours.join(name)).expect("a file") == fs::read(source).expect("a file"));
+    }
+    run(&home, 0, "uninstall");
+    assert!(!ours.exists());
+    for child in &mut running {
+        assert!(child.try_wait().expect("a child").is_none(), "it goes on");
+        child.kill().and_then(|()| child.wait()).expect("a child");
+    }
 }
 
 #[test]

@@ -3,8 +3,10 @@
 mod batch;
 mod daemon;
 mod disturbed;
+mod flatpak;
 mod install;
 mod picture_files;
 mod refused;
 mod styles;
+mod systemd;
 mod words;

@@ -150,13 +150,24 @@ impl Step {
 /// users would belong to one of them.
 fn put(from: &Path, to: &Path) -> io::Result<()> {
     let folder = to.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    make(folder)?;
     let mut temporary = tempfile::Builder::new().prefix(".utsushi-").suffix(".tmp").tempfile_in(folder)?;
     io::copy(&mut File::open(from)?, temporary.as_file_mut())?;
     temporary.as_file().set_permissions(Permissions::from_mode(MODE))?;
     temporary.as_file().sync_all()?;
     temporary.persist(to).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// A new folder is one that all may enter, whatever the caller's umask.
+fn make(folder: &Path) -> io::Result<()> {
+    if let Some(above) = folder.parent() {
+        fs::create_dir_all(above)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| fs::set_permissions(folder, Permissions::from_mode(MODE))),
+    }
 }
 
 #[cfg(test)]

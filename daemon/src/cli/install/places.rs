@@ -5,8 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Flatpak's name for GIMP, and for the folder in which its GIMP believes itself at home.
-const FLATPAK: &str = "org.gimp.GIMP";
+use utsushi_ipc::paths::FLATPAK_GIMP;
 
 /// Where profiles are.
 pub(super) struct Homes {
@@ -27,8 +26,18 @@ impl Homes {
     pub(super) fn folders(&self) -> Vec<PathBuf> {
         let default = || Some(self.home.as_ref()?.join(".config"));
         let own = self.config.clone().or_else(default).map(|config| config.join("GIMP"));
-        let flatpak = self.home.as_ref().map(|home| home.join(".var/app").join(FLATPAK).join("config/GIMP"));
+        let flatpak = self.flatpak().map(|flatpak| flatpak.join("config/GIMP"));
         own.into_iter().chain(flatpak).collect()
+    }
+
+    /// Has Flatpak's GIMP ever run here? It sees none of the system's programs, and shares the other GIMPs' profiles.
+    pub(super) fn have_flatpak(&self) -> bool {
+        self.flatpak().is_some_and(|flatpak| flatpak.is_dir())
+    }
+
+    /// The folder in which Flatpak's GIMP believes itself at home.
+    fn flatpak(&self) -> Option<PathBuf> {
+        Some(self.home.as_ref()?.join(".var/app").join(FLATPAK_GIMP))
     }
 
     /// The plug-ins' folder of every profile, which itself need not exist.
@@ -57,9 +66,10 @@ pub(super) fn of_the_system(root: &Path) -> Vec<PathBuf> {
     without_repetition(plug_ins.filter(|folder| folder.is_dir()))
 }
 
-/// Does this GIMP see none of the system's programs?
-pub(super) fn is_sandboxed(plug_ins: &Path) -> bool {
-    plug_ins.components().any(|component| component.as_os_str() == FLATPAK)
+/// The program of this name that every desktop's session has on PATH, whatever a shell adds for itself.
+pub(super) fn program_of_the_system(root: &Path, name: &str) -> Option<PathBuf> {
+    let places = ["usr/local/bin", "usr/bin", "bin"].map(|folder| root.join(folder).join(name));
+    places.into_iter().find(|program| program.is_file())
 }
 
 fn is_served(version: (u32, u32)) -> bool {
@@ -161,8 +171,27 @@ mod tests {
     }
 
     #[test]
-    fn flatpaks_gimp_is_alone() {
-        assert!(is_sandboxed(Path::new("/home/me/.var/app/org.gimp.GIMP/config/GIMP/3.0/plug-ins")));
-        assert!(!is_sandboxed(Path::new("/home/me/.config/GIMP/3.0/plug-ins")));
+    fn the_systems_programs() {
+        fn check(files: &[&str], expected: Option<&str>) {
+            let root = made("usr/local/bin usr/bin bin opt/bin");
+            files.iter().for_each(|file| fs::write(root.path().join(file), "").expect("written"));
+            let expected = expected.map(|file| root.path().join(file));
+            assert_eq!(program_of_the_system(root.path(), "utsushi"), expected, "{files:?}");
+        }
+        check(&[], None);
+        check(&["opt/bin/utsushi", "usr/bin/utsushi-gimp"], None);
+        check(&["usr/bin/utsushi"], Some("usr/bin/utsushi"));
+        check(&["usr/bin/utsushi", "usr/local/bin/utsushi"], Some("usr/local/bin/utsushi"));
+    }
+
+    #[test]
+    fn flatpaks_gimp_was_there_if_it_left_a_home() {
+        fn check(folders: &str, expected: bool) {
+            let root = made(folders);
+            let homes = Homes { home: Some(root.path().to_path_buf()), config: None };
+            assert_eq!(homes.have_flatpak(), expected, "{folders}");
+        }
+        check(".config/GIMP/3.0 .var/app/org.example.Other", false);
+        check(".config/GIMP/3.0 .var/app/org.gimp.GIMP", true);
     }
 }

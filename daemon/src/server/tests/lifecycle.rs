@@ -36,7 +36,7 @@ fn stopped_before_it_starts() {
     let (engine, _remote) = FakeEngine::new();
     let stop = Stop::default();
     stop.request();
-    let config = Config { idle_unload: None, stall_timeout: NO_STALL };
+    let config = Config { idle_unload: None, stall_timeout: NO_STALL, side_door: None };
     run(listener, config, engine, Vec::new, stop).expect("the daemon ends well");
 }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod lifecycle;
 mod pictures;
+mod side_door;
 mod stalls;
 
 use std::{
@@ -47,12 +48,15 @@ impl Fixture {
     }
 
     fn with_styles(stall_timeout: Duration, styles: Vec<StyleInfo>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config { idle_unload: None, stall_timeout, side_door: None };
+        Self::with_config(config, styles, tempfile::tempdir().expect("a folder"))
+    }
+
+    fn with_config(config: Config, styles: Vec<StyleInfo>, folder: TempDir) -> Self {
         let socket = socket_in(&folder);
         let (engine, remote) = FakeEngine::new();
         let stop = Stop::default();
         let listener = Listener::bind(&socket).expect("a free path");
-        let config = Config { idle_unload: None, stall_timeout };
         let running = {
             let stop = stop.clone();
             thread::spawn(move || run(listener, config, engine, move || styles.clone(), stop))

@@ -154,7 +154,11 @@ fn daemons_that_do_not_start_say_why() {
     }
 
     check("/nowhere/utsushi", &["serve"], &["`/nowhere/utsushi`", "no such program", "UTSUSHI_DAEMON"]);
-    check("utsushi-that-nobody-installed", &[], &["no such program"]);
+    let folder = env::current_exe().expect("this program has a path").with_file_name("");
+    let folder = folder.to_str().expect("UTF-8").trim_end_matches('/');
+    let tried = ["there is no utsushi-nobody-installed in", folder, "PATH (/", "`utsushi install`"];
+    check("utsushi-nobody-installed", &[], &tried);
+    check("/etc/passwd", &[], &["Permission denied", "UTSUSHI_DAEMON"]);
     check("sh", &["-c", "echo no weights >&2; exit 3"], &["exit status: 3", "its last words:\nno weights"]);
 }
 
