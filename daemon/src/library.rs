@@ -256,6 +256,12 @@ impl Library {
         file.save(out).map_err(|source| LibraryError::File { path: out.to_owned(), source })
     }
 
+    /// Writes a style to `out` as ONNX.
+    pub fn export_onnx(&self, id: &str, out: &Path) -> Result<(), LibraryError> {
+        let (_, file) = self.volume(id).ok_or_else(|| self.unknown(id))?;
+        file.save_onnx(id, out).map_err(|source| LibraryError::File { path: out.to_owned(), source })
+    }
+
     /// Deletes the user's file that a style is in, and with it the other styles in that file.
     pub fn remove(&self, id: &str) -> Result<(), LibraryError> {
         let (path, _) = self.volume(id).ok_or_else(|| self.unknown(id))?;

@@ -7,6 +7,7 @@
 //! bands        rows in, rows with context out      why bands equal the whole picture bit for bit
 //! rows         a map, in one tensor or in several  what lets bands be read without copying them together
 //! ops          tensors <-> utsushi-kernels         what networks are made of
+//! onnx         networks as files that other programs run
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
 //! ```
 //!
@@ -17,6 +18,7 @@ pub mod arch;
 mod bands;
 mod colour;
 mod error;
+mod onnx;
 mod ops;
 mod pixels;
 mod rows;

@@ -254,20 +254,26 @@ impl StyleFile {
 
     /// Writes the file: under another name first, so that whatever stood there stays until all is on disk.
     pub fn save(&self, path: &Path) -> Result<(), StyleFileError> {
-        let bytes = self.to_bytes()?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || {
-            let mut file = tempfile::Builder::new()
-                .prefix(".utsushi-")
-                .suffix(".tmp")
-                // As any new file: less the umask.
-                .permissions(Permissions::from_mode(0o666))
-                .tempfile_in(folder)?;
-            file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|e| e.error)
-        };
-        write().map(drop).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
+        write_whole(path, &self.to_bytes()?)
+    }
+
+    /// Writes one of the styles as an ONNX file, from RGB to RGB, 0..1, `[n, 3, height, width]` of any size; as
+    /// [`Self::save`].
+    ///
+    /// # Panics
+    /// If the file has no such style.
+    pub fn save_onnx(&self, id: &str, path: &Path) -> Result<(), StyleFileError> {
+        let style = self.styles.iter().find(|style| style.id == id).expect("a style of this file");
+        let shares: Vec<_> = self.styles.iter().map(|style| f32::from(style.id == id)).collect();
+        let notes = [
+            ("name", &style.name[..]),
+            ("author", &style.author),
+            ("licence", &style.licence),
+            ("attribution", &style.attribution),
+        ];
+        let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
+        let bytes = brush::to_onnx(self.sizes, &shares, &weights, &notes).map_err(|e| field("weights", e))?;
+        write_whole(path, &bytes)
     }
 
     /// The styles, in the order of the shares.
@@ -323,6 +329,22 @@ impl StyleFile {
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
         Ok(Arc::new(Brush::load(self.sizes, shares, &weights)?))
     }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StyleFileError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = tempfile::Builder::new()
+            .prefix(".utsushi-")
+            .suffix(".tmp")
+            // As any new file: less the umask.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)
+    };
+    write().map(drop).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
 }
 
 fn read_capped(path: &Path) -> Result<Vec<u8>, StyleFileError> {

@@ -81,6 +81,9 @@ struct Import {
 
 /// Write a style to a file, to give it to others
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  utsushi styles export cel -o cel.safetensors
+  utsushi styles export cel --onnx -o cel.onnx")]
 struct Export {
     /// The style
     #[arg(value_name = "ID")]
@@ -88,6 +91,9 @@ struct Export {
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Write ONNX, which other programs run: RGB from 0 to 1, [n, 3, height, width], sides of any length
+    #[arg(long)]
+    onnx: bool,
 }
 
 /// Remove a style from the user's styles
@@ -105,7 +111,8 @@ impl Styles {
             Action::List(list) => list.execute(&library)?,
             Action::Show(show) => show.execute(&library)?,
             Action::Import(import) => import.execute(&library)?,
-            Action::Export(Export { id, output }) => library.export(&id, &output)?,
+            Action::Export(Export { id, output, onnx: true }) => library.export_onnx(&id, &output)?,
+            Action::Export(Export { id, output, onnx: false }) => library.export(&id, &output)?,
             Action::Remove(Remove { id }) => library.remove(&id)?,
         }
         Ok(Ending::Done)

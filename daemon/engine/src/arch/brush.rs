@@ -36,6 +36,10 @@ use crate::bands::{Band, Context, Delay};
 use crate::ops::{Block, BlockTensors, Conv, upsample2_add};
 use crate::rows::Rows;
 
+mod onnx;
+
+pub use onnx::to_onnx;
+
 /// The name in style files.
 pub const ARCH: &str = "brush-1";
 
@@ -232,13 +236,17 @@ impl Loader {
     }
 
     fn block(&self, weights: &VarBuilder, channels: usize) -> Result<Block> {
+        Block::new(&self.block_tensors(weights, channels)?)
+    }
+
+    fn block_tensors(&self, weights: &VarBuilder, channels: usize) -> Result<BlockTensors> {
         let inside = 2 * channels;
         let (expand, expand_bias) =
             self.behind_norm(&weights.pp("n"), &weights.pp("p1"), channels, inside)?;
         let gain = weights.get((1, channels, 1, 1), "g")?.reshape((channels, 1))?;
         let project = weights.get((channels, inside, 1, 1), "p2.weight")?.reshape((channels, inside))?;
         let project_bias = weights.get(channels, "p2.bias")?;
-        Block::new(&BlockTensors {
+        Ok(BlockTensors {
             depthwise: weights.get((channels, 1, 5, 5), "dw.weight")?,
             depthwise_bias: weights.get(channels, "dw.bias")?,
             expand,
