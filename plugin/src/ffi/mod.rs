@@ -12,6 +12,7 @@ pub(crate) mod gtk2;
 pub(crate) mod gtk3;
 pub(crate) mod items;
 pub(crate) mod preview;
+pub(crate) mod signals;
 
 use std::ffi::{CString, c_int, c_uint, c_void};
 use std::panic::{self, AssertUnwindSafe};
@@ -46,6 +47,8 @@ pub(crate) enum LoadError {
     Library { name: &'static str, error: libloading::Error },
     #[error("{gimp} lacks what this plug-in calls: {}; install another version of GIMP or of Utsushi", names.join(", "))]
     Symbols { gimp: String, names: Vec<&'static str> },
+    #[error("can't make a socket for the preview: {0}")]
+    Bell(std::io::Error),
     #[error("{gimp} is built unlike any GIMP that this plug-in knows: {what}")]
     Layout { gimp: String, what: String },
 }
@@ -120,7 +123,7 @@ macro_rules! symbols {
         }
     };
 }
-use symbols;
+pub(crate) use symbols;
 
 /// Runs what C has called. A panic, which must not unwind into C, becomes an error.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
