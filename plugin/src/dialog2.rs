@@ -47,7 +47,7 @@ pub(crate) unsafe fn run(
             null,
             0,
             null,
-            procedure::NAME.as_ptr(),
+            procedure::STYLIZE.name.as_ptr(),
             c"_Reset".as_ptr(),
             RESET,
             c"_Cancel".as_ptr(),

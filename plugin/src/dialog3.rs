@@ -47,7 +47,6 @@ pub(crate) unsafe fn run(
         (gtk.gimp_procedure_dialog_fill)(dialog, name, ptr::null::<u8>());
         let label = (gtk.gtk_label_new)(ptr::null());
         (gtk.gtk_box_pack_start)(content, label, 0, 0, 0);
-        (gtk.gtk_widget_show)(label);
         for param in &PARAMS {
             match param.kind {
                 Kind::Style => {

@@ -116,6 +116,7 @@ impl<'a, I: Id> Preview<'a, I> {
             let area = (self.functions.gimp_preview_get_area)(preview);
             (self.functions.gtk_label_set_line_wrap)(label, 1);
             (self.functions.gtk_widget_set_size_request)(label, SIDE_PX, -1);
+            (self.functions.gtk_widget_set_no_show_all)(label, 1);
 
             let (invalidated, styled) = (invalidated::<I> as *const (), styled::<I> as *const ());
             self.connected = vec![
@@ -205,13 +206,14 @@ impl<'a, I: Id> Preview<'a, I> {
         is_open
     }
 
-    /// Says this below the preview.
+    /// Says this below the preview; nothing takes no room.
     fn tell(&self, words: &str) {
         let words = c_string(words);
         // SAFETY: the label lives, and copies the text; its own is compared before it changes.
         unsafe {
             if CStr::from_ptr((self.functions.gtk_label_get_text)(self.label)) != words.as_c_str() {
                 (self.functions.gtk_label_set_text)(self.label, words.as_ptr());
+                (self.functions.gtk_widget_set_visible)(self.label, (!words.is_empty()).into());
             }
         }
     }

@@ -35,7 +35,6 @@ symbols! {
         gtk_label_set_mnemonic_widget: unsafe extern "C" fn(Object, Object),
         gtk_combo_box_text_new: unsafe extern "C" fn() -> Object,
         gtk_combo_box_text_append: unsafe extern "C" fn(Object, *const c_char, *const c_char),
-        gtk_widget_show: unsafe extern "C" fn(Object),
         gtk_widget_show_all: unsafe extern "C" fn(Object),
         gtk_widget_destroy: unsafe extern "C" fn(Object),
         g_object_get: unsafe extern "C" fn(Object, *const c_char, ...),

@@ -22,6 +22,8 @@ symbols! {
         gtk_label_set_text: unsafe extern "C" fn(Object, *const c_char),
         gtk_label_get_text: unsafe extern "C" fn(Object) -> *const c_char,
         gtk_label_set_line_wrap: unsafe extern "C" fn(Object, c_int),
+        gtk_widget_set_no_show_all: unsafe extern "C" fn(Object, c_int),
+        gtk_widget_set_visible: unsafe extern "C" fn(Object, c_int),
         gtk_widget_set_size_request: unsafe extern "C" fn(Object, c_int, c_int),
         g_unix_fd_add: unsafe extern "C" fn(c_int, c_int, DescriptorFunc, Object) -> c_uint,
         g_source_remove: unsafe extern "C" fn(c_uint) -> c_int,
