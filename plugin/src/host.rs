@@ -59,7 +59,7 @@ pub(crate) fn styles() -> Result<Vec<StyleInfo>, Failure> {
 /// How the daemon is, in words; it isn't started.
 pub(crate) fn status() -> Result<String, Failure> {
     match Client::connect(&paths::socket()).and_then(|mut client| client.status()) {
-        Ok(status) => Ok(describe(&status)),
+        Ok(status) => Ok(describe(&status).trim_end().into()),
         Err(ClientError::NotRunning { .. }) => Ok(NOT_RUNNING.into()),
         Err(error) => Err(failure(Status::ExecutionError, &error)),
     }

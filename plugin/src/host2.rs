@@ -86,6 +86,7 @@ fn register() {
 /// Without image types, it can be called without an image, too.
 fn install(procedure: &Procedure, image_types: Option<&CStr>, arguments: &[ParamDef], values: &[ParamDef]) {
     let gimp = &functions().gimp;
+    let none_or_all = |defined: &[ParamDef]| if defined.is_empty() { ptr::null() } else { defined.as_ptr() };
     // SAFETY: every pointer is to text, or to as many definitions as are said, which live until the calls return.
     unsafe {
         (gimp.gimp_install_procedure)(
@@ -100,8 +101,8 @@ fn install(procedure: &Procedure, image_types: Option<&CStr>, arguments: &[Param
             gimp2::PLUGIN,
             arguments.len() as c_int,
             values.len() as c_int,
-            arguments.as_ptr(),
-            values.as_ptr(),
+            none_or_all(arguments),
+            none_or_all(values),
         );
         (gimp.gimp_plugin_menu_register)(procedure.name.as_ptr(), p::MENU_PATH.as_ptr());
     }

@@ -3,7 +3,8 @@
 use crate::protocol::Status;
 
 /// What is said instead if there is no daemon.
-pub const NOT_RUNNING: &str = "no daemon is running; drawing a picture starts one, and so does `utsushi serve`";
+pub const NOT_RUNNING: &str =
+    "no daemon is running; drawing a picture starts one, and so does `utsushi serve`";
 
 /// A few lines.
 pub fn describe(status: &Status) -> String {
