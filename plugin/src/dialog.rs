@@ -11,6 +11,10 @@ pub(crate) const CANCEL: i32 = -6;
 
 /// How far the brush size's slider goes, which is enough for 250 megapixels; larger ones can be typed.
 pub(crate) const SLIDER_BRUSH_SIZE: f64 = 16.0;
+/// How far the arrow keys move it.
+pub(crate) const BRUSH_SIZE_STEP: f64 = 0.1;
+/// How far the page keys move it.
+pub(crate) const BRUSH_SIZE_PAGE: f64 = 1.0;
 
 /// A line of a list of styles.
 #[derive(Debug, Clone, PartialEq, Eq)]

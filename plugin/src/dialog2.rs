@@ -7,7 +7,9 @@ use std::ptr;
 
 use utsushi_ipc::protocol::StyleInfo;
 
-use crate::dialog::{CANCEL, OK, SLIDER_BRUSH_SIZE, style_rows, whole_brush_size};
+use crate::dialog::{
+    BRUSH_SIZE_PAGE, BRUSH_SIZE_STEP, CANCEL, OK, SLIDER_BRUSH_SIZE, style_rows, whole_brush_size,
+};
 use crate::dialog_tips;
 use crate::ffi::gtk2::{self, Gtk2};
 use crate::ffi::signals::{PLAIN, Signals};
@@ -198,8 +200,11 @@ impl Control {
 /// As for [`Control::new`].
 unsafe fn number(gtk: &Gtk2, table: Object, row: c_int, param: &Param, least: f64, most: f64) -> Object {
     let is_brush_size = param.name == BRUSH_SIZE;
-    let (slider_most, step, page, digits) =
-        if is_brush_size { (SLIDER_BRUSH_SIZE, 0.1, 1.0, 1) } else { (most, 0.01, 0.1, 2) };
+    let (slider_most, step, page, digits) = if is_brush_size {
+        (SLIDER_BRUSH_SIZE, BRUSH_SIZE_STEP, BRUSH_SIZE_PAGE, 1)
+    } else {
+        (most, 0.01, 0.1, 2)
+    };
     // SAFETY: the caller's promise; GTK copies every text.
     unsafe {
         (gtk.gimp_scale_entry_new)(

@@ -8,7 +8,7 @@ use std::ptr;
 
 use utsushi_ipc::protocol::StyleInfo;
 
-use crate::dialog::{SLIDER_BRUSH_SIZE, style_rows, whole_brush_size};
+use crate::dialog::{BRUSH_SIZE_PAGE, BRUSH_SIZE_STEP, SLIDER_BRUSH_SIZE, style_rows, whole_brush_size};
 use crate::dialog_tips;
 use crate::ffi::gtk3::{self, Gtk3};
 use crate::ffi::signals::{PLAIN, Signals};
@@ -58,6 +58,7 @@ pub(crate) unsafe fn run(
                     let scale = (gtk.gimp_procedure_dialog_get_spin_scale)(dialog, param.name.as_ptr(), 1.0);
                     if param.name == BRUSH_SIZE {
                         (gtk.gimp_spin_scale_set_scale_limits)(scale, least, SLIDER_BRUSH_SIZE);
+                        (gtk.gtk_spin_button_set_increments)(scale, BRUSH_SIZE_STEP, BRUSH_SIZE_PAGE);
                     }
                 }
                 Kind::Choice(_) => {}

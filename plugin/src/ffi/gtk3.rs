@@ -28,6 +28,7 @@ symbols! {
         gimp_procedure_dialog_fill: unsafe extern "C" fn(Object, *const c_char, ...),
         gimp_procedure_dialog_run: unsafe extern "C" fn(Object) -> c_int,
         gtk_dialog_get_content_area: unsafe extern "C" fn(Object) -> Object,
+        gtk_spin_button_set_increments: unsafe extern "C" fn(Object, f64, f64),
         gtk_box_new: unsafe extern "C" fn(c_int, c_int) -> Object,
         gtk_box_pack_start: unsafe extern "C" fn(Object, Object, c_int, c_int, c_uint),
         gtk_label_new: unsafe extern "C" fn(*const c_char) -> Object,
