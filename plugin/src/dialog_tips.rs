@@ -2,21 +2,11 @@
 
 #![allow(unsafe_code, reason = "calling C and being called by it")]
 
-use std::ffi::{CString, c_char, c_int, c_ulong};
+use std::ffi::CString;
 
 use crate::dialog::StyleRow;
-use crate::ffi::{Libraries, LoadError, Object, c_string, guarded, symbols};
-
-symbols! {
-    /// The functions, the same in both generations.
-    ListWidget {
-        gtk_combo_box_get_active: unsafe extern "C" fn(Object) -> c_int,
-        gtk_widget_set_tooltip_text: unsafe extern "C" fn(Object, *const c_char),
-        g_signal_connect_data: unsafe extern "C" fn(
-            Object, *const c_char, *const (), Object, unsafe extern "C" fn(Object, Object), c_int,
-        ) -> c_ulong,
-    }
-}
+use crate::ffi::list::ListWidget;
+use crate::ffi::{Libraries, LoadError, Object, c_string, guarded};
 
 /// A list's tooltips, which live as long as the list.
 struct Tips {

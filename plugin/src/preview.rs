@@ -154,14 +154,18 @@ impl<'a, I: Id> Preview<'a, I> {
 
     /// Has what is visible drawn, if it isn't, or isn't on its way.
     fn ask(&self) {
-        let mut live = self.live.borrow_mut();
+        let (settings, area) = ((self.settings)(), self.area());
         // SAFETY: the widget lives.
-        if unsafe { (self.functions.gimp_preview_get_update)(self.widget) } == 0 {
-            live.forget();
+        let is_wanted = unsafe { (self.functions.gimp_preview_get_update)(self.widget) } != 0;
+        let mut live = self.live.borrow_mut();
+        if is_wanted {
+            live.ask(settings, area);
         } else {
-            live.ask((self.settings)(), self.area());
+            live.forget();
         }
-        self.tell(live.trouble());
+        let trouble = live.trouble().to_owned();
+        drop(live);
+        self.tell(&trouble);
     }
 
     /// Shows what was drawn of what is visible, if anything was.
@@ -191,7 +195,8 @@ impl<'a, I: Id> Preview<'a, I> {
             // SAFETY: the widget lives, and shows the layer as it is.
             unsafe { (self.functions.gimp_preview_draw)(self.widget) };
         }
-        self.tell(self.live.borrow().trouble());
+        let trouble = self.live.borrow().trouble().to_owned();
+        self.tell(&trouble);
         if self.is_traced {
             let Pace { asked, read, engine_ms } = pace;
             let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;

@@ -11,6 +11,7 @@ pub(crate) mod gimp3;
 pub(crate) mod gtk2;
 pub(crate) mod gtk3;
 pub(crate) mod items;
+pub(crate) mod list;
 pub(crate) mod preview;
 pub(crate) mod signals;
 
@@ -123,7 +124,7 @@ macro_rules! symbols {
         }
     };
 }
-pub(crate) use symbols;
+use symbols;
 
 /// Runs what C has called. A panic, which must not unwind into C, becomes an error.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
@@ -161,6 +162,9 @@ mod tests {
             items::Items::<i32>::load(libraries).map(drop).expect("of images and layers");
             gegl::Gegl::load(libraries).map(drop).expect("of GEGL and babl");
             gtk2::Gtk2::load(libraries).map(drop).expect("of the dialog");
+            list::ListWidget::load(libraries).map(drop).expect("of lists");
+            preview::PreviewWidget::load(libraries).map(drop).expect("of the preview");
+            signals::Signals::load(libraries).map(drop).expect("of signals");
         }
         assert!(libraries.gimp().starts_with("GIMP 2."), "{}", libraries.gimp());
     }

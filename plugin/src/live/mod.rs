@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Depth, PixelFormat};
-use utsushi_ipc::protocol::StyleInfo;
+use utsushi_ipc::protocol::{StyleInfo, StylizeSpec};
 
 use self::worker::{Answer, Drawn, Order, Worker};
-use crate::filter::{self, Host, Target};
+use crate::filter::{self, Host, Plan, Target};
 use crate::params::{BadValue, Settings};
 use crate::region::Rect;
 
@@ -42,7 +42,7 @@ pub(crate) struct Look {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) asked: Instant,
-    /// To read the layer.
+    /// To plan, and to read the layer.
     pub(crate) read: Duration,
     /// In the engine.
     pub(crate) engine_ms: f32,
@@ -57,7 +57,7 @@ pub(crate) struct Live<'a, H> {
     /// What was read last, which is used again as long as only values change.
     read: Option<(Rect, Arc<[u8]>)>,
     /// What was ordered last.
-    asked: Option<(Rect, Settings)>,
+    asked: Option<(Rect, StylizeSpec)>,
     orders: u64,
     look: Option<Look>,
     trouble: String,
@@ -86,61 +86,54 @@ impl<'a, H: Host> Live<'a, H> {
 
     /// Has this part of the layer drawn by these values, unless that was the last that was asked for.
     pub(crate) fn ask(&mut self, settings: Result<Settings, BadValue>, area: Rect) {
+        let asked = Instant::now();
         let Some(area) = area.within(self.target.extent) else { return };
-        match settings {
-            Ok(settings) => {
-                let wanted = (area, settings);
-                if self.asked.as_ref() == Some(&wanted) {
-                    return;
-                }
-                match self.order(&wanted.1, area) {
-                    Ok(order) => self.worker.order(order),
-                    Err(trouble) => self.refuse(trouble),
-                }
-                self.asked = Some(wanted);
+        match self.plan(settings, area) {
+            Ok(Plan { spec, .. }) if self.asked.as_ref().is_some_and(|(a, s)| *a == area && *s == spec) => {}
+            Ok(Plan { spec, region, .. }) => {
+                let pixels = self.pixels(region, spec.raster.format());
+                let pace = Pace { asked, read: asked.elapsed(), engine_ms: 0.0 };
+                self.asked = Some((area, spec.clone()));
+                self.orders += 1;
+                self.worker.order(Order { number: self.orders, spec, region, area, pixels, pace });
             }
-            Err(bad) => {
-                self.refuse(bad.to_string());
-                self.asked = None;
-            }
+            Err(trouble) => self.refuse(trouble),
         }
     }
 
     /// Forgets what was asked for, and shows nothing: it is asked anew next time.
     pub(crate) fn forget(&mut self) {
         self.refuse(String::new());
-        self.asked = None;
     }
 
     fn refuse(&mut self, trouble: String) {
         self.worker.cancel();
         self.orders += 1;
+        self.asked = None;
         self.look = None;
         self.trouble = trouble;
     }
 
-    fn order(&mut self, settings: &Settings, area: Rect) -> Result<Order, String> {
-        let asked = Instant::now();
+    fn plan(&self, settings: Result<Settings, BadValue>, area: Rect) -> Result<Plan, String> {
+        let settings = settings.map_err(|bad| bad.to_string())?;
         let Target { extent, encoding, .. } = &self.target;
         let format = filter::pixel_format(encoding).ok_or("there is no preview of such pixels")?;
         let format = PixelFormat { depth: Depth::U8, ..format };
-        let plan = filter::plan(settings, self.styles, *extent, format, area);
-        let filter::Plan { spec, region, .. } = plan.map_err(|error| error.to_string())?;
+        filter::plan(&settings, self.styles, *extent, format, area).map_err(|error| error.to_string())
+    }
 
-        let reading = Instant::now();
-        let pixels = match &self.read {
-            Some((read, pixels)) if *read == region => Arc::clone(pixels),
-            _ => {
-                let mut pixels = vec![0; spec.raster.row_bytes() * spec.raster.height() as usize];
-                self.host.read(region, format, &mut pixels);
-                let pixels = Arc::from(pixels);
-                self.read = Some((region, Arc::clone(&pixels)));
-                pixels
-            }
-        };
-        let pace = Pace { asked, read: reading.elapsed(), engine_ms: 0.0 };
-        self.orders += 1;
-        Ok(Order { number: self.orders, spec, region, area, pixels, pace })
+    /// Pixels of the layer.
+    fn pixels(&mut self, region: Rect, format: PixelFormat) -> Arc<[u8]> {
+        if let Some((read, pixels)) = &self.read
+            && *read == region
+        {
+            return Arc::clone(pixels);
+        }
+        let mut pixels = vec![0; region.width as usize * region.height as usize * format.pixel_bytes()];
+        self.host.read(region, format, &mut pixels);
+        let pixels: Arc<[u8]> = Arc::from(pixels);
+        self.read = Some((region, Arc::clone(&pixels)));
+        pixels
     }
 
     /// Takes what has come; how long it took, if there is something else to be shown now.

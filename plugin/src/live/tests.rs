@@ -66,7 +66,7 @@ fn styles() -> [StyleInfo; 2] {
     ["cel", "ink"].map(style)
 }
 
-fn strengths(pictures: &[utsushi_ipc::protocol::StylizeSpec]) -> Vec<f32> {
+fn strengths(pictures: &[StylizeSpec]) -> Vec<f32> {
     pictures.iter().map(|spec| spec.strength).collect()
 }
 
@@ -82,6 +82,9 @@ fn what_is_visible_is_drawn_with_what_the_network_sees_around_it() {
 
     // The same again isn't drawn again, and other values aren't read again.
     stage.ask(1.0, HERE);
+    stage
+        .live
+        .ask(Ok(settings(&[("output", Value::Choice(1)), ("style", Value::Style("cel".into()))])), HERE);
     stage.ask(0.5, HERE);
     assert!(stage.shows(HERE), "what was there stays until there is something else");
     assert!(stage.take() && stage.shows(HERE));
