@@ -7,12 +7,12 @@
 
 #![allow(unsafe_code, reason = "calling C and being called by it")]
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::{CStr, c_int, c_uint};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::ptr;
+use std::rc::Rc;
 
 use utsushi_ipc::protocol::StyleInfo;
 
@@ -42,10 +42,15 @@ pub(crate) struct Preview<'a, I: Id> {
     settings: Box<dyn Fn() -> Result<Settings, BadValue> + 'a>,
     /// Bytes come when the worker has something.
     bell: UnixStream,
-    /// What watches the bell.
-    source: c_uint,
-    connected: Vec<Connected>,
+    calls: OnceCell<Calls>,
     is_traced: bool,
+}
+
+/// What calls a preview back.
+struct Calls {
+    _connected: Vec<Connected>,
+    /// Watches the bell.
+    source: c_uint,
 }
 
 /// What a preview needs of a dialog.
@@ -80,7 +85,7 @@ impl<'a, I: Id> Preview<'a, I> {
         styles: &'a [StyleInfo],
         widgets: &Widgets<'_>,
         settings: impl Fn() -> Result<Settings, BadValue> + 'a,
-    ) -> Result<Box<Self>, LoadError> {
+    ) -> Result<Rc<Self>, LoadError> {
         // SAFETY: the caller's promise.
         let (functions, signals) = unsafe { (PreviewWidget::load(libraries)?, Signals::load(libraries)?) };
         let (bell, rope) = pair().map_err(LoadError::Bell)?;
@@ -88,30 +93,30 @@ impl<'a, I: Id> Preview<'a, I> {
             // Full of bytes that nobody has read yet, it rings just as well.
             let _ = (&rope).write(&[0]);
         });
-        let mut preview = Box::new(Self {
+        let preview = Rc::new(Self {
             functions,
             widget: widgets.preview,
             label: widgets.label,
             live: RefCell::new(live),
             settings: Box::new(settings),
             bell,
-            source: 0,
-            connected: Vec::new(),
+            calls: OnceCell::new(),
             is_traced: std::env::var_os(TRACE_VARIABLE).is_some(),
         });
         // SAFETY: the caller's promise.
-        unsafe { preview.follow(&signals, widgets) };
+        let calls = unsafe { preview.follow(&signals, widgets) };
+        let _ = preview.calls.set(calls);
         Ok(preview)
     }
 
     /// # Safety
     ///
-    /// As for `new`; `self` must stay where it is.
-    unsafe fn follow(&mut self, signals: &Signals, widgets: &Widgets<'_>) {
+    /// As for `new`; what this returns must be dropped with the preview.
+    unsafe fn follow(self: &Rc<Self>, signals: &Signals, widgets: &Widgets<'_>) -> Calls {
         let exposed: unsafe extern "C" fn(Object, Object, Object) -> c_int = exposed::<I>;
-        let this: Object = ptr::from_mut(self).cast();
+        let this: Object = Rc::as_ptr(self).cast_mut().cast();
         let (preview, label) = (self.widget, self.label);
-        // SAFETY: the widgets live, and each signal is disconnected when `self` is dropped, which the callbacks share.
+        // SAFETY: the widgets live, and nothing calls back once `self` is dropped, which the callbacks only share.
         unsafe {
             let area = (self.functions.gimp_preview_get_area)(preview);
             (self.functions.gtk_label_set_line_wrap)(label, 1);
@@ -119,15 +124,16 @@ impl<'a, I: Id> Preview<'a, I> {
             (self.functions.gtk_widget_set_no_show_all)(label, 1);
 
             let (invalidated, styled) = (invalidated::<I> as *const (), styled::<I> as *const ());
-            self.connected = vec![
+            let mut connected = vec![
                 signals.connect(preview, widgets.names.styled, styled, this, SWAPPED),
                 signals.connect(preview, c"invalidated", invalidated, this, SWAPPED),
                 signals.connect(area, widgets.names.exposed, exposed as *const (), this, PLAIN),
             ];
-            self.connected.extend(widgets.controls.iter().map(|(control, signal)| {
+            connected.extend(widgets.controls.iter().map(|(control, signal)| {
                 signals.connect(*control, signal, changed::<I> as *const (), this, SWAPPED)
             }));
-            self.source = (self.functions.g_unix_fd_add)(self.bell.as_raw_fd(), READABLE, rung::<I>, this);
+            let source = (self.functions.g_unix_fd_add)(self.bell.as_raw_fd(), READABLE, rung::<I>, this);
+            Calls { _connected: connected, source }
         }
     }
 
@@ -226,8 +232,10 @@ impl<'a, I: Id> Preview<'a, I> {
 
 impl<I: Id> Drop for Preview<'_, I> {
     fn drop(&mut self) {
-        // SAFETY: the source is the one that `follow` has added, which nothing else removes.
-        unsafe { (self.functions.g_source_remove)(self.source) };
+        if let Some(Calls { source, .. }) = self.calls.get() {
+            // SAFETY: the source is the one that `follow` has added.
+            unsafe { (self.functions.g_source_remove)(*source) };
+        }
     }
 }
 
@@ -245,7 +253,7 @@ fn pair() -> io::Result<(UnixStream, UnixStream)> {
 ///
 /// `data` must be a preview that lives.
 unsafe fn with<I: Id, T: Default>(data: Object, body: impl FnOnce(&Preview<'_, I>) -> T) -> T {
-    // SAFETY: the caller's promise; nothing holds it exclusively after `follow`.
+    // SAFETY: the caller's promise; it is only ever shared.
     guarded(|| body(unsafe { &*data.cast::<Preview<'_, I>>() })).unwrap_or_else(|defect| {
         eprintln!("utsushi-gimp: {defect}");
         T::default()
