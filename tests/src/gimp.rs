@@ -161,6 +161,14 @@ impl Session {
         }
     }
 
+    /// Asks the plug-in how the daemon is, in this run mode.
+    pub fn status(&self, run_mode: u8) -> String {
+        match self.gimp {
+            Gimp::Two => format!("(plug-in-utsushi-status {run_mode})"),
+            Gimp::Three(_) => format!("(plug-in-utsushi-status #:run-mode {run_mode})"),
+        }
+    }
+
     /// How GIMP is started to evaluate this.
     pub fn command(&self, script: &str) -> Command {
         let mut command = match &self.gimp {
