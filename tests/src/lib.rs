@@ -5,3 +5,5 @@ pub mod binary;
 pub mod daemon;
 pub mod gimp;
 pub mod pictures;
+pub mod screen;
+pub mod window;
