@@ -205,7 +205,7 @@ impl Session {
                 let program = if screen.is_some() { "gimp-2.10" } else { "gimp-console-2.10" };
                 let mut command = Command::new(program);
                 command.args(["-d", "-f", "-s", "-b", script, "-b", "(gimp-quit 1)"]);
-                command.env("GIMP2_DIRECTORY", profile);
+                command.env("GIMP2_DIRECTORY", profile).env_remove("UTSUSHI_DAEMON");
                 command
             }
             Place::Three(root) => {
@@ -214,6 +214,8 @@ impl Session {
                 command.arg(root).args([program, "-d", "-f", "-s", "--quit"]);
                 command.args(["--batch-interpreter", "plug-in-script-fu-eval", "-b", script]);
                 command.env("GIMP3_DIRECTORY", profile).env("HOME", self.inside(""));
+                // A program finds what lies beside it through /proc, which is not in this root.
+                command.env("UTSUSHI_DAEMON", self.inside("profile/plug-ins/utsushi-gimp/utsushi"));
                 command
             }
         };
@@ -223,7 +225,6 @@ impl Session {
             .env("UTSUSHI_STYLES", self.inside("styles"))
             .env("XDG_STATE_HOME", self.inside("state"))
             .env("LC_ALL", "C.UTF-8")
-            .env_remove("UTSUSHI_DAEMON")
             .env_remove("DISPLAY")
             .envs(screen.map(|screen| ("DISPLAY", screen.name())))
             .stdin(Stdio::null())
