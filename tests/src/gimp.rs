@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// Opens a file as `image`, with `layer` in it, and evaluates `body`.
-    pub(crate) fn open(&self, from: &str, body: &str) -> String {
+    pub fn open(&self, from: &str, body: &str) -> String {
         let from = self.inside(from);
         let (image, layer) = match self.gimp.place {
             Place::Two => (

@@ -1,7 +1,7 @@
 //! GIMP with its window, on a screen of its own, and a picture in it.
 //!
-//! GIMP runs a script from the start, which saves the picture whenever it is told to, by files: so a test compares what
-//! a person's keys have done bit for bit, and not only what can be seen.
+//! GIMP runs a script from the start, which evaluates what it finds in files: so a test saves the picture at any time,
+//! and compares what a person's keys have done bit for bit, not only as far as it can be seen.
 
 use std::fs::{self, File};
 use std::process::Child;
@@ -15,7 +15,7 @@ pub struct Window<'a> {
     /// It ends before its screen does.
     gimp: Gimp,
     screen: Screen,
-    saved: u32,
+    evaluated: u32,
 }
 
 struct Gimp(Child);
@@ -33,30 +33,30 @@ impl<'a> Window<'a> {
             fs::write(session.home().path().join("profile/gimprc"), settings).expect("written");
         }
         let screen = Screen::new();
-        let save = session.save("(string-append name \".png\")");
         // It ends with the profile at the latest.
-        let script = session.open(
-            picture,
-            &format!(
-                r#"(gimp-display-new image)
-                (let loop ((n 0))
-                    (usleep 20000)
-                    (let ((name (string-append "{folder}/" (number->string n))))
-                        (cond
-                            ((file-exists? (string-append name ".wanted"))
-                                {save}
-                                (close-output-port (open-output-file (string-append name ".saved")))
-                                (loop (+ n 1)))
-                            ((file-exists? "{profile}") (loop n)))))"#,
-                folder = session.inside("."),
-                profile = session.inside("profile"),
-            ),
+        let script = format!(
+            r#"(define the-image #f) (define the-layer #f)
+            {open}
+            (define image the-image) (define layer the-layer)
+            (gimp-display-new image)
+            (let loop ((n 0))
+                (usleep 20000)
+                (let ((name (string-append "{folder}/" (number->string n))))
+                    (cond
+                        ((file-exists? (string-append name ".wanted"))
+                            (load (string-append name ".scm"))
+                            (close-output-port (open-output-file (string-append name ".done")))
+                            (loop (+ n 1)))
+                        ((file-exists? "{profile}") (loop n)))))"#,
+            open = session.open(picture, "(set! the-image image) (set! the-layer layer)"),
+            folder = session.inside("."),
+            profile = session.inside("profile"),
         );
         let log = File::create(session.home().path().join("gimp.log")).expect("a file");
         let mut command = session.command(&script, Some(&screen));
         command.stdout(log.try_clone().expect("the same file")).stderr(log);
         let gimp = Gimp(command.spawn().expect("GIMP starts"));
-        Some(Self { session, gimp, screen, saved: 0 })
+        Some(Self { session, gimp, screen, evaluated: 0 })
     }
 
     /// The screen.
@@ -77,16 +77,23 @@ impl<'a> Window<'a> {
         });
     }
 
-    /// Saves the picture as it is now; gives the file's name.
+    /// Evaluates this, in which `image` and `layer` are those that were opened.
     #[track_caller]
-    pub fn save(&mut self) -> String {
-        let name = self.saved.to_string();
-        self.saved += 1;
-        let path = |extension: &str| self.session.home().path().join(format!("{name}.{extension}"));
+    pub fn evaluate(&mut self, body: &str) {
+        let path =
+            |extension: &str| self.session.home().path().join(format!("{}.{extension}", self.evaluated));
+        fs::write(path("scm"), body).expect("written");
         fs::write(path("wanted"), "").expect("written");
-        let saved = path("saved");
-        self.wait_until("the picture is saved", |_| saved.exists());
-        format!("{name}.png")
+        let done = path("done");
+        self.evaluated += 1;
+        self.wait_until("the script has answered", |_| done.exists());
+    }
+
+    /// Saves the picture as it is now.
+    #[track_caller]
+    pub fn save(&mut self, name: &str) {
+        let name = format!("\"{}\"", self.session.inside(name));
+        self.evaluate(&self.session.save(&name));
     }
 }
 

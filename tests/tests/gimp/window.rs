@@ -54,8 +54,8 @@ fn from_the_menu_through_the_preview_and_back() {
         window.wait_until("the preview shows half of the style", |screen| preview(screen, &weak));
         keep(&window, "changed");
         let saved = |window: &mut Window, expected: &Picture, what: &str| {
-            let name = window.save();
-            assert_alike(&read(&session, &name, ""), expected, 0, &format!("{version}, {what}"));
+            window.save("saved.png");
+            assert_alike(&read(&session, "saved.png", ""), expected, 0, &format!("{version}, {what}"));
         };
         saved(&mut window, &original, "a preview leaves the layer as it is");
 
@@ -76,5 +76,18 @@ fn from_the_menu_through_the_preview_and_back() {
             window.wait_until(&format!("{key} is done"), |screen| shows(screen, expected));
             saved(&mut window, expected, key);
         }
+
+        // A new layer, too, is one step to undo: the layer and what is drawn on it.
+        let call = session.stylize(1, ["\"cel\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "1"]);
+        let count = |layers| {
+            let counted = format!("(vector-length {})", session.layers());
+            format!("(if (not (= {layers} {counted})) (error \"layers\" {counted}))")
+        };
+        window.evaluate(&format!("{call} {}", count(2)));
+        window.wait_until("a new layer is drawn", |screen| shows(screen, &strong));
+        keep(&window, "new-layer");
+        window.screen().press("ctrl+z");
+        window.wait_until("the new layer is gone", |screen| shows(screen, &original));
+        window.evaluate(&count(1));
     }
 }
