@@ -36,6 +36,16 @@ enum Place {
 /// How long a test may take before it is taken for stuck. GIMP 2.10 waits for ever after some errors.
 const STUCK: Duration = Duration::from_secs(300);
 
+/// What tells a program of a person's own files and desktop.
+const OWN: [&str; 6] = [
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "DBUS_SESSION_BUS_ADDRESS",
+];
+
 /// The Debians that have a GIMP 3.
 const ROOTS: [(&str, &str); 2] = [("3.0", "trixie"), ("3.2", "forky")];
 
@@ -213,19 +223,22 @@ impl Session {
                 let mut command = Command::new("chroot");
                 command.arg(root).args([program, "-d", "-f", "-s", "--quit"]);
                 command.args(["--batch-interpreter", "plug-in-script-fu-eval", "-b", script]);
-                command.env("GIMP3_DIRECTORY", profile).env("HOME", self.inside(""));
+                command.env("GIMP3_DIRECTORY", profile);
                 // A program finds what lies beside it through /proc, which is not in this root.
                 command.env("UTSUSHI_DAEMON", self.inside("profile/plug-ins/utsushi-gimp/utsushi"));
                 command
             }
         };
         let socket = socket(Path::new(&self.inside("")));
+        for name in OWN {
+            command.env_remove(name);
+        }
         command
+            .env("HOME", self.inside(""))
             .env("UTSUSHI_SOCKET", socket)
             .env("UTSUSHI_STYLES", self.inside("styles"))
             .env("XDG_STATE_HOME", self.inside("state"))
             .env("LC_ALL", "C.UTF-8")
-            .env_remove("DISPLAY")
             .envs(screen.map(|screen| ("DISPLAY", screen.name())))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
