@@ -10,6 +10,7 @@ use utsushi_ipc::client::{Client, ClientError, Starter};
 use utsushi_ipc::paths;
 use utsushi_ipc::pixels::PixelFormat;
 use utsushi_ipc::protocol::StyleInfo;
+use utsushi_ipc::status::{NOT_RUNNING, describe};
 
 use crate::ffi::c_string;
 use crate::ffi::gegl::{Buffer, Gegl};
@@ -53,6 +54,15 @@ pub(crate) fn connect() -> Result<Client, ClientError> {
 /// The styles to choose from in a dialog.
 pub(crate) fn styles() -> Result<Vec<StyleInfo>, Failure> {
     connect().and_then(|mut client| client.styles()).map_err(|error| failure(Status::ExecutionError, &error))
+}
+
+/// How the daemon is, in words; it isn't started.
+pub(crate) fn status() -> Result<String, Failure> {
+    match Client::connect(&paths::socket()).and_then(|mut client| client.status()) {
+        Ok(status) => Ok(describe(&status).trim_end().into()),
+        Err(ClientError::NotRunning { .. }) => Ok(NOT_RUNNING.into()),
+        Err(error) => Err(failure(Status::ExecutionError, &error)),
+    }
 }
 
 /// A drawable that was chosen, and where it is drawn.

@@ -1,4 +1,4 @@
-//! GIMP 2.10: registers the procedure, and takes its calls.
+//! GIMP 2.10: registers the procedures, and takes their calls.
 
 #![allow(unsafe_code, reason = "calling C and being called by it")]
 
@@ -12,9 +12,9 @@ use crate::ffi::gimp2::{self, Gimp2, Param, ParamData, ParamDef, PlugInInfo};
 use crate::ffi::items::Items;
 use crate::ffi::{Libraries, LoadError, c_string, guarded};
 use crate::filter;
-use crate::host::{Failure, Layer, Status, connect, failure, styles};
+use crate::host::{Failure, Layer, Status, connect, failure, status, styles};
 use crate::params::{self, Kind, PARAMS, Settings, Value};
-use crate::procedure as p;
+use crate::procedure::{self as p, Procedure};
 
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
 
@@ -61,13 +61,11 @@ fn register() {
         name: name.as_ptr(),
         description: description.as_ptr(),
     };
+    let [name, _, description] = p::RUN_MODE;
+    let run_mode = || define(gimp2::INT32, name, description);
     let descriptions: Vec<CString> = PARAMS.iter().map(describe).collect();
     let mut defined = vec![
-        define(
-            gimp2::INT32,
-            c"run-mode",
-            c"The run mode { RUN-INTERACTIVE (0), RUN-NONINTERACTIVE (1), RUN-WITH-LAST-VALS (2) }",
-        ),
+        run_mode(),
         define(gimp2::IMAGE, c"image", c"The image; unused"),
         define(gimp2::DRAWABLE, c"drawable", c"The layer"),
     ];
@@ -79,26 +77,34 @@ fn register() {
         };
         define(kind, param.name, description)
     }));
+    install(&p::STYLIZE, Some(p::IMAGE_TYPES), &defined, &[]);
 
+    let [name, _, description] = p::STATUS_VALUE;
+    install(&p::STATUS, None, &[run_mode()], &[define(gimp2::STRING, name, description)]);
+}
+
+/// Without image types, it can be called without an image, too.
+fn install(procedure: &Procedure, image_types: Option<&CStr>, arguments: &[ParamDef], values: &[ParamDef]) {
     let gimp = &functions().gimp;
+    let none_or_all = |defined: &[ParamDef]| if defined.is_empty() { ptr::null() } else { defined.as_ptr() };
     // SAFETY: every pointer is to text, or to as many definitions as are said, which live until the calls return.
     unsafe {
         (gimp.gimp_install_procedure)(
-            p::NAME.as_ptr(),
-            p::BLURB.as_ptr(),
-            p::HELP.as_ptr(),
+            procedure.name.as_ptr(),
+            procedure.blurb.as_ptr(),
+            procedure.help.as_ptr(),
             p::AUTHORS.as_ptr(),
             p::AUTHORS.as_ptr(),
             p::YEAR.as_ptr(),
-            p::MENU_LABEL.as_ptr(),
-            p::IMAGE_TYPES.as_ptr(),
+            procedure.menu_label.as_ptr(),
+            image_types.map_or(ptr::null(), CStr::as_ptr),
             gimp2::PLUGIN,
-            defined.len() as c_int,
-            0,
-            defined.as_ptr(),
-            ptr::null(),
+            arguments.len() as c_int,
+            values.len() as c_int,
+            none_or_all(arguments),
+            none_or_all(values),
         );
-        (gimp.gimp_plugin_menu_register)(p::NAME.as_ptr(), p::MENU_PATH.as_ptr());
+        (gimp.gimp_plugin_menu_register)(procedure.name.as_ptr(), p::MENU_PATH.as_ptr());
     }
 }
 
@@ -116,30 +122,33 @@ fn describe(param: &params::Param) -> CString {
     }
 }
 
-/// GIMP calls the procedure.
+/// GIMP calls a procedure.
 unsafe extern "C" fn run(
-    _name: *const c_char,
+    name: *const c_char,
     count: c_int,
     arguments: *const Param,
     value_count: *mut c_int,
     values: *mut *mut Param,
 ) {
     let outcome = guarded(|| {
-        // SAFETY: GIMP hands over as many arguments as it says, each of the type that was registered, and they stay
-        // until this function returns.
-        let arguments = unsafe { std::slice::from_raw_parts(arguments, usize::try_from(count).unwrap_or(0)) };
-        call(arguments)
+        // SAFETY: GIMP hands over the name, and as many arguments as it says, each of the type that was registered;
+        // they stay until this function returns.
+        let (name, arguments) = unsafe {
+            let count = usize::try_from(count).unwrap_or(0);
+            (CStr::from_ptr(name), std::slice::from_raw_parts(arguments, count))
+        };
+        if name == p::STATUS.name { tell(arguments).map(Some) } else { call(arguments).map(|()| None) }
     });
-    let (status, message) = match outcome {
-        Ok(Ok(())) => (Status::Success, None),
+    let (status, text) = match outcome {
+        Ok(Ok(value)) => (Status::Success, value),
         Ok(Err(failure)) => failure,
         Err(defect) => (Status::ExecutionError, Some(defect)),
     };
 
     // The caller reads them after this function has returned; a process runs one procedure, so little is leaked.
     let mut returned = vec![Param { kind: gimp2::STATUS, data: ParamData { int32: status as i32 } }];
-    if let Some(message) = message {
-        let string = c_string(&message).into_raw().cast_const();
+    if let Some(text) = text {
+        let string = c_string(&text).into_raw().cast_const();
         returned.push(Param { kind: gimp2::STRING, data: ParamData { string } });
     }
     // SAFETY: GIMP gives places for a count and a pointer; what the pointer is to lives for ever.
@@ -147,6 +156,17 @@ unsafe extern "C" fn run(
         *value_count = returned.len() as c_int;
         *values = returned.leak().as_mut_ptr();
     }
+}
+
+/// How the daemon is; shown if nobody else would show it.
+fn tell(arguments: &[Param]) -> Result<String, Failure> {
+    let status = status()?;
+    // SAFETY: GIMP has checked that the first is of the type that was registered, INT32.
+    if arguments.first().is_some_and(|mode| unsafe { mode.data.int32 } == p::INTERACTIVE) {
+        // SAFETY: GIMP copies the text.
+        unsafe { (functions().gimp.gimp_message)(c_string(&status).as_ptr()) };
+    }
+    Ok(status)
 }
 
 /// A call: mode, image, layer, and in a script's call the values.
@@ -200,10 +220,10 @@ fn last_values() -> Vec<Value> {
     let gimp = &functions().gimp;
     // SAFETY: GIMP writes as many bytes as it has said.
     let text = unsafe {
-        let size = (gimp.gimp_procedural_db_get_data_size)(p::NAME.as_ptr());
+        let size = (gimp.gimp_procedural_db_get_data_size)(p::STYLIZE.name.as_ptr());
         let mut text = vec![0_u8; usize::try_from(size).unwrap_or(0)];
         if !text.is_empty() {
-            (gimp.gimp_procedural_db_get_data)(p::NAME.as_ptr(), text.as_mut_ptr().cast());
+            (gimp.gimp_procedural_db_get_data)(p::STYLIZE.name.as_ptr(), text.as_mut_ptr().cast());
         }
         text
     };
@@ -215,5 +235,7 @@ fn keep_values(values: &[Value]) {
     let text = params::to_text(values);
     let gimp = &functions().gimp;
     // SAFETY: GIMP copies as many bytes as it is told.
-    unsafe { (gimp.gimp_procedural_db_set_data)(p::NAME.as_ptr(), text.as_ptr().cast(), text.len() as u32) };
+    unsafe {
+        (gimp.gimp_procedural_db_set_data)(p::STYLIZE.name.as_ptr(), text.as_ptr().cast(), text.len() as u32)
+    };
 }

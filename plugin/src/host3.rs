@@ -1,4 +1,4 @@
-//! GIMP 3: registers the procedure, and takes its calls.
+//! GIMP 3: registers the procedures, and takes their calls.
 
 #![allow(unsafe_code, reason = "calling C and being called by it")]
 
@@ -12,9 +12,9 @@ use crate::ffi::gimp3::{self, Gimp3, PlugInClass, TypeQuery};
 use crate::ffi::items::Items;
 use crate::ffi::{Libraries, LoadError, Object, c_string, guarded};
 use crate::filter;
-use crate::host::{Failure, Layer, Status, connect, failure, styles};
+use crate::host::{self, Failure, Layer, Status, connect, failure, styles};
 use crate::params::{Kind, PARAMS, Param, Settings, Value};
-use crate::procedure as p;
+use crate::procedure::{self as p, Procedure};
 
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
 
@@ -103,37 +103,82 @@ unsafe extern "C" fn set_i18n(
 unsafe extern "C" fn query(_plug_in: Object) -> Object {
     guarded_or(ptr::null_mut(), || {
         let gimp = &functions().gimp;
-        // SAFETY: a list of one text; GIMP frees both.
-        unsafe { (gimp.g_list_append)(ptr::null_mut(), (gimp.g_strdup)(p::NAME.as_ptr())) }
+        // SAFETY: a list of texts; GIMP frees all.
+        let append = |list, procedure: &Procedure| unsafe {
+            (gimp.g_list_append)(list, (gimp.g_strdup)(procedure.name.as_ptr()))
+        };
+        [p::STYLIZE, p::STATUS].iter().fold(ptr::null_mut(), append)
     })
 }
 
 /// GIMP asks for a procedure, to register it or to call it.
 unsafe extern "C" fn create(plug_in: Object, name: *const c_char) -> Object {
     guarded_or(ptr::null_mut(), || {
-        // SAFETY: GIMP hands over the name that it asks for.
-        if unsafe { CStr::from_ptr(name) } != p::NAME {
-            return ptr::null_mut();
-        }
-        let gimp = &functions().gimp;
-        // SAFETY: GIMP copies every text; `run` is of the type that an image procedure calls; the procedure goes to
-        // GIMP.
+        // SAFETY: GIMP hands over its plug-in, and the name that it asks for.
         unsafe {
-            let null = ptr::null_mut();
-            let procedure = (gimp.gimp_image_procedure_new)(plug_in, name, gimp3::PLUGIN, run, null, null);
-            (gimp.gimp_procedure_set_image_types)(procedure, p::IMAGE_TYPES.as_ptr());
-            (gimp.gimp_procedure_set_sensitivity_mask)(procedure, gimp3::ONE_DRAWABLE);
-            (gimp.gimp_procedure_set_menu_label)(procedure, p::MENU_LABEL.as_ptr());
-            (gimp.gimp_procedure_add_menu_path)(procedure, p::MENU_PATH.as_ptr());
-            let (blurb, help, authors) = (p::BLURB.as_ptr(), p::HELP.as_ptr(), p::AUTHORS.as_ptr());
-            (gimp.gimp_procedure_set_documentation)(procedure, blurb, help, ptr::null());
-            (gimp.gimp_procedure_set_attribution)(procedure, authors, authors, p::YEAR.as_ptr());
-            for param in &PARAMS {
-                add_argument(gimp, procedure, param);
+            let name = CStr::from_ptr(name);
+            if name == p::STYLIZE.name {
+                stylize(plug_in)
+            } else if name == p::STATUS.name {
+                status(plug_in)
+            } else {
+                ptr::null_mut()
             }
-            procedure
         }
     })
+}
+
+/// # Safety
+///
+/// `plug_in` must be the plug-in.
+unsafe fn stylize(plug_in: Object) -> Object {
+    let gimp = &functions().gimp;
+    // SAFETY: GIMP copies every text; `run` is of the type that an image procedure calls; the procedure goes to GIMP.
+    unsafe {
+        let (null, name) = (ptr::null_mut(), p::STYLIZE.name.as_ptr());
+        let procedure = (gimp.gimp_image_procedure_new)(plug_in, name, gimp3::PLUGIN, run, null, null);
+        introduce(gimp, procedure, &p::STYLIZE);
+        (gimp.gimp_procedure_set_image_types)(procedure, p::IMAGE_TYPES.as_ptr());
+        (gimp.gimp_procedure_set_sensitivity_mask)(procedure, gimp3::ONE_DRAWABLE);
+        for param in &PARAMS {
+            add_argument(gimp, procedure, param);
+        }
+        procedure
+    }
+}
+
+/// # Safety
+///
+/// `plug_in` must be the plug-in.
+unsafe fn status(plug_in: Object) -> Object {
+    let gimp = &functions().gimp;
+    // SAFETY: as in `stylize`; `tell` is of the type that a procedure calls.
+    unsafe {
+        let (null, name) = (ptr::null_mut(), p::STATUS.name.as_ptr());
+        let procedure = (gimp.gimp_procedure_new)(plug_in, name, gimp3::PLUGIN, tell, null, null);
+        introduce(gimp, procedure, &p::STATUS);
+        let ([name, label, help], kind) = (p::RUN_MODE.map(CStr::as_ptr), (gimp.gimp_run_mode_get_type)());
+        let add = gimp.gimp_procedure_add_enum_argument;
+        add(procedure, name, label, help, kind, p::NON_INTERACTIVE, gimp3::READ_WRITE);
+        let [name, label, help] = p::STATUS_VALUE.map(CStr::as_ptr);
+        let add = gimp.gimp_procedure_add_string_return_value;
+        add(procedure, name, label, help, c"".as_ptr(), gimp3::READ_WRITE);
+        procedure
+    }
+}
+
+/// # Safety
+///
+/// `procedure` must be a procedure.
+unsafe fn introduce(gimp: &Gimp3, procedure: Object, words: &Procedure) {
+    // SAFETY: GIMP copies every text.
+    unsafe {
+        (gimp.gimp_procedure_set_menu_label)(procedure, words.menu_label.as_ptr());
+        (gimp.gimp_procedure_add_menu_path)(procedure, p::MENU_PATH.as_ptr());
+        let (blurb, help, authors) = (words.blurb.as_ptr(), words.help.as_ptr(), p::AUTHORS.as_ptr());
+        (gimp.gimp_procedure_set_documentation)(procedure, blurb, help, ptr::null());
+        (gimp.gimp_procedure_set_attribution)(procedure, authors, authors, p::YEAR.as_ptr());
+    }
 }
 
 /// # Safety
@@ -178,19 +223,51 @@ unsafe extern "C" fn run(
         // stay until this function returns.
         unsafe { call(procedure, mode, drawables, config) }
     });
-    let (status, message) = match outcome {
-        Ok(Ok(())) => (Status::Success, None),
-        Ok(Err(failure)) => failure,
-        Err(defect) => (Status::ExecutionError, Some(defect)),
+    // SAFETY: GIMP hands over the procedure.
+    unsafe { end(procedure, outcome.map(|ended| ended.map(|()| None))) }
+}
+
+/// GIMP asks how the daemon is.
+unsafe extern "C" fn tell(procedure: Object, config: Object, _data: Object) -> Object {
+    let outcome = guarded(|| {
+        let (gimp, status) = (&functions().gimp, host::status()?);
+        let mut mode = p::NON_INTERACTIVE;
+        // SAFETY: the property is a number of an enumeration, for which a place is given. GIMP copies the message.
+        unsafe {
+            (gimp.g_object_get)(config, p::RUN_MODE[0].as_ptr(), &raw mut mode, ptr::null::<c_char>());
+            if mode == p::INTERACTIVE {
+                (gimp.gimp_message)(c_string(&status).as_ptr());
+            }
+        }
+        Ok(Some(status))
+    });
+    // SAFETY: GIMP hands over the procedure, whose value is a text.
+    unsafe { end(procedure, outcome) }
+}
+
+/// What a call returns to GIMP: its value if it has one, or why it failed.
+///
+/// # Safety
+///
+/// `procedure` must be a procedure whose values are as many as are given.
+unsafe fn end(procedure: Object, outcome: Result<Result<Option<String>, Failure>, String>) -> Object {
+    let (status, value, message) = match outcome {
+        Ok(Ok(value)) => (Status::Success, value, None),
+        Ok(Err((status, message))) => (status, None, message),
+        Err(defect) => (Status::ExecutionError, None, Some(defect)),
     };
     let gimp = &functions().gimp;
-    // SAFETY: GObject copies the message; GIMP takes over the error and the values.
+    // SAFETY: GObject copies the texts; GIMP takes over the error and the values, of which the first is the status.
     unsafe {
         let error = message.map_or(ptr::null_mut(), |message| {
             let domain = (gimp.g_quark_from_string)(c"utsushi".as_ptr());
             (gimp.g_error_new_literal)(domain, 0, c_string(&message).as_ptr())
         });
-        (gimp.gimp_procedure_new_return_values)(procedure, status as c_int, error)
+        let values = (gimp.gimp_procedure_new_return_values)(procedure, status as c_int, error);
+        if let Some(value) = value {
+            (gimp.g_value_set_string)((gimp.gimp_value_array_index)(values, 1), c_string(&value).as_ptr());
+        }
+        values
     }
 }
 

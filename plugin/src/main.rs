@@ -10,11 +10,15 @@
 mod dialog;
 mod dialog2;
 mod dialog3;
+mod dialog_tips;
+#[cfg(test)]
+mod fake;
 mod ffi;
 mod filter;
 mod host;
 mod host2;
 mod host3;
+mod live;
 mod params;
 mod preview;
 mod procedure;

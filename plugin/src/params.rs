@@ -38,6 +38,9 @@ pub(crate) enum Value {
 
 const FRACTION: Kind = Kind::Number { least: 0.0, most: 1.0, default: 0.0 };
 
+/// The parameter whose values have a gap.
+pub(crate) const BRUSH_SIZE: &CStr = c"brush-size";
+
 /// In the order of a script's arguments. [`Settings::parse`] knows this order, too.
 pub(crate) const PARAMS: [Param; 7] = [
     Param {
@@ -53,7 +56,7 @@ pub(crate) const PARAMS: [Param; 7] = [
         kind: Kind::Number { least: 0.0, most: 1.0, default: 1.0 },
     },
     Param {
-        name: c"brush-size",
+        name: BRUSH_SIZE,
         label: c"_Brush size (0: automatic)",
         help: c"The scale at which the style works: 1 gives the finest strokes, 64 the coarsest; 0 chooses by the \
                 layer's size",

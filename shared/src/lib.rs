@@ -27,4 +27,5 @@ pub mod endpoint;
 pub mod paths;
 pub mod pixels;
 pub mod protocol;
+pub mod status;
 pub mod wire;

@@ -207,6 +207,14 @@ impl Session {
         }
     }
 
+    /// Asks the plug-in how the daemon is, in this run mode.
+    pub fn status(&self, run_mode: u8) -> String {
+        match self.gimp.place {
+            Place::Two => format!("(plug-in-utsushi-status {run_mode})"),
+            Place::Three(_) => format!("(plug-in-utsushi-status #:run-mode {run_mode})"),
+        }
+    }
+
     /// How GIMP is started to evaluate this and to end, headless or with a window on a screen.
     pub fn command(&self, script: &str, screen: Option<&Screen>) -> Command {
         let profile = self.inside("profile");

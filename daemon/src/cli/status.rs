@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::protocol::Status;
+use utsushi_ipc::status::{NOT_RUNNING, describe};
 
 use super::{Address, Ending};
 
@@ -59,7 +60,7 @@ impl StatusCommand {
         } else {
             match &status {
                 Some(status) => out.write_all(describe(status).as_bytes())?,
-                None => writeln!(out, "no daemon is running; drawing a picture starts one")?,
+                None => writeln!(out, "{NOT_RUNNING}")?,
             }
         }
         Ok(if status.is_some() { Ending::Done } else { Ending::Failed })
@@ -84,50 +85,12 @@ fn state(status: Option<&Status>) -> State<'_> {
     }
 }
 
-fn describe(status: &Status) -> String {
-    let Status { version, pid, loaded, device, resident_bytes, running, queued, finished, uptime_s } = status;
-    let loaded = if loaded.is_empty() { "none loaded".into() } else { loaded.join(", ") };
-    format!(
-        "daemon  {version}, process {pid}, up {}\n\
-         styles  {loaded}\n\
-         device  {device}\n\
-         memory  {} MiB\n\
-         queue   {running} being drawn, {queued} waiting, {finished} finished\n",
-        uptime(*uptime_s),
-        resident_bytes >> 20,
-    )
-}
-
-fn uptime(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (minutes, hours, days) {
-        (0, ..) => format!("{seconds} s"),
-        (_, 0, _) => format!("{minutes} min"),
-        (_, _, 0) => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn uptimes() {
-        fn check(seconds: u64, expected: &str) {
-            assert_eq!(uptime(seconds), expected);
-        }
-        check(0, "0 s");
-        check(59, "59 s");
-        check(60, "1 min");
-        check(3599, "59 min");
-        check(3600, "1 h 0 min");
-        check(86_399, "23 h 59 min");
-        check(90_000, "1 d 1 h");
-    }
-
-    #[test]
-    fn descriptions() {
+    fn objects() {
         let status = Status {
             version: "0.1.0".into(),
             pid: 7,
@@ -139,14 +102,6 @@ mod tests {
             finished: 3,
             uptime_s: 60,
         };
-        assert_eq!(
-            describe(&status),
-            "daemon  0.1.0, process 7, up 1 min\n\
-             styles  cel, ink\n\
-             device  CPU\n\
-             memory  120 MiB\n\
-             queue   1 being drawn, 2 waiting, 3 finished\n"
-        );
         assert_eq!(
             serde_json::to_string(&state(Some(&status))).unwrap(),
             r#"{"running":true,"version":"0.1.0","pid":7,"loaded":["cel","ink"],"device":"CPU","#.to_owned()

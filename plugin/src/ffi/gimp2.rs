@@ -70,6 +70,7 @@ symbols! {
             *const c_char, *const c_char, c_int, c_int, c_int, *const ParamDef, *const ParamDef,
         ),
         gimp_plugin_menu_register: unsafe extern "C" fn(*const c_char, *const c_char) -> c_int,
+        gimp_message: unsafe extern "C" fn(*const c_char) -> c_int,
         gimp_procedural_db_get_data_size: unsafe extern "C" fn(*const c_char) -> c_int,
         gimp_procedural_db_get_data: unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int,
         gimp_procedural_db_set_data: unsafe extern "C" fn(*const c_char, *const c_void, u32) -> c_int,

@@ -47,6 +47,9 @@ const _: () = assert!(size_of::<TypeQuery>() == 24);
 /// `GClassInitFunc`.
 pub(crate) type ClassInit = unsafe extern "C" fn(*mut PlugInClass, Object);
 
+/// `GimpRunFunc`: procedure, configuration, data.
+pub(crate) type Run = unsafe extern "C" fn(Object, Object, Object) -> Object;
+
 /// `GimpRunImageFunc`: procedure, run mode, image, drawables up to a null, configuration, data.
 pub(crate) type RunImage =
     unsafe extern "C" fn(Object, c_int, Object, *const Object, Object, Object) -> Object;
@@ -65,6 +68,18 @@ symbols! {
         g_object_get: unsafe extern "C" fn(Object, *const c_char, ...),
         g_error_new_literal: unsafe extern "C" fn(u32, c_int, *const c_char) -> Object,
         g_quark_from_string: unsafe extern "C" fn(*const c_char) -> u32,
+        g_value_set_string: unsafe extern "C" fn(Object, *const c_char),
+        gimp_message: unsafe extern "C" fn(*const c_char) -> c_int,
+        gimp_run_mode_get_type: unsafe extern "C" fn() -> GType,
+        gimp_value_array_index: unsafe extern "C" fn(Object, c_int) -> Object,
+        gimp_procedure_new:
+            unsafe extern "C" fn(Object, *const c_char, c_int, Run, Object, Object) -> Object,
+        gimp_procedure_add_enum_argument: unsafe extern "C" fn(
+            Object, *const c_char, *const c_char, *const c_char, GType, c_int, c_int,
+        ),
+        gimp_procedure_add_string_return_value: unsafe extern "C" fn(
+            Object, *const c_char, *const c_char, *const c_char, *const c_char, c_int,
+        ),
         gimp_image_procedure_new:
             unsafe extern "C" fn(Object, *const c_char, c_int, RunImage, Object, Object) -> Object,
         gimp_procedure_set_menu_label: unsafe extern "C" fn(Object, *const c_char),

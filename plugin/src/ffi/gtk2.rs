@@ -5,8 +5,13 @@ use std::ffi::{c_char, c_int, c_uint};
 use super::{Object, symbols};
 
 /// Opened only for a dialog: they take longer to load than all the rest.
-pub(crate) const LIBRARIES: [&str; 3] =
-    ["libgimpui-2.0.so.0", "libgimpwidgets-2.0.so.0", "libgtk-x11-2.0.so.0"];
+pub(crate) const LIBRARIES: [&str; 5] = [
+    "libgimpui-2.0.so.0",
+    "libgimpwidgets-2.0.so.0",
+    "libgtk-x11-2.0.so.0",
+    "libgobject-2.0.so.0",
+    "libglib-2.0.so.0",
+];
 
 symbols! {
     /// The functions.
@@ -27,11 +32,13 @@ symbols! {
         gtk_table_set_col_spacings: unsafe extern "C" fn(Object, c_uint),
         gtk_container_set_border_width: unsafe extern "C" fn(Object, c_uint),
         gtk_box_pack_start: unsafe extern "C" fn(Object, Object, c_int, c_int, c_uint),
-        gtk_hscale_new_with_range: unsafe extern "C" fn(f64, f64, f64) -> Object,
-        gtk_range_set_value: unsafe extern "C" fn(Object, f64),
-        gtk_range_get_value: unsafe extern "C" fn(Object) -> f64,
-        gtk_scale_set_value_pos: unsafe extern "C" fn(Object, c_int),
-        gtk_widget_set_size_request: unsafe extern "C" fn(Object, c_int, c_int),
+        gimp_scale_entry_new: unsafe extern "C" fn(
+            Object, c_int, c_int, *const c_char, c_int, c_int, f64, f64, f64, f64, f64, c_uint, c_int, f64, f64,
+            *const c_char, *const c_char,
+        ) -> Object,
+        gtk_adjustment_set_value: unsafe extern "C" fn(Object, f64),
+        gtk_adjustment_get_value: unsafe extern "C" fn(Object) -> f64,
+        gtk_label_new: unsafe extern "C" fn(*const c_char) -> Object,
         gtk_combo_box_text_new: unsafe extern "C" fn() -> Object,
         gtk_combo_box_text_append_text: unsafe extern "C" fn(Object, *const c_char),
         gtk_combo_box_set_active: unsafe extern "C" fn(Object, c_int),

@@ -11,7 +11,9 @@ pub(crate) mod gimp3;
 pub(crate) mod gtk2;
 pub(crate) mod gtk3;
 pub(crate) mod items;
+pub(crate) mod list;
 pub(crate) mod preview;
+pub(crate) mod signals;
 
 use std::ffi::{CString, c_int, c_uint, c_void};
 use std::panic::{self, AssertUnwindSafe};
@@ -46,6 +48,8 @@ pub(crate) enum LoadError {
     Library { name: &'static str, error: libloading::Error },
     #[error("{gimp} lacks what this plug-in calls: {}; install another version of GIMP or of Utsushi", names.join(", "))]
     Symbols { gimp: String, names: Vec<&'static str> },
+    #[error("can't make a socket for the preview: {0}")]
+    Bell(std::io::Error),
     #[error("{gimp} is built unlike any GIMP that this plug-in knows: {what}")]
     Layout { gimp: String, what: String },
 }
@@ -158,6 +162,9 @@ mod tests {
             items::Items::<i32>::load(libraries).map(drop).expect("of images and layers");
             gegl::Gegl::load(libraries).map(drop).expect("of GEGL and babl");
             gtk2::Gtk2::load(libraries).map(drop).expect("of the dialog");
+            list::ListWidget::load(libraries).map(drop).expect("of lists");
+            preview::PreviewWidget::load(libraries).map(drop).expect("of the preview");
+            signals::Signals::load(libraries).map(drop).expect("of signals");
         }
         assert!(libraries.gimp().starts_with("GIMP 2."), "{}", libraries.gimp());
     }

@@ -127,68 +127,17 @@ pub(crate) fn check(host: &mut impl Host) -> Result<(), FilterError> {
     suitable(host.target().kind, Output::Layer)
 }
 
-/// A part of a layer to look at, of 8-bit samples.
-pub(crate) struct Look {
-    pub(crate) pixels: Vec<u8>,
-    pub(crate) row_bytes: i32,
-}
-
-/// Draws a part of the layer, as if it were wholly selected. Where that fails, it is shown as it is; there is nothing
-/// to show where there are no such pixels.
-pub(crate) fn preview(
-    host: &mut impl Host,
-    settings: &Settings,
-    area: Rect,
-    styles: &[StyleInfo],
-    connect: impl FnOnce() -> Result<Client, ClientError>,
-) -> Option<Look> {
-    let Target { extent, encoding, .. } = host.target();
-    let area = area.within(extent)?;
-    let format = PixelFormat { depth: Depth::U8, ..pixel_format(&encoding)? };
-    let row_bytes = area.width as usize * format.pixel_bytes();
-    let mut pixels = vec![0; row_bytes * area.height as usize];
-    host.read(area, format, &mut pixels);
-
-    let mut look = PreviewRows { host, area, row_bytes, pixels: pixels.clone() };
-    let drawn = plan(settings, styles, extent, format, area)
-        .and_then(|Plan { spec, region, .. }| Ok(bands::draw(&mut look, connect()?, &spec, region, area)?));
-    if drawn.is_ok() {
-        pixels = look.pixels;
-    }
-    Some(Look { pixels, row_bytes: row_bytes as i32 })
-}
-
-/// Reads from a host, and keeps what is drawn to itself.
-struct PreviewRows<'a, H> {
-    host: &'a mut H,
-    area: Rect,
-    row_bytes: usize,
-    pixels: Vec<u8>,
-}
-
-impl<H: Host> Rows for PreviewRows<'_, H> {
-    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
-        self.host.read(area, format, pixels);
-    }
-
-    fn write(&mut self, area: Rect, _format: PixelFormat, pixels: &[u8]) {
-        let from = (area.y - self.area.y) as usize * self.row_bytes;
-        self.pixels[from..from + pixels.len()].copy_from_slice(pixels);
-    }
-
-    fn progress(&mut self, _fraction: f64) {}
-}
-
 /// What the daemon is asked for.
-struct Plan {
-    spec: StylizeSpec,
+pub(crate) struct Plan {
+    pub(crate) spec: StylizeSpec,
     /// The part of the layer that it is sent.
-    region: Rect,
+    pub(crate) region: Rect,
     /// Of the styles.
-    name: String,
+    pub(crate) name: String,
 }
 
-fn plan(
+/// What has to be sent so that the selected part is drawn as if the whole layer were.
+pub(crate) fn plan(
     settings: &Settings,
     styles: &[StyleInfo],
     extent: Rect,
@@ -240,7 +189,7 @@ fn suitable(kind: TargetKind, output: Output) -> Result<(), FilterError> {
 
 /// How to have pixels without losing any of their precision: as they are where the daemon knows such pixels, else as
 /// floating point numbers. babl marks gamma-encoded components with `'`.
-fn pixel_format(encoding: &str) -> Option<PixelFormat> {
+pub(crate) fn pixel_format(encoding: &str) -> Option<PixelFormat> {
     let (model, samples) = encoding.rsplit_once(' ')?;
     let channels = match model.replace(['\'', '~'], "").as_str() {
         "Y" => Channels::Grey,

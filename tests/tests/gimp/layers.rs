@@ -221,3 +221,19 @@ fn whoever_dies_half_way_leaves_the_layer_as_it_was() {
         assert_alike(&read(&session, "out.png", &log), &input, 0, &log);
     }
 }
+
+#[test]
+fn the_daemons_status_is_told_but_does_not_start_it() {
+    for gimp in installed() {
+        let session = Session::new(gimp);
+        write(&session, "in.png", (90, 70), Channels::Rgb, Depth::U8);
+        let tell = format!("(gimp-message (car {}))", session.status(1));
+        let log = session.run(&tell);
+        assert!(log.contains("no daemon is running; drawing a picture starts one"), "{log}");
+        assert_eq!(session.home().daemon_pid(), None, "{log}");
+
+        let body = format!("{} {tell}", session.stylize(1, DEFAULTS));
+        let log = session.run(&session.step("in.png", &body, "out.png"));
+        assert!(log.contains("0 being drawn, 0 waiting, 1 finished"), "{log}");
+    }
+}

@@ -52,8 +52,6 @@ fn from_the_menu_through_the_preview_and_back() {
         window.wait_until("the dialog's preview shows the style", |screen| preview(screen, &strong));
         keep(&window, "dialog");
         window.screen().press_and_see("alt+t");
-        // These move a slider, those are typed into an entry: GIMPs have the one or the other.
-        window.screen().press("ctrl+Left ctrl+Left ctrl+Left ctrl+Left ctrl+Left");
         window.screen().press("ctrl+a 0 period 5 Tab");
         window.wait_until("the preview shows half of the style", |screen| preview(screen, &weak));
         keep(&window, "changed");
@@ -93,5 +91,10 @@ fn from_the_menu_through_the_preview_and_back() {
         window.screen().press("ctrl+z");
         window.wait_until("the new layer is gone", |screen| shows(screen, &original));
         window.evaluate(&count(1));
+
+        open_menu(&window, version);
+        window.screen().press("d");
+        window.wait_until("the daemon's status is told", |screen| screen.find_window("Message").is_some());
+        keep(&window, "status");
     }
 }
