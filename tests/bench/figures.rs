@@ -14,14 +14,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use utsushi::picture::{self, Format, WriteOptions};
-use utsushi::server::{self, Config, Stop};
-use utsushi::worker::{Engine, Stream};
 use utsushi_ipc::client::Client;
-use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{BrushSize, Fault, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::binary::Home;
 use utsushi_tests::daemon::socket;
+use utsushi_tests::mirror::Mirror;
 use utsushi_tests::pictures::{enlarged, sample};
 
 const RUNS: usize = 5;
@@ -132,40 +130,11 @@ fn large(home: &Home) {
     }
 }
 
-/// An engine that gives rows back as they are.
-struct Mirror;
-
-impl Engine for Mirror {
-    fn open(&mut self, _: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
-        Ok(Box::new(Self))
-    }
-    fn unload(&mut self) {}
-    fn loaded(&self) -> Vec<String> {
-        Vec::new()
-    }
-    fn device(&self) -> String {
-        String::new()
-    }
-}
-
-impl Stream for Mirror {
-    fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-        out.extend_from_slice(rows);
-        Ok(())
-    }
-}
-
 /// 48 MB to the daemon and back.
 fn round_trip() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = socket(folder.path());
-    let listener = Listener::bind(&path).expect("a free path");
-    let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60), side_door: None };
-    let stop = Stop::default();
-    let daemon = std::thread::spawn({
-        let stop = stop.clone();
-        move || server::run(listener, config, Mirror, Vec::new, stop)
-    });
+    let daemon = Mirror::start(&path);
     let format = PixelFormat { channels: Channels::Rgba, depth: Depth::U8 };
     let raster = Raster::new(4000, 3000, format).expect("a raster");
     let pixels = vec![7_u8; raster.total_bytes() as usize];
@@ -190,8 +159,7 @@ fn round_trip() {
         bare.push(seconds(|| bare_round_trip(&pixels, &mut result)));
     }
     drop(client);
-    stop.request();
-    daemon.join().expect("a thread").expect("the daemon ends well");
+    drop(daemon);
     let (ours, bare) = (median(ours), median(bare));
     println!("48 MB to the daemon and back  {:.0} ms, {:.2} x a bare socket", ours * 1e3, ours / bare);
 }

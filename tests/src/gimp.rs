@@ -1,5 +1,6 @@
-//! The real GIMP, headless, with the real plug-in: 2.10 where it is installed, and 3 in a folder that holds a whole
-//! Debian 13, into which the tests change their root. [`installed`] says how to get both.
+//! The real GIMP with the real plug-in: 2.10 where it is installed, and 3 in folders that hold a whole newer Debian,
+//! into which the tests change their root. `.ci/gimps` makes all of them on Debian 12. A session is headless, or has a
+//! [`window`](crate::window).
 //!
 //! A test that finds none says so and passes, unless `UTSUSHI_REQUIRE_GIMP` is set.
 
@@ -12,12 +13,20 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::binary::{Home, binary, plug_in, wait_until};
+use crate::binary::{Home, assert_code, finish, plug_in, wait_until};
 use crate::daemon::socket;
+use crate::screen::Screen;
 
 /// A GIMP that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gimp {
+pub struct Gimp {
+    /// Its version, as far as tests tell them apart.
+    pub version: &'static str,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
     /// `gimp-console-2.10` on PATH.
     Two,
     /// `gimp-console-3` below this root.
@@ -27,30 +36,47 @@ pub enum Gimp {
 /// How long a test may take before it is taken for stuck. GIMP 2.10 waits for ever after some errors.
 const STUCK: Duration = Duration::from_secs(300);
 
-/// Which GIMPs there are to test with:
-///
-/// - 2.10 after `apt-get install --no-install-recommends gimp` on Debian 12
-/// - 3.0 after, as root,
-///   `debootstrap --variant=minbase trixie ~/.cache/utsushi-tests/trixie` and
-///   `chroot ~/.cache/utsushi-tests/trixie apt-get install -y --no-install-recommends gimp`
+/// What tells a program of a person's own files and desktop.
+const OWN: [&str; 6] = [
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "DBUS_SESSION_BUS_ADDRESS",
+];
+
+/// The Debians that have a GIMP 3.
+const ROOTS: [(&str, &str); 2] = [("3.0", "trixie"), ("3.2", "forky")];
+
+/// Which GIMPs there are to test with. `UTSUSHI_GIMP_32` says that 3.2 has to be among them, if any.
 pub fn installed() -> Vec<Gimp> {
     let two = Command::new("gimp-console-2.10").arg("--version").stdout(Stdio::null()).status();
-    let two = two.is_ok_and(|status| status.success()).then_some(Gimp::Two);
+    let two = two.is_ok_and(|status| status.success()).then_some(Place::Two);
 
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let root = cache.map(|cache| cache.join("utsushi-tests/trixie"));
     // Only root may change its root.
-    let three = root.filter(|root| root.join("usr/bin/gimp-console-3").exists());
-    let three = three.filter(|_| rustix::process::geteuid().is_root()).map(Gimp::Three);
+    let cache = cache.filter(|_| rustix::process::geteuid().is_root());
+    let threes = ROOTS.map(|(version, name)| {
+        let root = cache.as_ref().map(|cache| cache.join("utsushi-tests").join(name));
+        (version, root.filter(|root| root.join("usr/bin/gimp-console-3").exists()).map(Place::Three))
+    });
 
-    for (gimp, name) in [(&two, "2.10"), (&three, "3.0")] {
-        if gimp.is_none() {
-            assert!(std::env::var_os("UTSUSHI_REQUIRE_GIMP").is_none(), "GIMP {name} is not installed");
-            eprintln!("skipped: GIMP {name} is not installed");
+    let found = [("2.10", two)].into_iter().chain(threes).filter_map(|(version, place)| {
+        let is_extra = version == "3.2" && std::env::var_os("UTSUSHI_GIMP_32").is_none();
+        if place.is_none() && !is_extra {
+            skipped(&format!("GIMP {version} is not installed"));
         }
-    }
-    two.into_iter().chain(three).collect()
+        Some(Gimp { version, place: place? })
+    });
+    found.collect()
+}
+
+/// Says why something isn't tested, which is a failure if everything has to be.
+pub(crate) fn skipped(why: &str) {
+    assert!(std::env::var_os("UTSUSHI_REQUIRE_GIMP").is_none(), "{why}");
+    eprintln!("skipped: {why}");
 }
 
 /// A GIMP with a fresh profile, a folder for its files, and a daemon of its own.
@@ -60,19 +86,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// Installs the plug-in into the profile.
+    /// Installs the plug-in into the profile, as users do, and the daemon with it.
     pub fn new(gimp: Gimp) -> Self {
-        let home = match &gimp {
-            Gimp::Two => Home::new(),
-            Gimp::Three(root) => Home::new_in(&root.join("tmp")),
+        let home = match &gimp.place {
+            Place::Two => Home::new(),
+            Place::Three(root) => Home::new_in(&root.join("tmp")),
         };
-        let folder = home.path().join("profile/plug-ins/utsushi-gimp");
-        fs::create_dir_all(&folder).expect("a folder");
-        fs::copy(plug_in(), folder.join("utsushi-gimp")).expect("the plug-in");
-        if let Gimp::Three(_) = gimp {
-            fs::copy(binary(), home.path().join("utsushi")).expect("the daemon");
-        }
+        fs::create_dir(home.path().join("profile")).expect("a folder");
+        let plug_in = plug_in().to_str().expect("plain names");
+        let args = ["install", "--profile", "profile", "--plugin", plug_in];
+        let mut install = home.utsushi(&args);
+        // A daemon on PATH would not be in the other root.
+        install.env("PATH", "/nonexistent");
+        assert_code(&finish(install), 0, &args);
         Self { gimp, home }
+    }
+
+    /// Which GIMP it is.
+    pub fn gimp(&self) -> &Gimp {
+        &self.gimp
     }
 
     /// The folder, and the daemon.
@@ -83,43 +115,57 @@ impl Session {
     /// A file as GIMP sees it.
     pub fn inside(&self, name: &str) -> String {
         let path = self.home.path().join(name);
-        let path = match &self.gimp {
-            Gimp::Two => path,
-            Gimp::Three(root) => Path::new("/").join(path.strip_prefix(root).expect("it is below the root")),
+        let path = match &self.gimp.place {
+            Place::Two => path,
+            Place::Three(root) => Path::new("/").join(path.strip_prefix(root).expect("it is below the root")),
         };
         path.to_str().expect("plain names").to_owned()
     }
 
     /// Opens a file as `image`, with `layer` in it, evaluates `body`, and saves what is then visible.
     pub fn step(&self, from: &str, body: &str, to: &str) -> String {
-        let (from, to) = (self.inside(from), self.inside(to));
-        match self.gimp {
-            Gimp::Two => format!(
-                r#"(let* ((image (car (gimp-file-load 1 "{from}" "{from}"))) (layer (car (gimp-image-get-active-layer image))))
-                {body}
-                (gimp-file-save 1 image (car (gimp-image-get-active-layer image)) "{to}" "{to}"))"#
+        self.open(from, &format!("{body} {}", self.save(&format!("\"{}\"", self.inside(to)))))
+    }
+
+    /// Opens a file as `image`, with `layer` in it, and evaluates `body`.
+    pub fn open(&self, from: &str, body: &str) -> String {
+        let from = self.inside(from);
+        let (image, layer) = match self.gimp.place {
+            Place::Two => (
+                format!("(gimp-file-load 1 \"{from}\" \"{from}\")"),
+                "(car (gimp-image-get-active-layer image))",
             ),
-            Gimp::Three(_) => format!(
-                r#"(let* ((image (car (gimp-file-load 1 "{from}"))) (layer (vector-ref (car (gimp-image-get-layers image)) 0)))
-                {body}
-                (gimp-file-save 1 image "{to}"))"#
+            Place::Three(_) => (
+                format!("(gimp-file-load 1 \"{from}\")"),
+                "(vector-ref (car (gimp-image-get-layers image)) 0)",
             ),
+        };
+        format!("(let* ((image (car {image})) (layer {layer})) {body})")
+    }
+
+    /// Saves what is visible of `image`; `to` is evaluated.
+    pub(crate) fn save(&self, to: &str) -> String {
+        match self.gimp.place {
+            Place::Two => {
+                format!("(gimp-file-save 1 image (car (gimp-image-get-active-layer image)) {to} {to})")
+            }
+            Place::Three(_) => format!("(gimp-file-save 1 image {to})"),
         }
     }
 
     /// All layers of `image`, as a vector.
     pub fn layers(&self) -> &'static str {
-        match self.gimp {
-            Gimp::Two => "(cadr (gimp-image-get-layers image))",
-            Gimp::Three(_) => "(car (gimp-image-get-layers image))",
+        match self.gimp.place {
+            Place::Two => "(cadr (gimp-image-get-layers image))",
+            Place::Three(_) => "(car (gimp-image-get-layers image))",
         }
     }
 
     /// A new layer group in `image`.
     pub fn new_group(&self) -> &'static str {
-        match self.gimp {
-            Gimp::Two => "(car (gimp-layer-group-new image))",
-            Gimp::Three(_) => "(car (gimp-group-layer-new image \"\"))",
+        match self.gimp.place {
+            Place::Two => "(car (gimp-layer-group-new image))",
+            Place::Three(_) => "(car (gimp-group-layer-new image \"\"))",
         }
     }
 
@@ -137,9 +183,9 @@ impl Session {
 
     /// Calls the plug-in, in this run mode, with these values in the order of its parameters.
     pub fn stylize(&self, run_mode: u8, values: [&str; 7]) -> String {
-        match self.gimp {
-            Gimp::Two => format!("(plug-in-utsushi-stylize {run_mode} image layer {})", values.join(" ")),
-            Gimp::Three(_) => {
+        match self.gimp.place {
+            Place::Two => format!("(plug-in-utsushi-stylize {run_mode} image layer {})", values.join(" ")),
+            Place::Three(_) => {
                 let names = [
                     "style",
                     "strength",
@@ -163,38 +209,45 @@ impl Session {
 
     /// Asks the plug-in how the daemon is, in this run mode.
     pub fn status(&self, run_mode: u8) -> String {
-        match self.gimp {
-            Gimp::Two => format!("(plug-in-utsushi-status {run_mode})"),
-            Gimp::Three(_) => format!("(plug-in-utsushi-status #:run-mode {run_mode})"),
+        match self.gimp.place {
+            Place::Two => format!("(plug-in-utsushi-status {run_mode})"),
+            Place::Three(_) => format!("(plug-in-utsushi-status #:run-mode {run_mode})"),
         }
     }
 
-    /// How GIMP is started to evaluate this.
-    pub fn command(&self, script: &str) -> Command {
-        let mut command = match &self.gimp {
-            Gimp::Two => {
-                let mut command = Command::new("gimp-console-2.10");
-                command.args(["-i", "-d", "-f", "-b", script, "-b", "(gimp-quit 1)"]);
-                command.env("UTSUSHI_DAEMON", binary()).env("GIMP2_DIRECTORY", self.inside("profile"));
+    /// How GIMP is started to evaluate this and to end, headless or with a window on a screen.
+    pub fn command(&self, script: &str, screen: Option<&Screen>) -> Command {
+        let profile = self.inside("profile");
+        let mut command = match &self.gimp.place {
+            Place::Two => {
+                let program = if screen.is_some() { "gimp-2.10" } else { "gimp-console-2.10" };
+                let mut command = Command::new(program);
+                command.args(["-d", "-f", "-s", "-b", script, "-b", "(gimp-quit 1)"]);
+                command.env("GIMP2_DIRECTORY", profile).env_remove("UTSUSHI_DAEMON");
                 command
             }
-            Gimp::Three(root) => {
+            Place::Three(root) => {
+                let program = if screen.is_some() { "gimp" } else { "gimp-console-3" };
                 let mut command = Command::new("chroot");
-                command.arg(root).args(["gimp-console-3", "-i", "-d", "-f", "--quit"]);
+                command.arg(root).args([program, "-d", "-f", "-s", "--quit"]);
                 command.args(["--batch-interpreter", "plug-in-script-fu-eval", "-b", script]);
-                command
-                    .env("UTSUSHI_DAEMON", self.inside("utsushi"))
-                    .env("GIMP3_DIRECTORY", self.inside("profile"))
-                    .env("HOME", self.inside(""));
+                command.env("GIMP3_DIRECTORY", profile);
+                // A program finds what lies beside it through /proc, which is not in this root.
+                command.env("UTSUSHI_DAEMON", self.inside("profile/plug-ins/utsushi-gimp/utsushi"));
                 command
             }
         };
         let socket = socket(Path::new(&self.inside("")));
+        for name in OWN {
+            command.env_remove(name);
+        }
         command
+            .env("HOME", self.inside(""))
             .env("UTSUSHI_SOCKET", socket)
             .env("UTSUSHI_STYLES", self.inside("styles"))
             .env("XDG_STATE_HOME", self.inside("state"))
-            .env("LC_ALL", "C")
+            .env("LC_ALL", "C.UTF-8")
+            .envs(screen.map(|screen| ("DISPLAY", screen.name())))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -208,7 +261,7 @@ impl Session {
 
     /// The same, while something is done to it.
     pub fn run_while(&self, script: &str, deed: impl FnOnce()) -> String {
-        let child = self.command(script).spawn().expect("GIMP starts");
+        let child = self.command(script, None).spawn().expect("GIMP starts");
         let pid = Pid::from_child(&child);
         let (done, waiting) = mpsc::channel();
         thread::spawn(move || done.send(child.wait_with_output()));

@@ -4,4 +4,7 @@
 pub mod binary;
 pub mod daemon;
 pub mod gimp;
+pub mod mirror;
 pub mod pictures;
+pub mod screen;
+pub mod window;

@@ -40,6 +40,14 @@ pub fn write_drawn(path: &Path, width: u32, height: u32, channels: Channels, dep
     picture::write(path, format, &picture, &WriteOptions::default()).expect("a written picture");
 }
 
+/// A part of an 8-bit RGB picture.
+pub fn cut(whole: &Picture, x: u32, y: u32, width: u32, height: u32) -> Picture {
+    let raster = Raster::new(width, height, whole.raster.format()).expect("a raster");
+    let rows = whole.pixels.chunks(whole.raster.row_bytes()).skip(y as usize).take(height as usize);
+    let pixels = rows.flat_map(|row| &row[x as usize * 3..][..raster.row_bytes()]).copied().collect();
+    Picture { raster, pixels, metadata: Metadata::default() }
+}
+
 /// The mean difference of two pictures' bytes.
 pub fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
