@@ -10,7 +10,7 @@
 //! [`Geometry::row_multiple`](crate::Geometry::row_multiple).
 
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::gemm::{Panels, Taps, Write, multiply_panel, padded_pixels, write_vector};
+use crate::gemm::{Panels, Taps, Target, Write, multiply_panel, write_vector};
 use crate::patch::Window;
 use crate::scratch::{Buffers, first};
 use crate::toom::{OUTPUTS, Points, SEVEN, THREE};
@@ -140,7 +140,7 @@ impl Strip<'_> {
             let mut first_output = 0;
             for (panel, vectors) in self.winograd.points[0].widths().iter().enumerate() {
                 let width = vectors * L::COUNT;
-                let products_plane = self.multiply(lanes, block, plane, panel, width);
+                let products_plane = self.multiply(lanes, block, plane, panel, first_output, width);
                 for v in 0..*vectors {
                     let output = first_output + v * L::COUNT;
                     self.results::<L, PAIRS, SIZE>(lanes, points, block, products_plane, width, v, output);
@@ -152,6 +152,7 @@ impl Strip<'_> {
 
     /// Gathers a block's inputs and transforms them. Gives how far the points' planes lie apart.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "a matrix is transposed")]
     fn transform<L: Lanes, const PAIRS: usize, const SIZE: usize>(
         &mut self,
         lanes: L,
@@ -168,7 +169,7 @@ impl Strip<'_> {
             self.source,
             patch,
         );
-        let plane = padded_pixels::<L>(block.rows * block.cols) * padded + PLANE_PAD;
+        let plane = block.rows * block.cols * padded + PLANE_PAD;
         let inputs = first(inputs, SIZE * SIZE * plane);
         let patch = L::vectors(patch);
         let vectors = padded / L::COUNT;
@@ -207,6 +208,7 @@ impl Strip<'_> {
         block: Block,
         plane: usize,
         panel: usize,
+        first_output: usize,
         width: usize,
     ) -> usize {
         let Winograd { points, inputs: channels, .. } = self.winograd;
@@ -223,8 +225,10 @@ impl Strip<'_> {
                 len: *channels,
                 pixel_stride: channels.next_multiple_of(L::COUNT),
             };
-            let out = &mut products[i * products_plane..];
-            multiply_panel(lanes, &taps, weights, panel, count, out, width, Write::Store);
+            let data = &mut products[i * products_plane..];
+            let outputs = first_output..first_output + width;
+            let mut target = Target { data, stride: width, outputs, write: Write::Store };
+            multiply_panel(lanes, &taps, weights, panel, count, &mut target);
         }
         products_plane
     }
@@ -232,6 +236,7 @@ impl Strip<'_> {
     /// Reads off a block's results, vector `v` of the panel, which is from output `output` on.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "an inner loop, apart only to be read")]
+    #[expect(clippy::needless_range_loop, reason = "a matrix is transposed")]
     fn results<L: Lanes, const PAIRS: usize, const SIZE: usize>(
         &mut self,
         lanes: L,
