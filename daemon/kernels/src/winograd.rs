@@ -125,7 +125,6 @@ struct Block {
     cols: usize,
 }
 
-#[expect(clippy::needless_range_loop, reason = "transposing: rows of columns")]
 impl Strip<'_> {
     #[inline(always)]
     fn blocks<L: Lanes, const PAIRS: usize, const SIZE: usize>(mut self, lanes: L, points: &Points<PAIRS>) {
