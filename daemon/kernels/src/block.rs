@@ -122,8 +122,9 @@ impl Kernel for Strip<'_> {
                 for i in 0..patch_cols {
                     let from = &x[clamp_col(first_col + i, REACH, cols) * channels..][..channels];
                     for (v, values) in from.chunks(L::COUNT).enumerate() {
-                        let to = &mut patch[(v * plane + start + i) * L::COUNT..];
-                        lanes.store(to, lanes.load_first(values));
+                        let to = &mut patch[(v * plane + start + i) * L::COUNT..][..L::COUNT];
+                        let is_whole = values.len() == L::COUNT;
+                        lanes.store(to, if is_whole { lanes.load(values) } else { lanes.load_first(values) });
                     }
                 }
             }

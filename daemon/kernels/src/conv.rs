@@ -26,8 +26,8 @@ pub struct Geometry {
     /// What is done to the input first.
     pub input: InputNorm,
     /// Whoever runs a map in bands promises that each but the last gives a multiple of this many rows. 1 is no
-    /// promise. With multiples of 4, convolutions by Winograd are possible, which are faster, and the result
-    /// remains the same bit for bit wherever the map is cut.
+    /// promise. With multiples of [`Geometry::TILE_ROWS`], convolutions by Winograd are possible, which are
+    /// faster, and the result remains the same bit for bit wherever the map is cut.
     pub row_multiple: usize,
 }
 
@@ -44,6 +44,14 @@ impl Geometry {
     /// A kernel with a stride of 1 and nothing around it.
     pub const fn kernel(kernel: usize) -> Self {
         Self { kernel, stride: 1, unshuffle: 1, shuffle: 1, input: InputNorm::None, row_multiple: 1 }
+    }
+
+    /// Rows that Winograd computes at a time.
+    pub const TILE_ROWS: usize = winograd::TILE;
+
+    /// The same, on a map whose rows come in multiples of [`Geometry::TILE_ROWS`].
+    pub const fn tiles(kernel: usize) -> Self {
+        Self { row_multiple: Self::TILE_ROWS, ..Self::kernel(kernel) }
     }
 
     fn pad(&self) -> usize {
@@ -141,6 +149,16 @@ impl Conv {
         Shape::new(rows * shuffle, cols * shuffle, self.outputs / (shuffle * shuffle))
     }
 
+    /// What is multiplied for a pixel of the convolution, on average: by Winograd it is less than by definition.
+    pub fn multiplications(&self) -> f64 {
+        let Geometry { kernel, .. } = self.geometry;
+        let products = match &self.way {
+            Way::Direct(_) => (kernel * kernel) as f64,
+            Way::Winograd(winograd) => winograd.products_per_result(),
+        };
+        products * (self.inputs * self.outputs) as f64
+    }
+
     /// Convolves. `out` has [`Conv::output_shape`].
     ///
     /// # Panics
@@ -224,7 +242,7 @@ impl Direct {
         bias: &[f32],
         weight: impl Fn(usize, usize, usize, usize) -> f32,
     ) -> Self {
-        let Geometry { kernel, stride, shuffle, input, .. } = *geometry;
+        let Geometry { kernel, stride, shuffle, .. } = *geometry;
         let outputs = bias.len() / shuffle;
         let window = |neighbours: usize| (neighbours - 1) * stride + kernel;
         let (lanes, _) = cpu.tile();
@@ -232,7 +250,7 @@ impl Direct {
             let vectors = (neighbours * outputs).div_ceil(lanes);
             (window(neighbours) * vectors * inputs) as f32 / neighbours as f32
         };
-        let most = if input == InputNorm::None && shuffle == 1 { 8 } else { 1 };
+        let most = if kernel > 1 && shuffle == 1 { 8 } else { 1 };
         let neighbours = (1..=most).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(1);
         let tap = window(neighbours) * inputs;
         let panels = (0..shuffle)
@@ -264,6 +282,11 @@ impl Kernel for Strip<'_> {
             InputNorm::None => inputs,
             InputNorm::Channels => inputs.next_multiple_of(L::COUNT),
         };
+        // A kernel of one pixel reads what lies in the map already.
+        let in_place = match self.source {
+            Source::Map(map) if (kernel, stride, input) == (1, 1, InputNorm::None) => Some(map),
+            _ => None,
+        };
         let cols = self.out_shape.cols / shuffle;
         let rows = self.out.len() / self.out_shape.row_len() / shuffle;
         let patch_rows = (rows - 1) * stride + kernel;
@@ -271,7 +294,7 @@ impl Kernel for Strip<'_> {
         for first_col in (0..cols).step_by(tile_cols) {
             let count = tile_cols.min(cols - first_col);
             let patch_cols = (count.next_multiple_of(neighbours) - 1) * stride + kernel;
-            let patch = first(patch, patch_rows * patch_cols * pixel);
+            let patch = first(patch, if in_place.is_some() { 0 } else { patch_rows * patch_cols * pixel });
             Window {
                 first_row: self.first * stride,
                 first_col: first_col * stride,
@@ -286,9 +309,13 @@ impl Kernel for Strip<'_> {
                 }
             }
             for row in 0..rows {
+                let (data, start) = match in_place {
+                    Some(map) => (map.row(self.first + row), first_col * pixel),
+                    None => (&*patch, row * patch_cols * stride * pixel),
+                };
                 let taps = |first: usize| Taps {
-                    data: &*patch,
-                    start: (row * patch_cols + first) * stride * pixel,
+                    data,
+                    start: start + first * stride * pixel,
                     rows: kernel,
                     row_stride: patch_cols * pixel,
                     len: ((neighbours - 1) * stride + kernel) * inputs,

@@ -225,6 +225,7 @@ fn finish<L: Lanes>(lanes: L, old: &[f32], value: L::V, write: Write) -> L::V {
         Write::Store => value,
         Write::Relu => lanes.max(value, lanes.splat(0.0)),
         Write::Leaky(slope) => leaky(lanes, value, slope),
+        Write::Add if old.len() == L::COUNT => lanes.add(value, lanes.load(old)),
         Write::Add => lanes.add(value, lanes.load_first(old)),
     }
 }

@@ -84,6 +84,11 @@ impl Winograd {
         self.points[0].outputs()
     }
 
+    /// Products of an input and an output, per result.
+    pub(crate) fn products_per_result(&self) -> f64 {
+        self.points.len() as f64 / (TILE * TILE) as f64
+    }
+
     /// Tiles that are worked on at a time: whole register tiles on every CPU, or almost.
     fn block_tiles(&self) -> usize {
         let tile_bytes = self.points.len() * self.inputs * size_of::<f32>();

@@ -138,11 +138,6 @@ fn magnitude(geometry: &Geometry, inputs: usize) -> f64 {
     1.0 + factor * (inputs as f64).sqrt()
 }
 
-/// A kernel whose rows come in multiples of 4, as Winograd needs them.
-fn tiles(kernel: usize) -> Geometry {
-    Geometry { row_multiple: 4, ..Geometry::kernel(kernel) }
-}
-
 /// Geometry, inputs (before an unshuffle), outputs, rows, columns.
 type Case = (Geometry, usize, usize, usize, usize);
 
@@ -185,7 +180,7 @@ fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
 
 #[test]
 fn convolutions() {
-    let k = Geometry::kernel;
+    let (k, tiles) = (Geometry::kernel, Geometry::tiles);
     let unshuffle = |kernel, unshuffle| Geometry { unshuffle, ..k(kernel) };
     let norm = Geometry { input: InputNorm::Channels, ..k(1) };
     let cases: &[Case] = &[
@@ -242,7 +237,7 @@ fn joined_maps_are_read_one_after_the_other() {
         f64::from(map[(y * shape.cols + x) * shape.channels + c])
     });
     let want = joined.conv(&weight, &bias, 3, 1);
-    for geometry in [Geometry::kernel(3), tiles(3)] {
+    for geometry in [Geometry::kernel(3), Geometry::tiles(3)] {
         for cpu in Cpu::available() {
             let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
             let mut out = vec![0.0; want.data.len()];
@@ -256,7 +251,12 @@ fn joined_maps_are_read_one_after_the_other() {
 
 #[test]
 fn maps_are_scaled_shifted_and_activated_as_they_are_read() {
-    for geometry in [Geometry::kernel(1), Geometry { stride: 2, ..Geometry::kernel(3) }, tiles(3), tiles(7)] {
+    for geometry in [
+        Geometry::kernel(1),
+        Geometry { stride: 2, ..Geometry::kernel(3) },
+        Geometry::tiles(3),
+        Geometry::tiles(7),
+    ] {
         for (channels, slope) in [(3, 0.2), (16, 0.0), (37, 1.0)] {
             let Geometry { kernel, stride, .. } = geometry;
             let (shape, outputs) = (Shape::new(9, 11, channels), 9);
@@ -356,8 +356,8 @@ fn bands_and_threads_do_not_change_a_bit() {
     for (geometry, cuts) in [
         (Geometry::kernel(3), [1, 4, 20]),
         (Geometry::kernel(7), [1, 5, 20]),
-        (tiles(3), [4, 12, 20]),
-        (tiles(7), [4, 8, 20]),
+        (Geometry::tiles(3), [4, 12, 20]),
+        (Geometry::tiles(7), [4, 8, 20]),
     ] {
         let context = geometry.kernel - 1;
         let shape = Shape::new(rows + context, cols, inputs);
