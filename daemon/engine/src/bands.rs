@@ -53,7 +53,7 @@ impl Context {
         Self::in_multiples(reach, 1)
     }
 
-    /// With this, rows come in multiples; the map's height must be one.
+    /// With this, rows come in multiples, but for the map's last ones, unless its height is one.
     pub(crate) fn in_multiples(reach: usize, multiple: usize) -> Self {
         Self { reach, multiple, held: Rows::default(), started: false }
     }

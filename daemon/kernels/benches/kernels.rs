@@ -45,7 +45,7 @@ fn main() {
         let mut out = vec![0.0; conv.output_shape(source.shape()).len()];
         let pixels = rows / stride * (cols / stride);
         let flops = 2.0 * (pixels * outputs * inputs * kernel * kernel) as f64;
-        report(name, flops, flops, &mut || {
+        report(name, flops, 2.0 * pixels as f64 * conv.multiplications(), &mut || {
             conv.run(source, Activation::Relu, &mut out);
             black_box(&out);
         });
@@ -81,7 +81,7 @@ fn main() {
 
 /// Name, geometry, channels before an unshuffle, outputs, rows and columns as the convolution sees them.
 fn convolutions() -> Vec<(&'static str, Geometry, usize, usize, usize, usize)> {
-    let k = |kernel| Geometry { row_multiple: 4, ..Geometry::kernel(kernel) };
+    let k = Geometry::tiles;
     let down = |kernel| Geometry { stride: 2, ..k(kernel) };
     let unshuffle = |unshuffle| Geometry { unshuffle, ..k(3) };
     let shuffle = Geometry { shuffle: 2, input: InputNorm::Channels, ..k(1) };

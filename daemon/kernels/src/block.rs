@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
+use crate::gemm::{Panels, Taps, Target, Write, multiply};
 use crate::patch::{clamp_col, normalise};
 use crate::scratch::{Buffers, first, with_buffers};
 use crate::{Map, Shape, strip_rows};
@@ -113,21 +113,18 @@ impl Kernel for Strip<'_> {
         let rows = self.out.len() / self.x.shape().row_len();
         for first_col in (0..cols).step_by(TILE_COLS) {
             let count = TILE_COLS.min(cols - first_col);
-            let whole = padded_pixels::<L>(count).next_multiple_of(RUN);
+            let whole = count.next_multiple_of(RUN);
             let patch_cols = whole + 2 * REACH;
             let plane = (rows + 2 * REACH) * patch_cols;
             let patch = first(patch, plane * padded);
             for (row, start) in (0..plane).step_by(patch_cols).enumerate() {
                 let x = self.x.row(self.first + row);
                 for i in 0..patch_cols {
-                    let from = &x[clamp_col(first_col + i, REACH, cols) * channels..];
-                    for (v, at) in (0..channels).step_by(L::COUNT).enumerate() {
+                    let from = &x[clamp_col(first_col + i, REACH, cols) * channels..][..channels];
+                    for (v, values) in from.chunks(L::COUNT).enumerate() {
                         let to = &mut patch[(v * plane + start + i) * L::COUNT..][..L::COUNT];
-                        // Beyond the channels there may be anything: its weights are 0, and the norm drops it.
-                        match from.get(at..at + L::COUNT) {
-                            Some(vector) => lanes.store(to, lanes.load(vector)),
-                            None => to[..channels - at].copy_from_slice(&from[at..channels]),
-                        }
+                        let is_whole = values.len() == L::COUNT;
+                        lanes.store(to, if is_whole { lanes.load(values) } else { lanes.load_first(values) });
                     }
                 }
             }
@@ -150,13 +147,16 @@ impl Kernel for Strip<'_> {
                     pixel_stride,
                 };
                 let taps_in = taps(normed, channels, padded);
-                multiply(lanes, &taps_in, &self.block.expand, count, expanded, inside, Write::Relu);
+                let mut target =
+                    Target { data: expanded, stride: inside, outputs: 0..inside, write: Write::Relu };
+                multiply(lanes, &taps_in, &self.block.expand, count, &mut target);
                 let at = (row * cols + first_col) * channels;
                 let x = &self.x.row(self.first + row + REACH)[first_col * channels..];
                 self.out[at..at + count * channels].copy_from_slice(&x[..count * channels]);
                 let taps_inside = taps(expanded, inside, inside);
-                let out = &mut self.out[at..];
-                multiply(lanes, &taps_inside, &self.block.project, count, out, channels, Write::Add);
+                let data = &mut self.out[at..];
+                let mut target = Target { data, stride: channels, outputs: 0..channels, write: Write::Add };
+                multiply(lanes, &taps_inside, &self.block.project, count, &mut target);
             }
         }
     }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::gemm::{Panels, Taps, Write, multiply, padded_pixels};
+use crate::gemm::{Panels, Taps, Target, Write, multiply};
 use crate::patch::{Window, normalise};
 use crate::scratch::{Buffers, first, with_buffers};
 use crate::winograd::{self, Winograd};
@@ -26,8 +26,8 @@ pub struct Geometry {
     /// What is done to the input first.
     pub input: InputNorm,
     /// Whoever runs a map in bands promises that each but the last gives a multiple of this many rows. 1 is no
-    /// promise. With multiples of 4, convolutions by Winograd are possible, which are faster, and the result
-    /// remains the same bit for bit wherever the map is cut.
+    /// promise. With multiples of [`Geometry::TILE_ROWS`], convolutions by Winograd are possible, which are
+    /// faster, and the result remains the same bit for bit wherever the map is cut.
     pub row_multiple: usize,
 }
 
@@ -44,6 +44,14 @@ impl Geometry {
     /// A kernel with a stride of 1 and nothing around it.
     pub const fn kernel(kernel: usize) -> Self {
         Self { kernel, stride: 1, unshuffle: 1, shuffle: 1, input: InputNorm::None, row_multiple: 1 }
+    }
+
+    /// Rows that Winograd computes at a time.
+    pub const TILE_ROWS: usize = winograd::TILE;
+
+    /// The same, on a map whose rows come in multiples of [`Geometry::TILE_ROWS`].
+    pub const fn tiles(kernel: usize) -> Self {
+        Self { row_multiple: Self::TILE_ROWS, ..Self::kernel(kernel) }
     }
 
     fn pad(&self) -> usize {
@@ -86,7 +94,7 @@ pub struct Conv {
 /// How it is computed.
 enum Way {
     /// As it is defined.
-    Direct(Panels),
+    Direct(Direct),
     Winograd(Winograd),
 }
 
@@ -122,9 +130,7 @@ impl Conv {
         let way = if can_winograd && Winograd::pays(kernel, inputs, outputs) {
             Way::Winograd(Winograd::new(cpu, kernel, inputs, &bias, weight))
         } else {
-            Way::Direct(Panels::new(cpu, kernel * kernel * inputs, bias, |i, o| {
-                weight(i % inputs, o, i / inputs / kernel, i / inputs % kernel)
-            }))
+            Way::Direct(Direct::new(cpu, &geometry, inputs, &bias, weight))
         };
         Self { cpu, geometry, inputs, outputs, way }
     }
@@ -141,6 +147,16 @@ impl Conv {
         let rows = (source.rows - kernel) / stride + 1;
         let cols = if stride == 1 { source.cols } else { (source.cols - kernel) / stride + 1 };
         Shape::new(rows * shuffle, cols * shuffle, self.outputs / (shuffle * shuffle))
+    }
+
+    /// What is multiplied for a pixel of the convolution, on average: by Winograd it is less than by definition.
+    pub fn multiplications(&self) -> f64 {
+        let Geometry { kernel, .. } = self.geometry;
+        let products = match &self.way {
+            Way::Direct(_) => (kernel * kernel) as f64,
+            Way::Winograd(winograd) => winograd.products_per_result(),
+        };
+        products * (self.inputs * self.outputs) as f64
     }
 
     /// Convolves. `out` has [`Conv::output_shape`].
@@ -180,9 +196,9 @@ impl Conv {
                 }
             }
             with_buffers(|buffers| match &self.way {
-                Way::Direct(panels) => {
+                Way::Direct(direct) => {
                     let conv = self;
-                    self.cpu.run(Strip { conv, panels, source, out_shape, first, write, buffers, out });
+                    self.cpu.run(Strip { conv, direct, source, out_shape, first, write, buffers, out });
                 }
                 Way::Winograd(winograd) => {
                     self.cpu.run(winograd::Strip { winograd, source, shape, first, write, buffers, out });
@@ -195,7 +211,7 @@ impl Conv {
 /// Some rows of the result.
 struct Strip<'a> {
     conv: &'a Conv,
-    panels: &'a Panels,
+    direct: &'a Direct,
     source: Source<'a>,
     out_shape: Shape,
     /// The first row, before the shuffle.
@@ -208,27 +224,77 @@ struct Strip<'a> {
 /// Columns of the result that are worked on at a time: their patch stays in the second-level cache.
 const TILE_COLS: usize = 96;
 
+/// Weights of a convolution that is computed as it is defined.
+struct Direct {
+    /// For each row of the shuffle, what goes there.
+    panels: Vec<Panels>,
+    /// Where a pixel's outputs are few, so many neighbours share a vector: their kernels, side by side and padded
+    /// with zeros, are a matrix's columns.
+    neighbours: usize,
+}
+
+impl Direct {
+    /// `weight(i, o, y, x)` is the kernel from input `i` to output `o` at row `y` and column `x`.
+    fn new(
+        cpu: Cpu,
+        geometry: &Geometry,
+        inputs: usize,
+        bias: &[f32],
+        weight: impl Fn(usize, usize, usize, usize) -> f32,
+    ) -> Self {
+        let Geometry { kernel, stride, shuffle, .. } = *geometry;
+        let outputs = bias.len() / shuffle;
+        let window = |neighbours: usize| (neighbours - 1) * stride + kernel;
+        let (lanes, _) = cpu.tile();
+        let cost = |neighbours: usize| {
+            let vectors = (neighbours * outputs).div_ceil(lanes);
+            (window(neighbours) * vectors * inputs) as f32 / neighbours as f32
+        };
+        let most = if kernel > 1 && shuffle == 1 { 8 } else { 1 };
+        let neighbours = (1..=most).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(1);
+        let tap = window(neighbours) * inputs;
+        let panels = (0..shuffle)
+            .map(|part| {
+                let bias = bias[part * outputs..][..outputs].repeat(neighbours);
+                Panels::new(cpu, kernel * tap, bias, |i, o| {
+                    let (ky, x, input) = (i / tap, i % tap / inputs, i % inputs);
+                    let kx = x.checked_sub(o / outputs * stride).filter(|kx| *kx < kernel);
+                    kx.map_or(0.0, |kx| weight(input, part * outputs + o % outputs, ky, kx))
+                })
+            })
+            .collect();
+        Self { panels, neighbours }
+    }
+}
+
 impl Kernel for Strip<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Geometry { kernel, stride, shuffle, input, .. } = self.conv.geometry;
-        // What is read, and results before their shuffle.
-        let [patch, shuffled, _] = self.buffers;
-        let (inputs, outputs) = (self.conv.inputs, self.conv.outputs);
+        let [patch, ..] = self.buffers;
+        let inputs = self.conv.inputs;
+        // Values that a pixel becomes in a row of the result.
+        let outputs = self.conv.outputs / shuffle;
+        let neighbours = self.direct.neighbours;
         let pixel = match input {
             InputNorm::None => inputs,
             InputNorm::Channels => inputs.next_multiple_of(L::COUNT),
         };
+        // A kernel of one pixel reads what lies in the map already.
+        let in_place = match self.source {
+            Source::Map(map) if (kernel, stride, input) == (1, 1, InputNorm::None) => Some(map),
+            _ => None,
+        };
         let cols = self.out_shape.cols / shuffle;
         let rows = self.out.len() / self.out_shape.row_len() / shuffle;
         let patch_rows = (rows - 1) * stride + kernel;
-        for first_col in (0..cols).step_by(TILE_COLS) {
-            let count = TILE_COLS.min(cols - first_col);
-            // Whole register tiles are computed; what the last one reads too much is never written.
-            let patch_cols = (padded_pixels::<L>(count) - 1) * stride + kernel;
-            let patch = first(patch, patch_rows * patch_cols * pixel);
+        let tile_cols = TILE_COLS / neighbours * neighbours;
+        for first_col in (0..cols).step_by(tile_cols) {
+            let count = tile_cols.min(cols - first_col);
+            let patch_cols = (count.next_multiple_of(neighbours) - 1) * stride + kernel;
+            let patch = first(patch, if in_place.is_some() { 0 } else { patch_rows * patch_cols * pixel });
             Window {
                 first_row: self.first * stride,
                 first_col: first_col * stride,
@@ -243,41 +309,31 @@ impl Kernel for Strip<'_> {
                 }
             }
             for row in 0..rows {
-                let taps = Taps {
-                    data: patch,
-                    start: row * stride * patch_cols * pixel,
+                let (data, start) = match in_place {
+                    Some(map) => (map.row(self.first + row), first_col * pixel),
+                    None => (&*patch, row * patch_cols * stride * pixel),
+                };
+                let taps = |first: usize| Taps {
+                    data,
+                    start: start + first * stride * pixel,
                     rows: kernel,
                     row_stride: patch_cols * pixel,
-                    len: kernel * inputs,
-                    pixel_stride: stride * pixel,
+                    len: ((neighbours - 1) * stride + kernel) * inputs,
+                    pixel_stride: neighbours * stride * pixel,
                 };
-                if shuffle == 1 {
-                    let out = &mut self.out[(row * cols + first_col) * outputs..];
-                    multiply(lanes, &taps, self.panels, count, out, outputs, self.write);
-                } else {
-                    let shuffled = first(shuffled, count * outputs);
-                    multiply(lanes, &taps, self.panels, count, shuffled, outputs, Write::Store);
-                    let run = outputs / shuffle;
-                    for (x, pixel) in shuffled.chunks_exact(outputs).enumerate() {
-                        for (dy, run_values) in pixel.chunks_exact(run).enumerate() {
-                            let at = ((row * shuffle + dy) * cols + first_col + x) * run;
-                            write_run(&mut self.out[at..at + run], run_values, self.write);
-                        }
+                for (part, panels) in self.direct.panels.iter().enumerate() {
+                    let at = ((row * shuffle + part) * cols + first_col) * outputs;
+                    let (together, rest) = (count / neighbours, count % neighbours);
+                    let (data, stride, write) = (&mut self.out[at..], neighbours * outputs, self.write);
+                    let mut target = Target { data, stride, outputs: 0..stride, write };
+                    multiply(lanes, &taps(0), panels, together, &mut target);
+                    if rest > 0 {
+                        let data = &mut self.out[at + together * stride..];
+                        let mut target = Target { data, stride, outputs: 0..rest * outputs, write };
+                        multiply(lanes, &taps(together * neighbours), panels, 1, &mut target);
                     }
                 }
             }
         }
-    }
-}
-
-#[inline(always)]
-fn write_run(out: &mut [f32], values: &[f32], write: Write) {
-    match write {
-        Write::Store => out.copy_from_slice(values),
-        Write::Relu => out.iter_mut().zip(values).for_each(|(out, value)| *out = value.max(0.0)),
-        Write::Leaky(slope) => {
-            out.iter_mut().zip(values).for_each(|(out, value)| *out = value.max(value * slope));
-        }
-        Write::Add => out.iter_mut().zip(values).for_each(|(out, value)| *out += value),
     }
 }

@@ -63,6 +63,19 @@ impl Cpu {
         }
     }
 
+    /// Values a vector, and vectors a register tile.
+    pub(crate) fn tile(self) -> (usize, usize) {
+        struct Tile;
+        impl Kernel for Tile {
+            type Output = (usize, usize);
+            #[inline(always)]
+            fn run<L: Lanes>(self, _: L) -> (usize, usize) {
+                (L::COUNT, L::TILE.1)
+            }
+        }
+        self.run(Tile)
+    }
+
     /// Runs a kernel compiled for this instruction set.
     ///
     /// # Panics
@@ -109,6 +122,10 @@ pub(crate) trait Lanes: Copy {
     fn splat(self, value: f32) -> Self::V;
     fn load(self, from: &[f32]) -> Self::V;
     fn store(self, to: &mut [f32], value: Self::V);
+    /// At most `COUNT` values, and zeros.
+    fn load_first(self, from: &[f32]) -> Self::V;
+    /// As many of the values as there is room for.
+    fn store_first(self, to: &mut [f32], value: Self::V);
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
@@ -143,6 +160,14 @@ impl<S: pulp::Simd> Lanes for Native<S> {
     #[inline(always)]
     fn store(self, to: &mut [f32], value: S::f32s) {
         S::as_mut_simd_f32s(&mut to[..S::F32_LANES]).0[0] = value;
+    }
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> S::f32s {
+        self.0.partial_load_f32s(from)
+    }
+    #[inline(always)]
+    fn store_first(self, to: &mut [f32], value: S::f32s) {
+        self.0.partial_store_f32s(to, value);
     }
     #[inline(always)]
     fn add(self, a: S::f32s, b: S::f32s) -> S::f32s {
@@ -201,6 +226,14 @@ impl Lanes for Portable {
     #[inline(always)]
     fn store(self, to: &mut [f32], value: [f32; 8]) {
         to[..8].copy_from_slice(&value);
+    }
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> [f32; 8] {
+        std::array::from_fn(|i| from.get(i).copied().unwrap_or(0.0))
+    }
+    #[inline(always)]
+    fn store_first(self, to: &mut [f32], value: [f32; 8]) {
+        to.iter_mut().zip(value).for_each(|(to, value)| *to = value);
     }
     #[inline(always)]
     fn add(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {

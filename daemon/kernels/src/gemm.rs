@@ -4,7 +4,9 @@
 //! `kernel * channels` values. A pixel's left-hand side is one tap for each kernel row, so no im2col is needed.
 //! A register tile of [`Lanes::TILE`] pixels x vectors is summed over all taps and written once.
 
-use crate::cpu::{Cpu, Kernel, Lanes};
+use std::ops::Range;
+
+use crate::cpu::{Cpu, Lanes};
 
 /// A matrix, inputs x outputs, and a bias, cut into panels as wide as a register tile.
 pub(crate) struct Panels {
@@ -20,7 +22,7 @@ pub(crate) struct Panels {
 impl Panels {
     /// `weight(i, o)` is what input `i` adds to output `o`.
     pub(crate) fn new(cpu: Cpu, inputs: usize, bias: Vec<f32>, weight: impl Fn(usize, usize) -> f32) -> Self {
-        let (lanes, most) = cpu.run(Tile);
+        let (lanes, most) = cpu.tile();
         let outputs = bias.len();
         let vectors = outputs.div_ceil(lanes);
         let panels = vectors.div_ceil(most);
@@ -51,17 +53,6 @@ impl Panels {
     }
 }
 
-/// Values a vector, and vectors a register tile.
-struct Tile;
-
-impl Kernel for Tile {
-    type Output = (usize, usize);
-    #[inline(always)]
-    fn run<L: Lanes>(self, _: L) -> (usize, usize) {
-        (L::COUNT, L::TILE.1)
-    }
-}
-
 /// The left-hand side: pixels, each a tap for every kernel row.
 pub(crate) struct Taps<'a> {
     pub(crate) data: &'a [f32],
@@ -88,65 +79,62 @@ pub(crate) enum Write {
     Add,
 }
 
-/// The number of pixels that [`multiply`] reads for `count` results: it computes whole register tiles.
-pub(crate) fn padded_pixels<L: Lanes>(count: usize) -> usize {
-    count.next_multiple_of(L::TILE.0)
+/// Where products go.
+pub(crate) struct Target<'a> {
+    /// The first pixel's, and on.
+    pub(crate) data: &'a mut [f32],
+    /// Values from one pixel to the next.
+    pub(crate) stride: usize,
+    /// Which outputs are written. A pixel's values start with the first of them.
+    pub(crate) outputs: Range<usize>,
+    pub(crate) write: Write,
 }
 
-/// Writes `count` pixels' products to `out`, a pixel every `out_stride` values.
+/// Multiplies `count` pixels with a matrix.
 #[inline(always)]
-pub(crate) fn multiply<L: Lanes>(
-    lanes: L,
-    taps: &Taps,
-    panels: &Panels,
-    count: usize,
-    out: &mut [f32],
-    out_stride: usize,
-    write: Write,
-) {
-    let mut first = 0;
-    for (panel, width) in panels.widths.iter().enumerate() {
-        multiply_panel(lanes, taps, panels, panel, count, &mut out[first..], out_stride, write);
-        first += width * L::COUNT;
+pub(crate) fn multiply<L: Lanes>(lanes: L, taps: &Taps, panels: &Panels, count: usize, target: &mut Target) {
+    for panel in 0..panels.widths.len() {
+        multiply_panel(lanes, taps, panels, panel, count, target);
     }
 }
 
-/// As [`multiply`], but the outputs of one panel alone, which are the first ones in `out`.
+/// As [`multiply`], but the outputs of one panel alone.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "an inner loop, apart only to be read")]
 pub(crate) fn multiply_panel<L: Lanes>(
     lanes: L,
     taps: &Taps,
     panels: &Panels,
     panel: usize,
     count: usize,
-    out: &mut [f32],
-    out_stride: usize,
-    write: Write,
+    target: &mut Target,
 ) {
     debug_assert_eq!(taps.rows * taps.len, panels.inputs);
     let width = panels.widths[panel];
     let first = panels.widths[..panel].iter().sum::<usize>() * L::COUNT;
+    if first >= target.outputs.end {
+        return;
+    }
     let panel = Panel {
         weights: &panels.data[panels.inputs * first..][..panels.inputs * width * L::COUNT],
         bias: &panels.bias[first..],
-        outputs: panels.outputs - first,
+        first,
     };
     match (L::TILE.0, width) {
-        (8, 3) => panel.multiply::<L, 8, 3>(lanes, taps, count, out, out_stride, write),
-        (8, 2) => panel.multiply::<L, 8, 2>(lanes, taps, count, out, out_stride, write),
-        (8, _) => panel.multiply::<L, 8, 1>(lanes, taps, count, out, out_stride, write),
-        (6, 2) => panel.multiply::<L, 6, 2>(lanes, taps, count, out, out_stride, write),
-        (6, _) => panel.multiply::<L, 6, 1>(lanes, taps, count, out, out_stride, write),
-        (_, 2) => panel.multiply::<L, 2, 2>(lanes, taps, count, out, out_stride, write),
-        (_, _) => panel.multiply::<L, 2, 1>(lanes, taps, count, out, out_stride, write),
+        (8, 3) => panel.multiply::<L, 8, 3>(lanes, taps, count, target),
+        (8, 2) => panel.multiply::<L, 8, 2>(lanes, taps, count, target),
+        (8, _) => panel.multiply::<L, 8, 1>(lanes, taps, count, target),
+        (6, 2) => panel.multiply::<L, 6, 2>(lanes, taps, count, target),
+        (6, _) => panel.multiply::<L, 6, 1>(lanes, taps, count, target),
+        (_, 2) => panel.multiply::<L, 2, 2>(lanes, taps, count, target),
+        (_, _) => panel.multiply::<L, 2, 1>(lanes, taps, count, target),
     }
 }
 
 struct Panel<'a> {
     weights: &'a [f32],
     bias: &'a [f32],
-    outputs: usize,
+    /// Its first output.
+    first: usize,
 }
 
 impl Panel<'_> {
@@ -156,15 +144,15 @@ impl Panel<'_> {
         lanes: L,
         taps: &Taps,
         count: usize,
-        out: &mut [f32],
-        out_stride: usize,
-        write: Write,
+        target: &mut Target,
     ) {
-        let outputs = self.outputs.min(VECTORS * L::COUNT);
+        let (stride, write) = (target.stride, target.write);
+        let offset = self.first - target.outputs.start;
+        let outputs = (target.outputs.end - self.first).min(VECTORS * L::COUNT);
         for first in (0..count).step_by(PIXELS) {
-            let sums = self.tile::<L, PIXELS, VECTORS>(lanes, taps, first);
+            let sums = self.tile::<L, PIXELS, VECTORS>(lanes, taps, first, count - 1);
             for (pixel, sums) in (first..count).zip(sums) {
-                let out = &mut out[pixel * out_stride..][..outputs];
+                let out = &mut target.data[pixel * stride + offset..][..outputs];
                 if let Write::Store = write
                     && outputs == VECTORS * L::COUNT
                 {
@@ -180,22 +168,24 @@ impl Panel<'_> {
         }
     }
 
+    /// The products of the pixels from `first` on. There are none after `last`, which is read in their place.
     #[inline(always)]
     fn tile<L: Lanes, const PIXELS: usize, const VECTORS: usize>(
         &self,
         lanes: L,
         taps: &Taps,
         first: usize,
+        last: usize,
     ) -> [[L::V; VECTORS]; PIXELS] {
         let mut bias = [lanes.splat(0.0); VECTORS];
         bias.copy_from_slice(&L::vectors(self.bias)[..VECTORS]);
         let mut sums = [bias; PIXELS];
         let mut weights = L::vectors(self.weights).as_chunks::<VECTORS>().0.iter();
         for row in 0..taps.rows {
-            let start = taps.start + row * taps.row_stride + first * taps.pixel_stride;
+            let start = taps.start + row * taps.row_stride;
             let mut pixels = [&taps.data[..0]; PIXELS];
             for (p, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = &taps.data[start + p * taps.pixel_stride..][..taps.len];
+                *pixel = &taps.data[start + (first + p).min(last) * taps.pixel_stride..][..taps.len];
             }
             for (i, weights) in (0..taps.len).zip(&mut weights) {
                 for p in 0..PIXELS {
@@ -223,12 +213,8 @@ pub(crate) fn write_vector<L: Lanes>(lanes: L, out: &mut [f32], value: L::V, wri
         let value = finish(lanes, out, value, write);
         lanes.store(out, value);
     } else {
-        // 16 is the longest vector there is.
-        let mut whole = [0.0; 16];
-        whole[..out.len()].copy_from_slice(out);
-        let value = finish(lanes, &whole, value, write);
-        lanes.store(&mut whole, value);
-        out.copy_from_slice(&whole[..out.len()]);
+        let value = finish(lanes, out, value, write);
+        lanes.store_first(out, value);
     }
 }
 
@@ -239,6 +225,7 @@ fn finish<L: Lanes>(lanes: L, old: &[f32], value: L::V, write: Write) -> L::V {
         Write::Store => value,
         Write::Relu => lanes.max(value, lanes.splat(0.0)),
         Write::Leaky(slope) => leaky(lanes, value, slope),
-        Write::Add => lanes.add(value, lanes.load(old)),
+        Write::Add if old.len() == L::COUNT => lanes.add(value, lanes.load(old)),
+        Write::Add => lanes.add(value, lanes.load_first(old)),
     }
 }

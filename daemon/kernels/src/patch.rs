@@ -59,12 +59,12 @@ pub(crate) struct Window {
 
 impl Window {
     /// Copies the pixels to `patch`, row by row, in the order that [`Conv`](crate::Conv) lays out its weights for.
-    /// What lies between one pixel's values and the next is finite.
+    /// What lies between one pixel's values and the next is left.
     #[inline(always)]
     pub(crate) fn gather<L: Lanes>(&self, lanes: L, source: Source, patch: &mut [f32]) {
         let shape = source.shape();
         for (y, patch) in patch.chunks_exact_mut(self.cols * self.pixel).enumerate() {
-            self.copy_row(source, (self.first_row + y).min(shape.rows - 1), shape.cols, patch);
+            self.copy_row(lanes, source, (self.first_row + y).min(shape.rows - 1), shape.cols, patch);
             if let Source::Affine(_, affine) = source {
                 for pixel in patch.chunks_exact_mut(self.pixel) {
                     affine.apply(lanes, &mut pixel[..shape.channels]);
@@ -74,33 +74,35 @@ impl Window {
     }
 
     #[inline(always)]
-    fn copy_row(&self, source: Source, row: usize, cols: usize, out: &mut [f32]) {
+    fn copy_row<L: Lanes>(&self, lanes: L, source: Source, row: usize, cols: usize, out: &mut [f32]) {
         let Self { first_col: first, pad, pixel, .. } = *self;
-        // From left to right: what a run writes too much is overwritten by the next.
-        let columns = (0..out.len() / pixel).map(|i| (i * pixel, clamp_col(first + i, pad, cols)));
         match source {
             Source::Map(map) | Source::Affine(map, _) => {
                 let (from, len) = (map.row(row), map.channels());
                 if pixel == len {
                     return copy_neighbours(from, len, first, pad, out);
                 }
-                columns.for_each(|(at, col)| copy_run(&from[col * len..], len, &mut out[at..]));
+                for (i, out) in out.chunks_exact_mut(pixel).enumerate() {
+                    copy(lanes, &from[clamp_col(first + i, pad, cols) * len..][..len], out);
+                }
             }
             Source::Unshuffled(map, f) => {
                 let run = f * map.channels();
-                columns.for_each(|(at, col)| {
+                for (i, out) in out.chunks_exact_mut(pixel).enumerate() {
+                    let col = clamp_col(first + i, pad, cols);
                     for dy in 0..f {
-                        copy_run(&map.row(row * f + dy)[col * run..], run, &mut out[at + dy * run..]);
+                        copy(lanes, &map.row(row * f + dy)[col * run..][..run], &mut out[dy * run..]);
                     }
-                });
+                }
             }
             Source::Joined(a, b) => {
                 let (row_a, row_b) = (a.row(row), b.row(row));
                 let (len_a, len_b) = (a.channels(), b.channels());
-                columns.for_each(|(at, col)| {
-                    copy_run(&row_a[col * len_a..], len_a, &mut out[at..]);
-                    copy_run(&row_b[col * len_b..], len_b, &mut out[at + len_a..]);
-                });
+                for (i, out) in out.chunks_exact_mut(pixel).enumerate() {
+                    let col = clamp_col(first + i, pad, cols);
+                    copy(lanes, &row_a[col * len_a..][..len_a], out);
+                    copy(lanes, &row_b[col * len_b..][..len_b], &mut out[len_a..]);
+                }
             }
         }
     }
@@ -119,14 +121,14 @@ fn copy_neighbours(from: &[f32], len: usize, first: usize, pad: usize, out: &mut
     }
 }
 
-/// Copies `len` values, and where there is room some more, which is faster than counting them out.
+/// As `copy_from_slice` to the first values of `to`, but that is a call, and these are few.
 #[inline(always)]
-fn copy_run(from: &[f32], len: usize, out: &mut [f32]) {
-    const AT_ONCE: usize = 16;
-    for at in (0..len).step_by(AT_ONCE) {
-        match (from[at..].first_chunk::<AT_ONCE>(), out[at..].first_chunk_mut::<AT_ONCE>()) {
-            (Some(from), Some(out)) => *out = *from,
-            _ => return out[at..len].copy_from_slice(&from[at..len]),
+fn copy<L: Lanes>(lanes: L, from: &[f32], to: &mut [f32]) {
+    for (from, to) in from.chunks(L::COUNT).zip(to.chunks_mut(L::COUNT)) {
+        if from.len() == L::COUNT {
+            lanes.store(to, lanes.load(from));
+        } else {
+            lanes.store_first(&mut to[..from.len()], lanes.load_first(from));
         }
     }
 }
@@ -154,28 +156,38 @@ pub(crate) fn clamp_col(col: usize, pad: usize, cols: usize) -> usize {
 }
 
 /// Normalises `channels` values over themselves: (x - mean) / sqrt(variance + 1e-5). `pixel` is padded to
-/// whole vectors, and what is beyond `channels` becomes 0.
+/// whole vectors, and what is beyond `channels` is left to chance.
 #[inline(always)]
 pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) {
-    pixel[channels..].fill(0.0);
+    // Ones for the channels that fill no vector, and zeros.
+    const ONES: [f32; 32] = {
+        let mut ones = [0.0; 32];
+        ones.split_at_mut(16).0.copy_from_slice(&[1.0; 16]);
+        ones
+    };
+    let (whole, rest) = pixel.split_at(channels / L::COUNT * L::COUNT);
+    let last = lanes.load_first(&rest[..channels - whole.len()]);
+    let counts = lanes.load(&ONES[16 - (channels - whole.len())..]);
     let scale = 1.0 / channels as f32;
     let mut sum = lanes.splat(0.0);
-    for &v in L::vectors(pixel) {
+    for &v in L::vectors(whole) {
         sum = lanes.add(sum, v);
     }
-    let mean = lanes.splat(lanes.sum(sum) * scale);
+    let mean = lanes.splat(lanes.sum(lanes.add(sum, last)) * scale);
     let mut squares = lanes.splat(0.0);
-    for vector in pixel.chunks_exact_mut(L::COUNT) {
-        let centred = lanes.sub(lanes.load(vector), mean);
-        lanes.store(vector, centred);
+    for &v in L::vectors(whole) {
+        let centred = lanes.sub(v, mean);
+        squares = lanes.mul_add(centred, centred, squares);
     }
-    pixel[channels..].fill(0.0);
-    for &v in L::vectors(pixel) {
-        squares = lanes.mul_add(v, v, squares);
-    }
+    let last = lanes.mul(lanes.sub(last, mean), counts);
+    squares = lanes.mul_add(last, last, squares);
     let factor = lanes.splat(1.0 / (lanes.sum(squares) * scale + 1e-5).sqrt());
-    for vector in pixel.chunks_exact_mut(L::COUNT) {
-        let centred = lanes.load(vector);
+    let (whole, rest) = pixel.split_at_mut(channels / L::COUNT * L::COUNT);
+    for vector in whole.chunks_exact_mut(L::COUNT) {
+        let centred = lanes.sub(lanes.load(vector), mean);
         lanes.store(vector, lanes.mul(centred, factor));
+    }
+    if !rest.is_empty() {
+        lanes.store(rest, lanes.mul(last, factor));
     }
 }

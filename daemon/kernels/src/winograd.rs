@@ -10,7 +10,7 @@
 //! [`Geometry::row_multiple`](crate::Geometry::row_multiple).
 
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::gemm::{Panels, Taps, Write, multiply_panel, padded_pixels, write_vector};
+use crate::gemm::{Panels, Taps, Target, Write, multiply_panel, write_vector};
 use crate::patch::Window;
 use crate::scratch::{Buffers, first};
 use crate::toom::{OUTPUTS, Points, SEVEN, THREE};
@@ -84,6 +84,11 @@ impl Winograd {
         self.points[0].outputs()
     }
 
+    /// Products of an input and an output, per result.
+    pub(crate) fn products_per_result(&self) -> f64 {
+        self.points.len() as f64 / (TILE * TILE) as f64
+    }
+
     /// Tiles that are worked on at a time: whole register tiles on every CPU, or almost.
     fn block_tiles(&self) -> usize {
         let tile_bytes = self.points.len() * self.inputs * size_of::<f32>();
@@ -125,7 +130,6 @@ struct Block {
     cols: usize,
 }
 
-#[expect(clippy::needless_range_loop, reason = "transposing: rows of columns")]
 impl Strip<'_> {
     #[inline(always)]
     fn blocks<L: Lanes, const PAIRS: usize, const SIZE: usize>(mut self, lanes: L, points: &Points<PAIRS>) {
@@ -140,7 +144,7 @@ impl Strip<'_> {
             let mut first_output = 0;
             for (panel, vectors) in self.winograd.points[0].widths().iter().enumerate() {
                 let width = vectors * L::COUNT;
-                let products_plane = self.multiply(lanes, block, plane, panel, width);
+                let products_plane = self.multiply(lanes, block, plane, panel, first_output, width);
                 for v in 0..*vectors {
                     let output = first_output + v * L::COUNT;
                     self.results::<L, PAIRS, SIZE>(lanes, points, block, products_plane, width, v, output);
@@ -152,6 +156,7 @@ impl Strip<'_> {
 
     /// Gathers a block's inputs and transforms them. Gives how far the points' planes lie apart.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "a matrix is transposed")]
     fn transform<L: Lanes, const PAIRS: usize, const SIZE: usize>(
         &mut self,
         lanes: L,
@@ -168,7 +173,7 @@ impl Strip<'_> {
             self.source,
             patch,
         );
-        let plane = padded_pixels::<L>(block.rows * block.cols) * padded + PLANE_PAD;
+        let plane = block.rows * block.cols * padded + PLANE_PAD;
         let inputs = first(inputs, SIZE * SIZE * plane);
         let patch = L::vectors(patch);
         let vectors = padded / L::COUNT;
@@ -207,6 +212,7 @@ impl Strip<'_> {
         block: Block,
         plane: usize,
         panel: usize,
+        first_output: usize,
         width: usize,
     ) -> usize {
         let Winograd { points, inputs: channels, .. } = self.winograd;
@@ -223,8 +229,10 @@ impl Strip<'_> {
                 len: *channels,
                 pixel_stride: channels.next_multiple_of(L::COUNT),
             };
-            let out = &mut products[i * products_plane..];
-            multiply_panel(lanes, &taps, weights, panel, count, out, width, Write::Store);
+            let data = &mut products[i * products_plane..];
+            let outputs = first_output..first_output + width;
+            let mut target = Target { data, stride: width, outputs, write: Write::Store };
+            multiply_panel(lanes, &taps, weights, panel, count, &mut target);
         }
         products_plane
     }
@@ -232,6 +240,7 @@ impl Strip<'_> {
     /// Reads off a block's results, vector `v` of the panel, which is from output `output` on.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "an inner loop, apart only to be read")]
+    #[expect(clippy::needless_range_loop, reason = "a matrix is transposed")]
     fn results<L: Lanes, const PAIRS: usize, const SIZE: usize>(
         &mut self,
         lanes: L,

@@ -1,8 +1,8 @@
 //! Every kernel, on every instruction set of this machine, against a naive reference in `f64`.
 
 use utsushi_kernels::{
-    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Shape, Source,
-    upsample2_add,
+    Activation, Affine, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Shape,
+    Source, upsample2_add,
 };
 
 /// Values in -1..1, the same for the same seed (the generator is Numerical Recipes' quick one).
@@ -126,11 +126,23 @@ fn assert_close_to(what: &str, got: &[f32], want: &Map, magnitude: f64) {
     }
 }
 
+/// What a result's error is measured by, next to the result itself. Winograd's results are small differences of
+/// large sums: its error has the size of these, which grows as the square root of the inputs, and is larger the
+/// more points there are.
+fn magnitude(geometry: &Geometry, inputs: usize) -> f64 {
+    let factor = match (geometry.row_multiple, geometry.kernel) {
+        (4, 3) => 0.5,
+        (4, 7) => 30.0,
+        _ => return 1.0,
+    };
+    1.0 + factor * (inputs as f64).sqrt()
+}
+
 /// Geometry, inputs (before an unshuffle), outputs, rows, columns.
 type Case = (Geometry, usize, usize, usize, usize);
 
 fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
-    let Geometry { kernel, stride, unshuffle, shuffle, input, row_multiple } = geometry;
+    let Geometry { kernel, stride, unshuffle, shuffle, input, .. } = geometry;
     let inputs = channels * unshuffle * unshuffle;
     let shape = Shape::new(rows, cols, channels);
     let x = noise(1, shape.len());
@@ -141,9 +153,7 @@ fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
         input_map = input_map.normalised();
     }
     let plain = input_map.conv(&weight, &bias, kernel, stride).shuffled(shuffle);
-    // A direct sum rounds at the size of its largest terms, Winograd at that of a tile's, magnified.
-    let magnitude =
-        if row_multiple < 4 { 1.0 } else { (inputs as f64).sqrt() * if kernel == 7 { 50.0 } else { 1.0 } };
+    let magnitude = magnitude(&geometry, inputs);
     for cpu in Cpu::available() {
         let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
         let x_rows = rows_of(shape, &x);
@@ -170,9 +180,8 @@ fn check_conv(&(geometry, channels, outputs, rows, cols): &Case) {
 
 #[test]
 fn convolutions() {
-    let k = Geometry::kernel;
+    let (k, tiles) = (Geometry::kernel, Geometry::tiles);
     let unshuffle = |kernel, unshuffle| Geometry { unshuffle, ..k(kernel) };
-    let tiles = |kernel| Geometry { row_multiple: 4, ..k(kernel) };
     let norm = Geometry { input: InputNorm::Channels, ..k(1) };
     let cases: &[Case] = &[
         // The shapes of brush-1: stem, down, up, the two heads, the skip, the full-size ones.
@@ -196,6 +205,12 @@ fn convolutions() {
         (Geometry { stride: 2, ..k(2) }, 3, 4, 2, 2),
         (Geometry { stride: 2, ..k(2) }, 5, 7, 9, 201),
         (k(3), 2, 2, 40, 3),
+        // Few outputs, so that neighbours share a vector: whole vectors, a rest, fewer than share one.
+        (k(3), 5, 3, 4, 50),
+        (k(3), 4, 2, 3, 3),
+        (k(7), 3, 1, 9, 19),
+        (Geometry { stride: 2, ..k(3) }, 4, 3, 7, 24),
+        (Geometry { shuffle: 2, ..k(3) }, 4, 20, 5, 7),
         // By Winograd: whole tiles, tails on all sides, one pixel, several panels, an unshuffle.
         (tiles(3), 8, 8, 10, 8),
         (tiles(3), 8, 8, 3, 1),
@@ -222,13 +237,48 @@ fn joined_maps_are_read_one_after_the_other() {
         f64::from(map[(y * shape.cols + x) * shape.channels + c])
     });
     let want = joined.conv(&weight, &bias, 3, 1);
-    for cpu in Cpu::available() {
-        let conv = Conv::new(cpu, Geometry::kernel(3), ConvWeights { weight: &weight, bias: &bias });
-        let mut out = vec![0.0; want.data.len()];
-        let (a_rows, b_rows) = (rows_of(a_shape, &a), rows_of(b_shape, &b));
-        let source = Source::Joined(map(a_shape, &a_rows), map(b_shape, &b_rows));
-        conv.run(source, Activation::Store, &mut out);
-        assert_close(&format!("{cpu:?}"), &out, &want);
+    for geometry in [Geometry::kernel(3), Geometry::tiles(3)] {
+        for cpu in Cpu::available() {
+            let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
+            let mut out = vec![0.0; want.data.len()];
+            let (a_rows, b_rows) = (rows_of(a_shape, &a), rows_of(b_shape, &b));
+            let source = Source::Joined(map(a_shape, &a_rows), map(b_shape, &b_rows));
+            conv.run(source, Activation::Store, &mut out);
+            assert_close_to(&format!("{geometry:?} {cpu:?}"), &out, &want, magnitude(&geometry, 15));
+        }
+    }
+}
+
+#[test]
+fn maps_are_scaled_shifted_and_activated_as_they_are_read() {
+    for geometry in [
+        Geometry::kernel(1),
+        Geometry { stride: 2, ..Geometry::kernel(3) },
+        Geometry::tiles(3),
+        Geometry::tiles(7),
+    ] {
+        for (channels, slope) in [(3, 0.2), (16, 0.0), (37, 1.0)] {
+            let Geometry { kernel, stride, .. } = geometry;
+            let (shape, outputs) = (Shape::new(9, 11, channels), 9);
+            let x = noise(1, shape.len());
+            let (weight, bias) = (noise(2, outputs * channels * kernel * kernel), noise(3, outputs));
+            let affine = Affine { scale: noise(4, channels), shift: noise(5, channels), slope };
+            let input_map = Map::from(shape, &x);
+            let want = Map::new(shape, |y, x, c| {
+                let value =
+                    input_map.at(y, x as isize, c) * f64::from(affine.scale[c]) + f64::from(affine.shift[c]);
+                value.max(value * f64::from(slope))
+            })
+            .conv(&weight, &bias, kernel, stride);
+            for cpu in Cpu::available() {
+                let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
+                let mut out = vec![0.0; want.data.len()];
+                let rows = rows_of(shape, &x);
+                conv.run(Source::Affine(map(shape, &rows), &affine), Activation::Store, &mut out);
+                let what = format!("{geometry:?} {channels} channels {cpu:?}");
+                assert_close_to(&what, &out, &want, magnitude(&geometry, channels));
+            }
+        }
     }
 }
 
@@ -302,27 +352,39 @@ fn upsampling_is_bilinear_with_half_pixel_centres() {
 
 #[test]
 fn bands_and_threads_do_not_change_a_bit() {
-    let (shape, weight, bias) = (Shape::new(23, 101, 8), noise(2, 12 * 8 * 9), noise(3, 12));
-    let x = noise(1, shape.len());
-    let conv = Conv::new(Cpu::detect(), Geometry::kernel(3), ConvWeights { weight: &weight, bias: &bias });
-    let run = |range: std::ops::Range<usize>, threads: usize| {
-        let part = Shape::new(range.len() + 2, shape.cols, shape.channels);
-        let mut out = vec![0.0; range.len() * 101 * 12];
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
-        let part_x = &x[range.start * shape.row_len()..][..part.len()];
-        pool.install(|| {
-            conv.run(Source::Map(map(part, &rows_of(part, part_x))), Activation::Store, &mut out)
-        });
-        out
-    };
-    let whole = run(0..21, 1);
-    for threads in [1, 2, 3] {
-        for cut in [1, 4, 20] {
-            assert_eq!(
-                [run(0..cut, threads), run(cut..21, threads)].concat(),
-                whole,
-                "cut at {cut}, {threads} threads"
-            );
+    let (rows, cols, inputs, outputs) = (21, 101, 8, 12);
+    for (geometry, cuts) in [
+        (Geometry::kernel(3), [1, 4, 20]),
+        (Geometry::kernel(7), [1, 5, 20]),
+        (Geometry::tiles(3), [4, 12, 20]),
+        (Geometry::tiles(7), [4, 8, 20]),
+    ] {
+        let context = geometry.kernel - 1;
+        let shape = Shape::new(rows + context, cols, inputs);
+        let weight = noise(2, outputs * inputs * geometry.kernel * geometry.kernel);
+        let (x, bias) = (noise(1, shape.len()), noise(3, outputs));
+        for cpu in Cpu::available() {
+            let conv = Conv::new(cpu, geometry, ConvWeights { weight: &weight, bias: &bias });
+            let run = |rows: std::ops::Range<usize>, threads: usize| {
+                let part = Shape { rows: rows.len() + context, ..shape };
+                let mut out = vec![0.0; rows.len() * cols * outputs];
+                let pool =
+                    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+                let part_x = &x[rows.start * shape.row_len()..][..part.len()];
+                let part_rows = rows_of(part, part_x);
+                pool.install(|| conv.run(Source::Map(map(part, &part_rows)), Activation::Store, &mut out));
+                out
+            };
+            let whole = run(0..rows, 1);
+            for threads in [1, 2, 3] {
+                for cut in cuts {
+                    assert_eq!(
+                        [run(0..cut, threads), run(cut..rows, threads)].concat(),
+                        whole,
+                        "{geometry:?} {cpu:?} cut at {cut}, {threads} threads"
+                    );
+                }
+            }
         }
     }
 }

@@ -134,9 +134,9 @@ impl Brush {
         let blocks = |name, count, channels| {
             (0..count).map(|i| loader.block(&weights.pp(name).pp(i), channels)).collect::<Result<Vec<_>>>()
         };
-        let (plain, store) = (Geometry::kernel, Activation::Store);
+        let (plain, tiles, store) = (Geometry::kernel, Geometry::tiles, Activation::Store);
         let layers = Layers {
-            stem: conv("stem", Geometry { unshuffle: 4, ..plain(3) }, 48, c1, store)?,
+            stem: conv("stem", Geometry { unshuffle: 4, ..tiles(3) }, 48, c1, store)?,
             e1: blocks("e1", n1, c1)?,
             down: conv("down", Geometry { stride: 2, ..plain(2) }, c1, c2, store)?,
             mid: blocks("mid", n2, c2)?,
@@ -146,7 +146,7 @@ impl Brush {
             skip: conv("skip", Geometry { unshuffle: 2, ..plain(3) }, 12, ch, store)?,
             b2: loader.block(&weights.pp("b2"), ch)?,
             h2: loader.norm_conv_shuffle(&weights.pp("n2"), &weights.pp("h2"), ch, cf)?,
-            dw: conv("dw", plain(3), cf + 3, cf, Activation::Relu)?,
+            dw: conv("dw", tiles(3), cf + 3, cf, Activation::Relu)?,
             rgb: conv("rgb", plain(3), cf, 3, store)?,
         };
         Ok(Self { sizes, layers: Arc::new(layers) })
@@ -162,7 +162,7 @@ impl Generator for Brush {
             taken: 0,
             given: 0,
             input: Context::in_multiples(0, MULTIPLE),
-            stem: Context::new(1),
+            stem: Context::in_multiples(1, Geometry::TILE_ROWS),
             e1: contexts(&self.layers.e1),
             down: Context::in_multiples(0, 2),
             mid: contexts(&self.layers.mid),
@@ -170,8 +170,8 @@ impl Generator for Brush {
             d1: contexts(&self.layers.d1),
             skip: Context::new(1),
             b2: Context::new(Block::REACH),
-            dw: Context::new(1),
-            dw_x: Context::new(1),
+            dw: Context::in_multiples(1, Geometry::TILE_ROWS),
+            dw_x: Context::in_multiples(1, Geometry::TILE_ROWS),
             rgb: Context::new(1),
             quarter: Delay::default(),
             skip_x: Delay::default(),
