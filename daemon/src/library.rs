@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use utsushi_engine::style_file::{StyleFile, StyleFileError, StyleMeta};
+use utsushi_engine::style_file::{StyleFile, StyleFileError, StyleMeta, read_capped};
+use utsushi_engine::weights::Weights;
 use utsushi_ipc::protocol::StyleInfo;
 
 /// The built-in styles' files.
@@ -49,8 +50,13 @@ pub enum LibraryError {
         source: StyleFileError,
     },
     /// A file holds weights without a description.
-    #[error("{}: it holds weights but no description of their style; give at least --id, --name and --licence", .0.display())]
-    Undescribed(PathBuf),
+    #[error("{}: it holds weights but no description of their style; give {}", path.display(), missing.iter().map(|part| format!("--{part}")).collect::<Vec<_>>().join(", "))]
+    Undescribed {
+        /// The file.
+        path: PathBuf,
+        /// What has to be said of it.
+        missing: Vec<&'static str>,
+    },
     /// One description was given for several styles.
     #[error("{}: it holds {count} styles, so that one id or name can't be given to it", path.display())]
     Several {
@@ -78,6 +84,8 @@ pub struct StyleEntry {
     pub file: Option<PathBuf>,
     /// How it was trained, in words.
     pub training: String,
+    /// Where its weights were had from, if others trained them.
+    pub source: String,
     /// The network's kind.
     pub arch: String,
 }
@@ -95,6 +103,8 @@ pub struct ImportOverrides {
     pub licence: Option<String>,
     /// Whom to credit.
     pub attribution: Option<String>,
+    /// Where its weights were had from.
+    pub source: Option<String>,
 }
 
 /// The built-in styles and a folder of the user's.
@@ -228,23 +238,23 @@ impl Library {
                 file.with_styles(styles).map_err(wrong)
             }
             Err(StyleFileError::NotAStyle) => {
-                let (Some(id), Some(name), Some(licence)) =
-                    (&overrides.id, &overrides.name, &overrides.licence)
-                else {
-                    return Err(LibraryError::Undescribed(path.to_owned()));
-                };
+                let bytes = read_capped(path).map_err(wrong)?;
+                let weights = Weights::read(&bytes).map_err(wrong)?;
+                let missing = overrides.missing(weights.is_foreign());
+                if !missing.is_empty() {
+                    return Err(LibraryError::Undescribed { path: path.to_owned(), missing });
+                }
                 let mut style = StyleMeta {
-                    id: id.clone(),
-                    name: name.clone(),
+                    id: String::new(),
+                    name: String::new(),
                     author: String::new(),
-                    licence: licence.clone(),
+                    licence: String::new(),
                     attribution: String::new(),
                     training: String::new(),
+                    source: String::new(),
                 };
                 overrides.apply(&mut style);
-                let bytes = std::fs::read(path)
-                    .map_err(|source| LibraryError::Io { path: path.to_owned(), source })?;
-                StyleFile::from_training(&bytes, style).map_err(wrong)
+                StyleFile::from_weights(weights, style).map_err(wrong)
             }
             Err(error) => Err(wrong(error)),
         }
@@ -271,19 +281,35 @@ impl Library {
 }
 
 fn entry(path: Option<&PathBuf>, file: &StyleFile, style: &StyleMeta) -> StyleEntry {
-    let StyleMeta { id, name, author, licence, attribution, training } = style.clone();
+    let StyleMeta { id, name, author, licence, attribution, training, source } = style.clone();
     let (built_in, reach_px) = (path.is_none(), file.reach_px());
     StyleEntry {
         info: StyleInfo { id, name, author, licence, attribution, built_in, reach_px },
         file: path.cloned(),
         training,
+        source,
         arch: file.arch().to_owned(),
     }
 }
 
 impl ImportOverrides {
+    /// What must be said of weights that don't describe themselves, and was not.
+    fn missing(&self, is_foreign: bool) -> Vec<&'static str> {
+        let needed = [
+            ("id", &self.id, true),
+            ("name", &self.name, true),
+            ("licence", &self.licence, true),
+            ("source", &self.source, is_foreign),
+        ];
+        let missing = needed.iter().filter(|(_, given, is_needed)| {
+            *is_needed && given.as_deref().is_none_or(|text| text.trim().is_empty())
+        });
+        missing.map(|(part, ..)| *part).collect()
+    }
+
     fn apply(&self, style: &mut StyleMeta) {
         let fields = [
+            (&self.source, &mut style.source),
             (&self.id, &mut style.id),
             (&self.name, &mut style.name),
             (&self.author, &mut style.author),
@@ -309,7 +335,7 @@ mod tests {
             name: text("Mine"),
             author: text("I"),
             licence: text("private"),
-            attribution: None,
+            ..ImportOverrides::default()
         }
     }
 

@@ -45,8 +45,8 @@ pub trait Engine: Send + 'static {
 
 /// A picture being re-drawn.
 pub trait Stream {
-    /// Takes whole source rows, from the top, and appends finished rows to `out`. After the last source row,
-    /// all rows have come out.
+    /// Takes whole source rows, from the top, and appends finished rows to `out`. When it has them all and
+    /// not all rows have come out, it is called again, without rows, and each time gives some.
     fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault>;
 }
 
@@ -250,13 +250,18 @@ struct Job {
 
 impl Job {
     fn is_ready(&self) -> bool {
-        self.given > 0 && self.untaken < WAITING_BANDS
+        (self.given > 0 || self.has_all_rows()) && self.untaken < WAITING_BANDS
     }
 
-    /// Gives the next band to the engine, and returns the rows that came out.
+    /// Gives the next band to the engine, or lets it go on when it has all; returns the rows that came out.
     fn advance(&mut self, engine: &mut impl Engine) -> Result<Vec<u8>, Fault> {
-        let rows = self.bands.try_recv().map_err(|_| defect("a band was announced and not handed over"))?;
-        self.given -= 1;
+        let goes_on = self.has_all_rows();
+        let rows = if goes_on {
+            Vec::new()
+        } else {
+            self.given -= 1;
+            self.bands.try_recv().map_err(|_| defect("a band was announced and not handed over"))?
+        };
         let began = Instant::now();
         let mut out = Vec::new();
         let stream = match &mut self.stream {
@@ -273,7 +278,7 @@ impl Job {
 
         let raster = &self.spec.raster;
         let is_whole_rows = out.len().is_multiple_of(raster.row_bytes());
-        let is_missing = self.has_all_rows() && self.bytes_out < raster.total_bytes();
+        let is_missing = goes_on && out.is_empty();
         if !is_whole_rows || is_missing || self.bytes_out > raster.total_bytes() {
             return Err(defect("the engine made another number of rows than the picture has"));
         }
@@ -282,6 +287,10 @@ impl Job {
 
     fn has_all_rows(&self) -> bool {
         self.bytes_in == self.spec.raster.total_bytes()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.bytes_out == self.spec.raster.total_bytes()
     }
 
     fn report(&self) -> StylizeReport {
@@ -425,7 +434,7 @@ impl<E: Engine> Worker<E> {
                 let _ = job.results.try_send(Output::Rows(rows));
             }
         });
-        if let Some(job) = self.jobs.get(&id).filter(|job| job.has_all_rows()) {
+        if let Some(job) = self.jobs.get(&id).filter(|job| job.is_finished()) {
             let report = job.report();
             let (width, height) = (job.spec.raster.width(), job.spec.raster.height());
             info!(

@@ -1,6 +1,6 @@
-"""Writes tests/data/goldens: what `brush.py` makes of small inputs, for the engine's tests to compare with.
+"""Writes tests/data/goldens: what `brush.py` and `animegan2.py` make of small inputs, for the engine's tests to compare with.
 
-    python make_goldens.py                          the blocks, and two tiny networks with random weights
+    python make_goldens.py                          the blocks, and three tiny networks with random weights
     python make_goldens.py --cel WEIGHTS            the same, and the built-in style `cel`, in f16 weights
     python make_goldens.py --check WEIGHTS GOLDEN   writes nothing: does brush.py give what training exported?
 
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+import animegan2
 from brush import Block, Brush, Norm, Sizes, load, stylize
 
 GOLDENS = Path(__file__).resolve().parent.parent / "data" / "goldens"
@@ -31,6 +32,8 @@ TINY_2_STYLES = Sizes(c1=4, c2=8, blocks=(1, 1, 1), ch=4, cf=4, styles=2)
 # Pictures, height x width: whole, to be padded, and next to nothing.
 TINY_PICTURES = [(40, 56), (37, 53), (8, 8), (1, 1), (3, 29)]
 TINY_2_STYLES_PICTURES = [(11, 13)]
+ANIMEGAN2 = (4, 6, 8, 10)
+ANIMEGAN2_PICTURES = [(24, 40), (37, 53), (1, 1), (3, 29)]
 MIX = [0.3, 0.7]
 
 
@@ -145,6 +148,23 @@ def write_network(name: str, sizes: Sizes, pictures: list[tuple[int, int]], mix:
         save(f"{name}-{height}x{width}", tensors)
 
 
+def write_animegan2() -> None:
+    """The weights, also as PyTorch itself saves them, and a file for each picture."""
+    name = "animegan2-tiny"
+    net = animegan2.Generator(ANIMEGAN2).double().eval()
+    for label, parameter in net.named_parameters():
+        values = random(f"{name} {label}", *parameter.shape)
+        is_norm = parameter.dim() == 1 and label.endswith("weight")
+        deviation = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.3
+        parameter.data = ((1.0 if is_norm else 0.0) + deviation * values).float().double()
+    save(name, net.state_dict())
+    torch.save(net.float().state_dict(), GOLDENS / f"{name}.pth")
+    net.double()
+    for height, width in ANIMEGAN2_PICTURES:
+        picture = random_picture(f"{name} {height}x{width}", height, width)
+        save(f"{name}-{height}x{width}", {"input": picture, "output": animegan2.stylize(net, picture)})
+
+
 def write_cel(weights: str) -> None:
     """The built-in style as it is released: in f16. The weights are in the style file, and so not here."""
     net = load(weights).half().double()
@@ -174,6 +194,7 @@ def main() -> None:
     write_blocks()
     write_network("tiny", TINY, TINY_PICTURES, [1.0])
     write_network("tiny-2-styles", TINY_2_STYLES, TINY_2_STYLES_PICTURES, MIX)
+    write_animegan2()
     if arguments.cel:
         write_cel(arguments.cel)
 

@@ -55,9 +55,14 @@ impl Fill {
         self.cells.push(cells);
     }
 
+    /// One past the last row of cells that came.
+    pub(crate) fn end(&self) -> usize {
+        self.first + self.cells.len()
+    }
+
     /// Can this row of cells be filled, or are rows below it still to come?
     pub(crate) fn is_ready(&self, cell_row: usize) -> bool {
-        self.first + self.cells.len() >= (cell_row + CELL_REACH + 1).min(self.total)
+        self.end() >= (cell_row + CELL_REACH + 1).min(self.total)
     }
 
     /// The colour of each cell of a row, to show through where pixels are transparent.

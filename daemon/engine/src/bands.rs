@@ -5,7 +5,7 @@
 //! finished. Nothing is computed twice, memory depends on the picture's width alone, and the result is that of
 //! the whole picture, bit for bit, however the rows were cut into bands.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use crate::rows::Rows;
 
@@ -34,6 +34,47 @@ impl Band {
             Ok(Self { rows, last: last && from + most >= count })
         };
         (0..count).step_by(most).map(piece).collect()
+    }
+}
+
+/// Pads a picture by repeating its last column and row, until its sides are multiples.
+pub(crate) struct Padding {
+    height: usize,
+    width: usize,
+    multiple: usize,
+    /// Sides are at least this long.
+    least: usize,
+    taken: usize,
+}
+
+impl Padding {
+    pub(crate) fn new(height: usize, width: usize, multiple: usize, least: usize) -> Self {
+        Self { height, width, multiple, least, taken: 0 }
+    }
+
+    /// The padded picture's height and width.
+    pub(crate) fn padded(&self) -> (usize, usize) {
+        let side = |side: usize| side.max(self.least).next_multiple_of(self.multiple);
+        (side(self.height), side(self.width))
+    }
+
+    /// Takes the picture's next rows, `[rows, width, 3]`.
+    pub(crate) fn push(&mut self, mut rows: Tensor) -> Result<Band> {
+        self.taken += rows.dim(0)?;
+        if rows.dim(1)? != self.width || self.taken > self.height {
+            bail!("{:?} rows don't fit a picture of {} x {}", rows.dims(), self.width, self.height);
+        }
+        let (height, width) = self.padded();
+        if width > self.width {
+            let edge = rows.narrow(1, self.width - 1, 1)?;
+            rows = Tensor::cat(&[&[rows][..], &vec![edge; width - self.width]].concat(), 1)?;
+        }
+        let mut rows = Rows::new(&rows)?;
+        let last = self.taken == self.height;
+        if last {
+            rows.append(rows.narrow(rows.count() - 1, 1)?.repeated(height - self.height));
+        }
+        Ok(Band { rows, last })
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! style_file   bytes -> arch, weights, styles      untrusted input, checked here
+//! weights      bytes -> arch, weights              those of others, PyTorch's files too
 //! arch/        weights + mix -> Generator          a network a file
 //! bands        rows in, rows with context out      why bands equal the whole picture bit for bit
 //! rows         a map, in one tensor or in several  what lets bands be read without copying them together
@@ -21,11 +22,14 @@ mod error;
 mod onnx;
 mod ops;
 mod pixels;
+mod pth;
 mod rows;
 mod scale;
 mod source;
 pub mod style_file;
 mod stylizer;
+pub mod weights;
+mod window;
 
 pub use arch::{Generator, RowStream};
 pub use error::EngineError;

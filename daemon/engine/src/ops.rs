@@ -4,7 +4,9 @@
 //! that networks come here for everything that convolves. Rows carry their context, as in `utsushi-kernels`.
 
 use candle_core::{Device, Result, Tensor, bail};
-use utsushi_kernels::{self as kernels, Activation, ConvWeights, Cpu, Geometry, Shape, Source};
+use utsushi_kernels::{
+    self as kernels, Activation, Affine, Columns, ConvWeights, Cpu, Geometry, PreparedRow, Shape, Source,
+};
 
 use crate::rows::Rows;
 
@@ -118,6 +120,45 @@ pub(crate) fn upsample2_add(low: &Rows, base: &Rows) -> Result<Tensor> {
             map(shape, |out| kernels::upsample2_add(low, base, out))
         })
     })
+}
+
+/// A depthwise 3x3 convolution; see [`utsushi_kernels::Depthwise`].
+pub(crate) struct Depthwise(kernels::Depthwise);
+
+impl Depthwise {
+    /// `weight`: `[channels, 1, 3, 3]`; `bias`: `[channels]`.
+    pub(crate) fn new(weight: &Tensor, bias: &Tensor) -> Result<Self> {
+        let channels = bias.dims1()?;
+        if weight.dims() != [channels, 1, 3, 3] {
+            bail!("a depthwise convolution can't have weights {:?} and {:?}", weight.dims(), bias.dims());
+        }
+        Ok(Self(kernels::Depthwise::new(Cpu::detect(), &to_vec(weight)?, &to_vec(bias)?)))
+    }
+
+    pub(crate) fn forward(&self, x: &Rows) -> Result<Tensor> {
+        x.read(|x| {
+            let Shape { rows, cols, channels } = x.shape();
+            if rows < 3 || cols < 3 {
+                bail!("{:?} is too small for a depthwise convolution", x.shape());
+            }
+            map(Shape::new(rows - 2, cols - 2, channels), |out| self.0.run(x, out))
+        })
+    }
+}
+
+/// What stands between two convolutions; see [`utsushi_kernels::prepare`].
+pub(crate) fn prepare(x: &Rows, affine: &Affine, columns: Columns, rows: &[PreparedRow]) -> Result<Tensor> {
+    let factor = if let Some(PreparedRow::Between(..)) = rows.first() { 2 } else { 1 };
+    x.read(|x| {
+        let Shape { cols, channels, .. } = x.shape();
+        let shape = Shape::new(rows.len(), columns.count(cols, factor), channels);
+        map(shape, |out| kernels::prepare(Cpu::detect(), affine, columns, x, rows, out))
+    })
+}
+
+/// Each channel's sum and sum of squares over a map; see [`utsushi_kernels::channel_sums`].
+pub(crate) fn channel_sums(x: &Rows, trim: usize) -> Result<Vec<[f64; 2]>> {
+    x.read(|x| Ok(kernels::channel_sums(Cpu::detect(), x, trim)))
 }
 
 fn to_vec(tensor: &Tensor) -> Result<Vec<f32>> {

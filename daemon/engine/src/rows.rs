@@ -19,6 +19,12 @@ impl Rows {
         self.parts.iter().map(|part| part.dims()[0]).sum()
     }
 
+    /// Columns and channels.
+    pub(crate) fn dims(&self) -> Result<(usize, usize)> {
+        let Some(first) = self.parts.first() else { bail!("a map without rows") };
+        first.dims3().map(|(_, cols, channels)| (cols, channels))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }

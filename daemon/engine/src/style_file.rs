@@ -8,18 +8,17 @@
 //! |---|---|
 //! | `format` | `utsushi-style` |
 //! | `format_version` | `1` |
-//! | `arch` | the network: `brush-1` |
-//! | `sizes` | the network's sizes, JSON: `{"c1":48,"c2":96,"blocks":[3,6,3],"ch":24,"cf":12}` |
+//! | `arch` | the network: `brush-1`, `animegan2-1` |
+//! | `sizes` | the network's sizes, JSON: `{"c1":48,"c2":96,"blocks":[3,6,3],"ch":24,"cf":12}`; `{"widths":[32,64,128,256]}` |
 //! | `styles` | an array of [`StyleMeta`], JSON; 1 to [`MAX_STYLES`] |
 //!
-//! and whose tensors are the network's weights under the names in its module ([`crate::arch::brush`]), `F16`
-//! (what this program writes), `BF16` or `F32`, without NaN or infinity. A norm's scale `g` and shift `b` are
-//! `[styles, channels]`, in the order of `styles`. A style may have a thumbnail, the tensor `thumbnail.ID`, `U8`
-//! `[height, width, 3]`, at most [`MAX_THUMBNAIL_PX`] a side. Other tensors are refused.
+//! and whose tensors are the network's weights under the names in its module ([`crate::arch::brush`],
+//! [`crate::arch::animegan2`]), `F16` (what this program writes), `BF16` or `F32`, without NaN or infinity. In a
+//! brush, a norm's scale `g` and shift `b` are `[styles, channels]`, in the order of `styles`. A style may have a
+//! thumbnail, the tensor `thumbnail.ID`, `U8` `[height, width, 3]`, at most [`MAX_THUMBNAIL_PX`] a side. Other
+//! tensors are refused.
 //!
-//! Weights as the training script writes them, one style and no style metadata, can be read too
-//! ([`StyleFile::from_training`]): there `arch`, `c1`, `c2` and `blocks` are keys of their own, and norms are
-//! `[1, channels, 1, 1]`.
+//! Weights without a description can be read too, and are given one ([`crate::weights`]).
 //!
 //! Files come from strangers: every size is checked before anything is allocated by it, and every field before
 //! a [`StyleFile`] exists.
@@ -37,7 +36,9 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::Generator;
-use crate::arch::brush::{self, Brush, Sizes};
+use crate::arch::Arch;
+use crate::pth;
+use crate::weights::Weights;
 
 /// The largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -72,6 +73,9 @@ pub struct StyleMeta {
     /// How it was trained, in words.
     #[serde(default)]
     pub training: String,
+    /// Where it was had from, an address or words; of imported weights.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
 }
 
 /// Is it a style's id?
@@ -100,6 +104,14 @@ pub enum StyleFileError {
     /// Not a safetensors file, or a broken one.
     #[error("it is no style file, or a damaged one ({0})")]
     NotSafetensors(String),
+    /// A PyTorch file that holds no weights, or hides something else.
+    #[error("its weights can't be read: {0}")]
+    NotWeights(String),
+    /// Weights, and not of a network that is known.
+    #[error(
+        "it holds the weights of a network that Utsushi doesn't know: it knows AnimeGANv2's generator, under the names of its PyTorch port"
+    )]
+    UnknownWeights,
     /// Not one of ours.
     #[error("it holds weights, but it does not say that it is an Utsushi style")]
     NotAStyle,
@@ -119,14 +131,14 @@ pub enum StyleFileError {
     },
 }
 
-fn field(field: impl Into<String>, why: impl std::fmt::Display) -> StyleFileError {
+pub(crate) fn field(field: impl Into<String>, why: impl std::fmt::Display) -> StyleFileError {
     StyleFileError::Field { field: field.into(), why: why.to_string() }
 }
 
 /// A network and its styles, checked.
 #[derive(Debug, Clone)]
 pub struct StyleFile {
-    sizes: Sizes,
+    arch: Arch,
     styles: Vec<StyleMeta>,
     /// `f32`; norms `[styles, channels]`.
     weights: HashMap<String, Tensor>,
@@ -153,6 +165,9 @@ impl StyleFile {
 
     /// Reads a file's bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, StyleFileError> {
+        if pth::is_pth(bytes) {
+            return Err(StyleFileError::NotAStyle);
+        }
         let (file, metadata) = safetensors(bytes)?;
         let get = |key: &str| metadata.get(key).map(String::as_str);
         if get("format") != Some(FORMAT) {
@@ -162,43 +177,10 @@ impl StyleFile {
             Some(FORMAT_VERSION) => {}
             other => return Err(StyleFileError::Version(other.unwrap_or("none").to_owned())),
         }
-        check_arch(get("arch"))?;
-        let sizes = serde_json::from_str(get("sizes").unwrap_or_default()).map_err(|e| field("sizes", e))?;
-        let styles =
+        let name = check_arch(get("arch"))?;
+        let arch = Arch::parse(name, get("sizes").unwrap_or_default()).map_err(|why| field("sizes", why))?;
+        let styles: Vec<StyleMeta> =
             serde_json::from_str(get("styles").unwrap_or_default()).map_err(|e| field("styles", e))?;
-        Self::check(sizes, styles, &file)
-    }
-
-    /// Reads weights as the training script writes them, and makes them a style.
-    pub fn from_training(bytes: &[u8], style: StyleMeta) -> Result<Self, StyleFileError> {
-        let (file, metadata) = safetensors(bytes)?;
-        check_arch(metadata.get("arch").map(String::as_str))?;
-        let number = |key: &str| {
-            let text = metadata.get(key).ok_or_else(|| field(key, "it is missing"))?;
-            text.parse::<usize>().map_err(|e| field(key, e))
-        };
-        let blocks = metadata.get("blocks").ok_or_else(|| field("blocks", "it is missing"))?;
-        let blocks: Vec<usize> =
-            blocks.split('-').map(str::parse).collect::<Result<_, _>>().map_err(|e| field("blocks", e))?;
-        let blocks =
-            <[usize; 3]>::try_from(blocks).map_err(|b| field("blocks", format!("{} numbers", b.len())))?;
-        let sizes = Sizes { c1: number("c1")?, c2: number("c2")?, blocks, ..Sizes::default() };
-        Self::check(sizes, vec![style], &file)
-    }
-
-    fn check(sizes: Sizes, styles: Vec<StyleMeta>, file: &SafeTensors) -> Result<Self, StyleFileError> {
-        if !sizes.are_sane() {
-            return Err(field("sizes", format!("{sizes:?}")));
-        }
-        if !(1..=MAX_STYLES).contains(&styles.len()) {
-            return Err(field("styles", format!("there are {}", styles.len())));
-        }
-        for (i, style) in styles.iter().enumerate() {
-            check_meta(style)?;
-            if styles[..i].iter().any(|other| other.id == style.id) {
-                return Err(field("styles", format!("two have the id {}", style.id)));
-            }
-        }
         let (mut weights, mut thumbnails) = (HashMap::new(), HashMap::new());
         for (name, view) in file.tensors() {
             match name.strip_prefix("thumbnail.") {
@@ -209,18 +191,37 @@ impl StyleFile {
                     thumbnails.insert(id.to_owned(), thumbnail(&name, &view)?);
                 }
                 None => {
-                    let tensor = weight(&name, &view)?;
+                    let tensor = weight(Some(&arch), &name, &view)?;
                     weights.insert(name, tensor);
                 }
             }
         }
-        if weights.len() != sizes.tensor_count() {
-            return Err(field("weights", format!("{} tensors, not {}", weights.len(), sizes.tensor_count())));
+        Self { arch, styles, weights, thumbnails }.checked()
+    }
+
+    /// Makes weights a style.
+    pub fn from_weights(weights: Weights, style: StyleMeta) -> Result<Self, StyleFileError> {
+        let Weights { arch, tensors, .. } = weights;
+        Self { arch, styles: vec![style], weights: tensors, thumbnails: HashMap::new() }.checked()
+    }
+
+    fn checked(self) -> Result<Self, StyleFileError> {
+        let Self { arch, styles, weights, .. } = &self;
+        if !(1..=MAX_STYLES).contains(&styles.len()) || !arch.can_hold(styles.len()) {
+            return Err(field("styles", format!("there are {}", styles.len())));
         }
-        let style_file = Self { sizes, styles, weights, thumbnails };
+        for (i, style) in styles.iter().enumerate() {
+            check_meta(style)?;
+            if styles[..i].iter().any(|other| other.id == style.id) {
+                return Err(field("styles", format!("two have the id {}", style.id)));
+            }
+        }
+        if weights.len() != arch.tensor_count() {
+            return Err(field("weights", format!("{} tensors, not {}", weights.len(), arch.tensor_count())));
+        }
         // Building the network is what checks that every weight is there, in its shape.
-        style_file.generator(&vec![1.0; style_file.styles.len()]).map_err(|e| field("weights", e))?;
-        Ok(style_file)
+        self.generator(&vec![1.0; styles.len()]).map_err(|e| field("weights", e))?;
+        Ok(self)
     }
 
     /// The file's bytes, weights as `f16`.
@@ -245,8 +246,8 @@ impl StyleFile {
         let metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
             ("format_version".to_owned(), FORMAT_VERSION.to_owned()),
-            ("arch".to_owned(), brush::ARCH.to_owned()),
-            ("sizes".to_owned(), json(serde_json::to_string(&self.sizes))?),
+            ("arch".to_owned(), self.arch.name().to_owned()),
+            ("sizes".to_owned(), json(self.arch.sizes())?),
             ("styles".to_owned(), json(serde_json::to_string(&self.styles))?),
         ]);
         safetensors::serialize(views, Some(metadata)).map_err(|e| field("weights", e))
@@ -272,7 +273,7 @@ impl StyleFile {
             ("attribution", &style.attribution),
         ];
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
-        let bytes = brush::to_onnx(self.sizes, &shares, &weights, &notes).map_err(|e| field("weights", e))?;
+        let bytes = self.arch.to_onnx(&shares, &weights, &notes).map_err(|e| field("arch", e))?;
         write_whole(path, &bytes)
     }
 
@@ -309,12 +310,12 @@ impl StyleFile {
 
     /// The network's kind.
     pub fn arch(&self) -> &'static str {
-        brush::ARCH
+        self.arch.name()
     }
 
     /// How far beyond a pixel the network looks, in pixels.
     pub fn reach_px(&self) -> u32 {
-        self.sizes.reach_px()
+        self.arch.reach_px()
     }
 
     /// The network, drawing the mix of its styles that the shares say.
@@ -327,7 +328,7 @@ impl StyleFile {
     pub fn generator(&self, shares: &[f32]) -> candle_core::Result<Arc<dyn Generator>> {
         assert_eq!(shares.len(), self.styles.len());
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
-        Ok(Arc::new(Brush::load(self.sizes, shares, &weights)?))
+        self.arch.load(shares, &weights)
     }
 }
 
@@ -347,7 +348,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StyleFileError> {
     write().map(drop).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
 }
 
-fn read_capped(path: &Path) -> Result<Vec<u8>, StyleFileError> {
+/// A file's bytes, which are not too many for a style file.
+pub fn read_capped(path: &Path) -> Result<Vec<u8>, StyleFileError> {
     let io = |source| StyleFileError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
@@ -359,7 +361,10 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, StyleFileError> {
     Ok(bytes)
 }
 
-fn safetensors(bytes: &[u8]) -> Result<(SafeTensors<'_>, HashMap<String, String>), StyleFileError> {
+/// A safetensors file and its metadata.
+pub(crate) fn safetensors(
+    bytes: &[u8],
+) -> Result<(SafeTensors<'_>, HashMap<String, String>), StyleFileError> {
     let broken = |e: safetensors::SafeTensorError| StyleFileError::NotSafetensors(e.to_string());
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(StyleFileError::TooLarge { bytes: bytes.len() as u64 });
@@ -374,9 +379,10 @@ fn safetensors(bytes: &[u8]) -> Result<(SafeTensors<'_>, HashMap<String, String>
     Ok((file, metadata.metadata().clone().unwrap_or_default()))
 }
 
-fn check_arch(arch: Option<&str>) -> Result<(), StyleFileError> {
-    match arch {
-        Some(brush::ARCH) => Ok(()),
+/// A network's name, if it is that of one that is known.
+pub(crate) fn check_arch(name: Option<&str>) -> Result<&str, StyleFileError> {
+    match name {
+        Some(name) if Arch::is_known(name) => Ok(name),
         Some(other) => Err(StyleFileError::Arch(other.chars().take(MAX_ID_CHARS).collect())),
         None => Err(StyleFileError::NotAStyle),
     }
@@ -393,6 +399,7 @@ fn check_meta(style: &StyleMeta) -> Result<(), StyleFileError> {
         ("licence", &style.licence, 1, MAX_NAME_CHARS),
         ("attribution", &style.attribution, 0, MAX_TEXT_CHARS),
         ("training", &style.training, 0, MAX_TEXT_CHARS),
+        ("source", &style.source, 0, MAX_TEXT_CHARS),
     ];
     for (name, text, least, most) in texts {
         let chars = text.chars().count();
@@ -407,8 +414,8 @@ fn check_meta(style: &StyleMeta) -> Result<(), StyleFileError> {
     Ok(())
 }
 
-/// A weight as `f32`; a norm's `[1, c, 1, 1]`, as trainings write it, as `[1, c]`.
-fn weight(name: &str, view: &TensorView) -> Result<Tensor, StyleFileError> {
+/// A weight as `f32`, in the shape that its network has for it.
+pub(crate) fn weight(arch: Option<&Arch>, name: &str, view: &TensorView) -> Result<Tensor, StyleFileError> {
     let bytes = view.data();
     let values: Vec<f32> = match view.dtype() {
         Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
@@ -416,14 +423,18 @@ fn weight(name: &str, view: &TensorView) -> Result<Tensor, StyleFileError> {
         Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
         other => return Err(field(name, format!("it is made of {other:?}"))),
     };
-    if !values.iter().all(|v| v.is_finite()) {
-        return Err(field(name, "it has values that are no numbers"));
+    tensor(
+        name,
+        values,
+        arch.map_or_else(|| view.shape().to_vec(), |arch| arch.weight_shape(name, view.shape())),
+    )
+}
+
+/// A weight, whose values must be numbers that can be written again.
+pub(crate) fn tensor(name: &str, values: Vec<f32>, shape: Vec<usize>) -> Result<Tensor, StyleFileError> {
+    if !values.iter().all(|v| half::f16::from_f32(*v).is_finite()) {
+        return Err(field(name, "it has values that are no numbers, or too large"));
     }
-    let is_norm = name.ends_with("n.g") || name.ends_with("n.b") || name.starts_with("n2.");
-    let shape = match view.shape() {
-        [1, channels, 1, 1] if is_norm => vec![1, *channels],
-        shape => shape.to_vec(),
-    };
     Tensor::from_vec(values, shape, &Device::Cpu).map_err(|e| field(name, e))
 }
 

@@ -10,6 +10,10 @@
 //! Every step is local and knows its place in the picture, so the result does not depend on how the rows were
 //! cut into bands. Memory depends on the picture's width and on how far the network looks, not on the height: the
 //! source's rows wait for the network, which at a brush size of `b` looks `b` times as far.
+//!
+//! Some networks must see the whole picture before they draw any of it. For these the source is held until all
+//! of it has come, and goes this way twice: as far as the generators to be looked at, and then to be drawn, for
+//! which whoever pushes goes on pushing without rows.
 
 use std::sync::Arc;
 
@@ -74,10 +78,10 @@ pub struct Settings {
 pub struct Stylizer {
     settings: Settings,
     source: Source,
-    /// How many source rows have gone on to the network.
-    taken: usize,
-    fill: Option<Fill>,
-    scale: Option<(Reduce, Enlarged)>,
+    /// Where networks look first, until they have.
+    look: Option<Front>,
+    front: Front,
+    enlarged: Option<Enlarged>,
     streams: Vec<Part>,
     /// Rows that wait until there are enough of them for the network to work on at a time.
     waiting: Vec<Vec<f32>>,
@@ -86,9 +90,21 @@ pub struct Stylizer {
     drawn: Vec<f32>,
 }
 
+/// The way from the source to what the network sees.
+struct Front {
+    height: usize,
+    /// How many source rows it has seen.
+    seen: usize,
+    /// How many have gone on to the network.
+    taken: usize,
+    fill: Option<Fill>,
+    reduce: Option<Reduce>,
+}
+
 /// One generator's part in the picture.
 struct Part {
     stream: Box<dyn RowStream>,
+    looks_first: bool,
     share: f32,
     /// Rows that the others have not drawn yet.
     rows: Vec<f32>,
@@ -106,15 +122,23 @@ impl Stylizer {
         let full = (height, width);
         let stream = |(generator, share): &(Arc<dyn Generator>, f32)| Part {
             stream: generator.stream(low.0, low.1),
+            looks_first: generator.looks_first(),
             share: *share,
             rows: Vec::new(),
+        };
+        let front = || Front {
+            height,
+            seen: 0,
+            taken: 0,
+            fill: layout.has_alpha().then(|| Fill::new(width, height)),
+            reduce: (low != full).then(|| Reduce::new(full, low)),
         };
         Self {
             settings,
             source: Source::new(Codec { layout, depth }, width),
-            taken: 0,
-            fill: layout.has_alpha().then(|| Fill::new(width, height)),
-            scale: (low != full).then(|| (Reduce::new(full, low), Enlarged::new(low, full))),
+            look: looks_first(mixture).then(front),
+            front: front(),
+            enlarged: (low != full).then(|| Enlarged::new(low, full)),
             streams: mixture.iter().map(stream).collect(),
             waiting: Vec::new(),
             chunk_rows: (CHUNK_PX / low.1).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS),
@@ -122,21 +146,27 @@ impl Stylizer {
         }
     }
 
-    /// About how much memory a picture takes at most, in bytes: what the network holds of each column, and the
-    /// source's rows that wait for it. As measured, rounded up.
+    /// About how much memory a picture takes at most, in bytes: what the networks take, and the source's rows
+    /// that wait for them.
     pub fn memory_bytes(mixture: &Mixture, settings: &Settings) -> u64 {
-        const NETWORK_BYTES_PER_COLUMN: f64 = 40e3;
         let Settings { width, height, brush, .. } = *settings;
+        let (low_height, low_width) = (brush.reduce(height), brush.reduce(width));
+        let network: u64 = mixture.iter().map(|(g, _)| g.memory_bytes(low_height, low_width)).sum();
         let reach_px = mixture.iter().map(|(generator, _)| generator.reach_px()).max().unwrap_or(0);
-        let network = brush.reduce(width) as f64 * NETWORK_BYTES_PER_COLUMN * mixture.len() as f64;
-        let pixel_bytes = Codec { layout: settings.layout, depth: settings.depth }.pixel_bytes();
-        // Both above and below, and as much again since rows that are gone are let go of by halves.
-        let rows = (height as f64).min(2.0 * f64::from(reach_px) * brush.0 + 128.0);
-        (network + 2.0 * rows * (width * pixel_bytes) as f64) as u64
+        let row_bytes = width * Codec { layout: settings.layout, depth: settings.depth }.pixel_bytes();
+        let rows = if looks_first(mixture) {
+            height as f64
+        } else {
+            // Both above and below, and as much again since rows that are gone are let go of by halves.
+            2.0 * (height as f64).min(2.0 * f64::from(reach_px) * brush.0 + 128.0)
+        };
+        network + (rows * row_bytes as f64) as u64
     }
 
     /// Takes the next rows of the source, whole ones; appends the rows of the result that are finished now.
-    /// When the source's last row was taken, all are.
+    ///
+    /// When the source's last row was taken, all are, unless a network looks first. Then none are: from there on
+    /// each call, without rows, goes on with the picture until some are finished.
     ///
     /// # Errors
     /// If the network fails.
@@ -147,61 +177,50 @@ impl Stylizer {
         let row_bytes = self.source.row_bytes();
         assert!(rows.len().is_multiple_of(row_bytes));
         assert!(self.source.end() + rows.len() / row_bytes <= self.settings.height);
-        let from = self.source.end();
         self.source.push(rows);
-        let filled = self.take_filled(from);
-        if !filled.is_empty() {
-            self.draw(filled)?;
+        if !rows.is_empty() {
+            return if self.look.is_some() { self.look() } else { self.advance(self.source.end(), out) };
+        }
+        let before = out.len();
+        while out.len() == before && self.front.seen < self.source.end() {
+            let rows = (CHUNK_PX / self.settings.width).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS);
+            self.advance((self.front.seen + rows).min(self.source.end()), out)?;
+        }
+        Ok(())
+    }
+
+    /// Shows the rows that have come to the networks that look first.
+    fn look(&mut self) -> Result<(), EngineError> {
+        let Some(front) = &mut self.look else { return Ok(()) };
+        let rows = front.take(&self.source, self.source.end());
+        if !rows.is_empty() {
+            let input = input(&rows)?;
+            let looking = self.streams.iter_mut().filter(|part| part.looks_first);
+            looking.into_iter().try_for_each(|part| part.stream.look(&input))?;
+        }
+        if self.source.end() == self.settings.height {
+            self.look = None;
+        }
+        Ok(())
+    }
+
+    /// Draws the source as far as row `to`.
+    fn advance(&mut self, to: usize, out: &mut Vec<u8>) -> Result<(), EngineError> {
+        let rows = self.front.take(&self.source, to);
+        if !rows.is_empty() {
+            self.draw(rows)?;
         }
         self.finish(out);
         Ok(())
     }
 
-    /// The rows that can go on to the network: all that came, or with alpha, those whose surroundings are known.
-    /// `from` is the first row that is new.
-    fn take_filled(&mut self, from: usize) -> Vec<Vec<f32>> {
-        let (source, end) = (&self.source, self.source.end());
-        let Some(fill) = &mut self.fill else {
-            self.taken = end;
-            return (from..end).into_par_iter().map(|row| source.rgb(row)).collect();
-        };
-        let whole_cells =
-            |row: usize| if row == self.settings.height { row.div_ceil(CELL_PX) } else { row / CELL_PX };
-        for cell_row in whole_cells(from)..whole_cells(end) {
-            let rows: Vec<_> = (cell_row * CELL_PX..end.min((cell_row + 1) * CELL_PX))
-                .into_par_iter()
-                .map(|row| (source.rgb(row), source.alpha(row)))
-                .collect();
-            fill.push(rows.iter().map(|(rgb, alpha)| (&rgb[..], &alpha[..])));
-        }
-        let mut filled = Vec::new();
-        while self.taken < end && fill.is_ready(self.taken / CELL_PX) {
-            let cell_row = self.taken / CELL_PX;
-            let colours = fill.colours(cell_row);
-            let to = end.min((cell_row + 1) * CELL_PX);
-            filled.par_extend((self.taken..to).into_par_iter().map(|row| {
-                let mut rgb = source.rgb(row);
-                fill_row(&mut rgb, &source.alpha(row), &colours);
-                rgb
-            }));
-            self.taken = to;
-            fill.forget_before(to / CELL_PX);
-        }
-        filled
-    }
-
-    /// Sends RGB rows, 0..1, through the scale and the generators.
+    /// Sends RGB rows, 0..1, through the generators.
     fn draw(&mut self, rows: Vec<Vec<f32>>) -> Result<(), EngineError> {
-        let rows = match &mut self.scale {
-            None => rows,
-            Some((reduce, enlarged)) => {
-                let reduced = reduce.push(rows);
-                reduced.iter().for_each(|row| enlarged.push_guide(row.clone()));
-                reduced
-            }
-        };
+        if let Some(enlarged) = &mut self.enlarged {
+            rows.iter().for_each(|row| enlarged.push_guide(row.clone()));
+        }
         self.waiting.extend(rows);
-        let is_end = self.taken == self.settings.height;
+        let is_end = self.front.taken == self.settings.height;
         while self.waiting.len() >= self.chunk_rows || (is_end && !self.waiting.is_empty()) {
             let rest = self.waiting.split_off(self.chunk_rows.min(self.waiting.len()));
             let chunk = std::mem::replace(&mut self.waiting, rest);
@@ -211,9 +230,7 @@ impl Stylizer {
     }
 
     fn draw_chunk(&mut self, rows: &[Vec<f32>]) -> Result<(), EngineError> {
-        let (count, cols) = (rows.len(), rows[0].len() / 3);
-        let values: Vec<f32> = rows.iter().flatten().map(|v| v * 2.0 - 1.0).collect();
-        let input = Tensor::from_vec(values, (count, cols, 3), &Device::Cpu)?;
+        let (row_len, input) = (rows[0].len(), input(rows)?);
         for part in &mut self.streams {
             if let Some(rows) = part.stream.push(input.clone())? {
                 part.rows.extend(rows.flatten_all()?.to_vec1::<f32>()?);
@@ -226,10 +243,10 @@ impl Stylizer {
                 *mixed += part.share * (value * 0.5 + 0.5).clamp(0.0, 1.0);
             }
         }
-        match &mut self.scale {
+        match &mut self.enlarged {
             None => self.drawn.extend(mixed),
-            Some((_, enlarged)) => {
-                mixed.chunks_exact(cols * 3).for_each(|row| enlarged.push_value(row.to_vec()));
+            Some(enlarged) => {
+                mixed.chunks_exact(row_len).for_each(|row| enlarged.push_value(row.to_vec()));
             }
         }
         Ok(())
@@ -249,10 +266,10 @@ impl Stylizer {
 
     /// The next rows that are drawn at full size, or none.
     fn next_drawn(&mut self) -> Vec<f32> {
-        let Some((_, enlarged)) = &mut self.scale else { return std::mem::take(&mut self.drawn) };
+        let Some(enlarged) = &mut self.enlarged else { return std::mem::take(&mut self.drawn) };
         let (source, first) = (&self.source, self.source.first());
         let most = (ENLARGED_PX / self.settings.width).max(1);
-        let ready = (first..self.taken).take(most).take_while(|row| enlarged.is_ready(*row)).count();
+        let ready = (first..self.front.taken).take(most).take_while(|row| enlarged.is_ready(*row)).count();
         let rows: Vec<_> = (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
         let drawn = enlarged.run(first, &rows);
         if first + ready < self.settings.height {
@@ -279,4 +296,56 @@ impl Stylizer {
             codec.write_rgb(drawn, row);
         });
     }
+}
+
+impl Front {
+    /// The rows that come to the network of those up to `to`, which have come: all, or with alpha, those whose
+    /// surroundings are known; reduced.
+    fn take(&mut self, source: &Source, to: usize) -> Vec<Vec<f32>> {
+        let rows = self.filled(source, to);
+        self.seen = to;
+        match &mut self.reduce {
+            None => rows,
+            Some(reduce) => reduce.push(rows),
+        }
+    }
+
+    fn filled(&mut self, source: &Source, to: usize) -> Vec<Vec<f32>> {
+        let Some(fill) = &mut self.fill else {
+            let from = std::mem::replace(&mut self.taken, to);
+            return (from..to).into_par_iter().map(|row| source.rgb(row)).collect();
+        };
+        let whole_cells = if to == self.height { to.div_ceil(CELL_PX) } else { to / CELL_PX };
+        for cell_row in fill.end()..whole_cells {
+            let rows: Vec<_> = (cell_row * CELL_PX..to.min((cell_row + 1) * CELL_PX))
+                .into_par_iter()
+                .map(|row| (source.rgb(row), source.alpha(row)))
+                .collect();
+            fill.push(rows.iter().map(|(rgb, alpha)| (&rgb[..], &alpha[..])));
+        }
+        let mut filled = Vec::new();
+        while self.taken < to && fill.is_ready(self.taken / CELL_PX) {
+            let cell_row = self.taken / CELL_PX;
+            let colours = fill.colours(cell_row);
+            let to = to.min((cell_row + 1) * CELL_PX);
+            filled.par_extend((self.taken..to).into_par_iter().map(|row| {
+                let mut rgb = source.rgb(row);
+                fill_row(&mut rgb, &source.alpha(row), &colours);
+                rgb
+            }));
+            self.taken = to;
+            fill.forget_before(to / CELL_PX);
+        }
+        filled
+    }
+}
+
+/// Rows, 0..1, as networks take them.
+fn input(rows: &[Vec<f32>]) -> candle_core::Result<Tensor> {
+    let values: Vec<f32> = rows.iter().flatten().map(|v| v * 2.0 - 1.0).collect();
+    Tensor::from_vec(values, (rows.len(), rows[0].len() / 3, 3), &Device::Cpu)
+}
+
+fn looks_first(mixture: &Mixture) -> bool {
+    mixture.iter().any(|(generator, _)| generator.looks_first())
 }

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use utsushi_engine::Generator;
+use utsushi_engine::arch::animegan2::{self, AnimeGan2};
 use utsushi_engine::arch::brush::{Brush, Sizes};
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
+use utsushi_engine::weights::Weights;
 
 fn load(path: &Path) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -32,8 +35,12 @@ fn run(network: &dyn Generator, picture: &Tensor, band: usize) -> Vec<f32> {
     let (height, width, _) = picture.dims3().expect("a picture");
     let mut stream = network.stream(height, width);
     let mut result = Vec::new();
-    for from in (0..height).step_by(band) {
-        let rows = picture.narrow(0, from, band.min(height - from)).expect("rows");
+    let bands = || (0..height).step_by(band);
+    let rows = |from: usize| picture.narrow(0, from, band.min(height - from)).expect("rows");
+    for rows in bands().map(rows).filter(|_| network.looks_first()) {
+        stream.look(&rows).expect("the network looks");
+    }
+    for rows in bands().map(rows) {
         if let Some(rows) = stream.push(rows).expect("the network runs") {
             result.extend(values(&rows));
         }
@@ -97,16 +104,75 @@ fn full_precision_weights_as_the_training_script_writes_them() {
     let weights = data.join("../weights");
     let bytes =
         std::fs::read(weights.join("brush1-cel.safetensors")).expect("the weights beside UTSUSHI_DATA");
-    let text = |text: &str| text.to_owned();
-    let meta = StyleMeta {
-        id: text("cel"),
-        name: text("Cel"),
-        author: text(""),
-        licence: text("private"),
-        attribution: text(""),
-        training: text(""),
-    };
-    let network =
-        StyleFile::from_training(&bytes, meta).expect("a style").generator(&[1.0]).expect("a network");
+    let network = undescribed(&bytes);
     check("cel, f32", &*network, &load(&weights.join("brush1-cel-golden.safetensors")), 1e-4);
+}
+
+/// The network of weights that don't say whose style they are.
+fn undescribed(bytes: &[u8]) -> Arc<dyn Generator> {
+    let meta = StyleMeta {
+        id: "x".into(),
+        name: "X".into(),
+        licence: "private".into(),
+        author: String::new(),
+        attribution: String::new(),
+        training: String::new(),
+        source: String::new(),
+    };
+    let weights = Weights::read(bytes).expect("weights");
+    StyleFile::from_weights(weights, meta).expect("a style").generator(&[1.0]).expect("a network")
+}
+
+const TINY_ANIME: animegan2::Sizes = animegan2::Sizes { widths: [4, 6, 8, 10] };
+
+#[test]
+fn small_animegans_at_every_size_and_in_every_band() {
+    let weights = VarBuilder::from_tensors(golden("animegan2-tiny"), DType::F32, &Device::Cpu);
+    let network = AnimeGan2::load(TINY_ANIME, &weights).expect("the weights fit");
+    for name in ["24x40", "37x53", "1x1", "3x29"] {
+        check(name, &network, &golden(&format!("animegan2-tiny-{name}")), 2e-5);
+    }
+}
+
+#[test]
+fn weights_are_recognised_as_safetensors_and_as_pytorch_saves_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/goldens");
+    for name in ["animegan2-tiny.safetensors", "animegan2-tiny.pth"] {
+        let bytes = std::fs::read(folder.join(name)).expect("a golden");
+        assert!(Weights::read(&bytes).expect("weights").is_foreign());
+        check(name, &*undescribed(&bytes), &golden("animegan2-tiny-24x40"), 2e-5);
+    }
+}
+
+/// Beyond what is drawn with its own statistics.
+#[test]
+fn the_bands_of_a_large_picture_do_not_show() {
+    let (height, width) = (1030, 1100);
+    assert!(height * width > animegan2::SURVEY_PX);
+    let value = |i: usize| {
+        let (x, y, c) = ((i / 3 % width) as f32, (i / 3 / width) as f32, (i % 3) as f32);
+        0.5 * (x * 0.021 + c).sin() * (y * 0.017).cos() + if x > y { 0.3 } else { -0.2 }
+    };
+    let values: Vec<f32> = (0..height * width * 3).map(value).collect();
+    let picture = Tensor::from_vec(values, (height, width, 3), &Device::Cpu).expect("a picture");
+    let weights = VarBuilder::from_tensors(golden("animegan2-tiny"), DType::F32, &Device::Cpu);
+    let network = AnimeGan2::load(TINY_ANIME, &weights).expect("the weights fit");
+    let whole = run(&network, &picture, height);
+    for band in [3, 64, 201] {
+        assert!(run(&network, &picture, band) == whole, "bands of {band} rows give another picture");
+    }
+}
+
+#[test]
+fn an_imported_network_with_its_real_weights() {
+    let Some(data) = data() else {
+        eprintln!("skipped: UTSUSHI_DATA is not set");
+        return;
+    };
+    let weights = std::fs::read(data.join("parity/animeganv2_hayao_dequant.safetensors"));
+    let network = undescribed(&weights.expect("the weights in UTSUSHI_DATA"));
+    let mut case = load(&data.join("parity/animeganv2_hayao.safetensors"));
+    case.insert("input".into(), case["input_nchw"].clone());
+    case.insert("output".into(), case["output_align_False"].clone());
+    check("AnimeGANv2", &*network, &case, 2e-4);
 }

@@ -24,6 +24,10 @@ impl Generator for Fake {
     fn reach_px(&self) -> u32 {
         3
     }
+
+    fn memory_bytes(&self, height: usize, width: usize) -> u64 {
+        (height * width) as u64
+    }
 }
 
 impl RowStream for FakeStream {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::{Shape, strip_rows};
+use crate::{Map, Shape, strip_rows};
 
 const KERNEL: usize = 3;
 /// Columns that stay in the second-level cache, with all their channels.
@@ -35,24 +35,24 @@ impl Depthwise {
     ///
     /// # Panics
     /// If the lengths don't fit together.
-    pub fn run(&self, x: &[f32], shape: Shape, out: &mut [f32]) {
-        let Shape { rows, cols, channels } = shape;
-        assert_eq!((x.len(), channels), (shape.len(), self.bias.len()));
+    pub fn run(&self, x: Map, out: &mut [f32]) {
+        let Shape { rows, cols, channels } = x.shape();
+        assert_eq!(channels, self.bias.len());
         let out_len = (cols - 2) * channels;
         assert_eq!(out.len(), (rows - 2) * out_len);
         let strip = strip_rows(rows - 2);
         out.par_chunks_mut(strip * out_len).enumerate().for_each(|(i, out)| {
-            let x = &x[i * strip * shape.row_len()..];
-            self.cpu.run(Strip { conv: self, x, cols, out });
+            self.cpu.run(Strip { conv: self, x, first: i * strip, out });
         });
     }
 }
 
-/// Some rows of the result, and the map from the row above them.
+/// Some rows of the result.
 struct Strip<'a> {
     conv: &'a Depthwise,
-    x: &'a [f32],
-    cols: usize,
+    x: Map<'a>,
+    /// The map's row above the first.
+    first: usize,
     out: &'a mut [f32],
 }
 
@@ -61,25 +61,26 @@ impl Kernel for Strip<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { conv, x, cols, out } = self;
+        let Self { conv, x, first, out } = self;
         let channels = conv.bias.len();
         let whole = channels / L::COUNT * L::COUNT;
-        let out_cols = cols - 2;
+        let out_cols = x.shape().cols - 2;
         let rows = out.len() / (out_cols * channels);
         for tile in (0..out_cols).step_by(TILE_COLS) {
             let end = out_cols.min(tile + TILE_COLS);
             for row in 0..rows {
+                let above: [&[f32]; KERNEL] = std::array::from_fn(|ky| x.row(first + row + ky));
                 for c in (0..whole).step_by(L::COUNT) {
                     let mut col = tile;
                     while col + RUN <= end {
-                        let sums = conv.sum::<L, RUN>(lanes, x, cols, row, col, c);
+                        let sums = conv.sum::<L, RUN>(lanes, above, col, c);
                         for (i, sum) in sums.into_iter().enumerate() {
                             lanes.store(&mut out[(row * out_cols + col + i) * channels + c..], sum);
                         }
                         col += RUN;
                     }
                     for col in col..end {
-                        let [sum] = conv.sum::<L, 1>(lanes, x, cols, row, col, c);
+                        let [sum] = conv.sum::<L, 1>(lanes, above, col, c);
                         lanes.store(&mut out[(row * out_cols + col) * channels + c..], sum);
                     }
                 }
@@ -87,8 +88,8 @@ impl Kernel for Strip<'_> {
                 for col in tile..end {
                     for c in whole..channels {
                         let taps = (0..KERNEL * KERNEL).map(|tap| {
-                            let at = ((row + tap / KERNEL) * cols + col + tap % KERNEL) * channels + c;
-                            x[at] * conv.weights[tap * channels + c]
+                            let at = (col + tap % KERNEL) * channels + c;
+                            above[tap / KERNEL][at] * conv.weights[tap * channels + c]
                         });
                         out[(row * out_cols + col) * channels + c] = conv.bias[c] + taps.sum::<f32>();
                     }
@@ -104,16 +105,14 @@ impl Depthwise {
     fn sum<L: Lanes, const N: usize>(
         &self,
         lanes: L,
-        x: &[f32],
-        cols: usize,
-        row: usize,
+        rows: [&[f32]; KERNEL],
         col: usize,
         c: usize,
     ) -> [L::V; N] {
         let channels = self.bias.len();
         let mut sums = [lanes.load(&self.bias[c..]); N];
-        for ky in 0..KERNEL {
-            let first = &x[((row + ky) * cols + col) * channels + c..];
+        for (ky, row) in rows.into_iter().enumerate() {
+            let first = &row[col * channels + c..];
             let weight = |kx: usize| lanes.load(&self.weights[(ky * KERNEL + kx) * channels + c..]);
             let weights = [weight(0), weight(1), weight(2)];
             for i in 0..N + KERNEL - 1 {

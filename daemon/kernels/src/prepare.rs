@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::Shape;
+use crate::Map;
 use crate::cpu::{Cpu, Kernel, Lanes};
 
 /// Pixels whose values are summed in `f32`, before the sums are added up in `f64`.
@@ -42,21 +42,21 @@ impl Columns {
     }
 }
 
-/// Where a row of the result comes from.
-#[derive(Debug, Clone, Copy)]
-pub enum PreparedRow<'a> {
-    /// A row of the source.
-    Same(&'a [f32]),
-    /// Three quarters of the first row and a quarter of the second; columns likewise, twice as many (bilinear
+/// Which rows of the source a row of the result is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreparedRow {
+    /// This one.
+    Same(usize),
+    /// Three quarters of the first and a quarter of the second; columns likewise, twice as many (bilinear
     /// enlargement, half-pixel centres).
-    Between(&'a [f32], &'a [f32]),
+    Between(usize, usize),
 }
 
-/// Writes `rows`, which have one length, to `out`, one after the other.
+/// Prepares `rows` of a map, which all come to the same length, and writes them to `out`, one after the other.
 ///
 /// # Panics
 /// If lengths don't fit together, or there are fewer columns than are to be reflected.
-pub fn prepare(cpu: Cpu, affine: &Affine, columns: Columns, rows: &[PreparedRow], out: &mut [f32]) {
+pub fn prepare(cpu: Cpu, affine: &Affine, columns: Columns, map: Map, rows: &[PreparedRow], out: &mut [f32]) {
     let channels = affine.scale.len();
     assert_eq!(channels, affine.shift.len());
     if rows.is_empty() {
@@ -65,14 +65,15 @@ pub fn prepare(cpu: Cpu, affine: &Affine, columns: Columns, rows: &[PreparedRow]
     assert!(out.len().is_multiple_of(rows.len() * channels));
     let row_len = out.len() / rows.len();
     out.par_chunks_mut(row_len).zip(rows).for_each_init(Vec::new, |mixed, (out, row)| {
-        cpu.run(Row { affine, columns, row: *row, mixed, out });
+        cpu.run(Row { affine, columns, map, row: *row, mixed, out });
     });
 }
 
 struct Row<'a> {
     affine: &'a Affine,
     columns: Columns,
-    row: PreparedRow<'a>,
+    map: Map<'a>,
+    row: PreparedRow,
     /// Two rows, before their columns are enlarged.
     mixed: &'a mut Vec<f32>,
     out: &'a mut [f32],
@@ -84,19 +85,22 @@ impl Kernel for Row<'_> {
     // Plain loops: the compiler makes vectors of them for each instruction set.
     #[inline(always)]
     fn run<L: Lanes>(self, _: L) {
-        let Self { affine, columns: Columns { trim, left, right }, row, mixed, out } = self;
+        let Self { affine, columns: Columns { trim, left, right }, map, row, mixed, out } = self;
         let channels = affine.scale.len();
-        let trimmed = |row: &'_ [f32]| trim * channels..row.len() - trim * channels;
+        let trimmed = |row: usize| {
+            let row = map.row(row);
+            &row[trim * channels..row.len() - trim * channels]
+        };
         let cols = out.len() / channels - left - right;
         let inner = &mut out[left * channels..(left + cols) * channels];
         match row {
-            PreparedRow::Same(row) => apply(affine, &row[trimmed(row)], inner),
+            PreparedRow::Same(row) => apply(affine, trimmed(row), inner),
             PreparedRow::Between(near, far) => {
                 let len = inner.len() / 2;
                 mixed.resize(2 * len, 0.0);
                 let (mixed, other) = mixed.split_at_mut(len);
-                apply(affine, &near[trimmed(near)], mixed);
-                apply(affine, &far[trimmed(far)], other);
+                apply(affine, trimmed(near), mixed);
+                apply(affine, trimmed(far), other);
                 mixed.iter_mut().zip(other).for_each(|(near, far)| *near = 0.75 * *near + 0.25 * *far);
                 enlarge(mixed, channels, inner);
             }
@@ -137,15 +141,12 @@ fn enlarge(from: &[f32], channels: usize, to: &mut [f32]) {
 
 /// Each channel's sum and sum of squares over a map, without `trim` columns at each side. The same on any number
 /// of threads.
-///
-/// # Panics
-/// If the map's length is not its shape's.
-pub fn channel_sums(cpu: Cpu, map: &[f32], shape: Shape, trim: usize) -> Vec<[f64; 2]> {
-    assert_eq!(map.len(), shape.len());
+pub fn channel_sums(cpu: Cpu, map: Map, trim: usize) -> Vec<[f64; 2]> {
+    let shape = map.shape();
     let inner = trim * shape.channels..shape.row_len() - trim * shape.channels;
-    let rows: Vec<_> = map
-        .par_chunks(shape.row_len())
-        .map(|row| cpu.run(Sums { row: &row[inner.clone()], channels: shape.channels }))
+    let rows: Vec<_> = (0..shape.rows)
+        .into_par_iter()
+        .map(|row| cpu.run(Sums { row: &map.row(row)[inner.clone()], channels: shape.channels }))
         .collect();
     let mut sums = vec![[0.0; 2]; shape.channels];
     for row in rows {

@@ -1,7 +1,7 @@
 //! What networks that normalise over the whole picture need, on every instruction set of this machine, against
 //! a naive reference in `f64`.
 
-use utsushi_kernels::{Affine, Columns, Cpu, Depthwise, PreparedRow, Shape, channel_sums, prepare};
+use utsushi_kernels::{Affine, Columns, Cpu, Depthwise, Map, PreparedRow, Shape, channel_sums, prepare};
 
 /// Values in -1..1, the same for the same seed (the generator is Numerical Recipes' quick one).
 fn noise(seed: u32, len: usize) -> Vec<f32> {
@@ -42,6 +42,8 @@ fn maps_are_prepared() {
     ] {
         let affine = Affine { scale: noise(1, channels), shift: noise(2, channels), slope: 0.2 };
         let rows: Vec<_> = (3..6).map(|seed| noise(seed, source_cols * channels)).collect();
+        let slices: Vec<&[f32]> = rows.iter().map(|row| &row[..]).collect();
+        let map = Map::new(&slices, source_cols, channels);
         let cols = source_cols - 2 * trim;
         let at = |row: usize, col: usize, c: usize| {
             let value = f64::from(rows[row][(col + trim) * channels + c]) * f64::from(affine.scale[c])
@@ -61,13 +63,7 @@ fn maps_are_prepared() {
         for cpu in Cpu::available() {
             let want = [each(cols, &|col, c| at(2, col, c)), each(cols, &|col, c| at(0, col, c))].concat();
             let mut out = vec![f32::NAN; 2 * columns.count(source_cols, 1) * channels];
-            prepare(
-                cpu,
-                &affine,
-                columns,
-                &[PreparedRow::Same(&rows[2]), PreparedRow::Same(&rows[0])],
-                &mut out,
-            );
+            prepare(cpu, &affine, columns, map, &[PreparedRow::Same(2), PreparedRow::Same(0)], &mut out);
             assert_close(&format!("{what}, {cpu:?}"), &out, &want);
 
             // Three quarters of the nearest, a quarter of the next, and columns likewise.
@@ -77,7 +73,7 @@ fn maps_are_prepared() {
                 0.75 * across(1) + 0.25 * across(2)
             });
             let mut out = vec![f32::NAN; columns.count(source_cols, 2) * channels];
-            prepare(cpu, &affine, columns, &[PreparedRow::Between(&rows[1], &rows[2])], &mut out);
+            prepare(cpu, &affine, columns, map, &[PreparedRow::Between(1, 2)], &mut out);
             assert_close(&format!("{what}, enlarged, {cpu:?}"), &out, &want);
         }
     }
@@ -89,7 +85,8 @@ fn sums_are_exact_enough_for_statistics() {
         let shape = Shape::new(rows, cols, channels);
         let map: Vec<f32> = noise(1, shape.len()).iter().map(|v| v + 0.5).collect();
         for cpu in Cpu::available() {
-            let sums = channel_sums(cpu, &map, shape, trim);
+            let slices: Vec<&[f32]> = map.chunks_exact(shape.row_len()).collect();
+            let sums = channel_sums(cpu, Map::new(&slices, cols, channels), trim);
             assert_eq!(sums.len(), channels);
             for (c, sum) in sums.iter().enumerate() {
                 let values = (0..rows * cols)
@@ -121,7 +118,9 @@ fn depthwise_convolutions() {
         }
         for cpu in Cpu::available() {
             let mut out = vec![f32::NAN; want.len()];
-            Depthwise::new(cpu, &weights, &bias).run(&x, shape, &mut out);
+            let slices: Vec<&[f32]> = x.chunks_exact(shape.row_len()).collect();
+            let map = Map::new(&slices, shape.cols, channels);
+            Depthwise::new(cpu, &weights, &bias).run(map, &mut out);
             assert_close(&format!("{shape:?} {cpu:?}"), &out, &want);
         }
     }

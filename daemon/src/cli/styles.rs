@@ -1,14 +1,14 @@
 //! `utsushi styles`: which styles there are, and bringing, giving away and dropping one's own.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use utsushi_ipc::paths;
 
-use super::{Ending, complain};
-use crate::library::{ImportOverrides, Library, StyleEntry};
+use super::{Ending, Usage, complain};
+use crate::library::{ImportOverrides, Library, LibraryError, StyleEntry};
 
 /// List the styles, import and export them
 ///
@@ -20,6 +20,7 @@ use crate::library::{ImportOverrides, Library, StyleEntry};
   utsushi styles
   utsushi styles show cel
   utsushi styles import ink.safetensors --id my-ink
+  utsushi styles import paprika.pt --id paprika --name Paprika --licence private --source https://example.org
   utsushi styles export my-ink -o my-ink.safetensors")]
 pub(super) struct Styles {
     #[command(subcommand)]
@@ -57,9 +58,14 @@ struct Show {
 }
 
 /// Copy a style file into the user's styles
+///
+/// A style file describes itself. So can be imported, with a description, the weights of AnimeGANv2's generator under
+/// the names of its PyTorch port, as .safetensors or as PyTorch saves them (.pth, .pt). Nothing in such a file is run.
+/// What is missing is asked for on a terminal. Whether you may use the weights, and give them on, is what their
+/// licence says.
 #[derive(Debug, Args)]
 struct Import {
-    /// The style file, .safetensors; several styles in it come in together
+    /// The style file, .safetensors, whose styles come in together; or weights, .safetensors, .pth or .pt
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The id to give it instead of its own: lower-case letters, digits and hyphens
@@ -77,6 +83,9 @@ struct Import {
     /// Whom to credit for what it was trained on, instead of what the file says
     #[arg(long, value_name = "TEXT")]
     attribution: Option<String>,
+    /// Where the weights were had from: an address, or words
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
 }
 
 /// Write a style to a file, to give it to others
@@ -155,6 +164,9 @@ impl Show {
         writeln!(out, "licence       {}", known.licence)?;
         writeln!(out, "credit        {}", known.attribution)?;
         writeln!(out, "training      {}", known.training)?;
+        if !known.source.is_empty() {
+            writeln!(out, "source        {}", known.source)?;
+        }
         writeln!(out, "architecture  {}, looks {} px around", known.architecture, known.reach_px)?;
         writeln!(out, "file          {}", known.file.as_deref().unwrap_or("comes with the program"))?;
         Ok(())
@@ -163,14 +175,52 @@ impl Show {
 
 impl Import {
     fn execute(self, library: &Library) -> anyhow::Result<()> {
-        let Self { file, id, name, author, licence, attribution } = self;
-        let imported = library.import(&file, &ImportOverrides { id, name, author, licence, attribution })?;
+        let Self { file, id, name, author, licence, attribution, source } = self;
+        let mut overrides = ImportOverrides { id, name, author, licence, attribution, source };
+        let mut imported = library.import(&file, &overrides);
+        if let Err(LibraryError::Undescribed { missing, .. }) = &imported {
+            let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+            if can_ask {
+                ask(&mut overrides, missing, &mut io::stdin().lock(), &mut io::stderr())?;
+                imported = library.import(&file, &overrides);
+            }
+        }
+        let imported = match imported {
+            Err(error @ LibraryError::Undescribed { .. }) => {
+                return Err(Usage::new(error.to_string()).into());
+            }
+            imported => imported?,
+        };
         let mut out = io::stdout().lock();
         for StyleEntry { info, .. } in imported {
             writeln!(out, "{}: {}, {}", info.id, info.name, info.licence)?;
         }
         Ok(())
     }
+}
+
+/// Asks for what is missing of a description, a line each.
+fn ask(
+    overrides: &mut ImportOverrides,
+    missing: &[&str],
+    answers: &mut impl BufRead,
+    questions: &mut impl Write,
+) -> io::Result<()> {
+    writeln!(questions, "These weights don't say whose style they are.")?;
+    for part in missing {
+        let (question, field) = match *part {
+            "id" => ("Its id (lower-case letters, digits, hyphens)", &mut overrides.id),
+            "name" => ("Its name", &mut overrides.name),
+            "licence" => ("The weights' licence (an SPDX expression, or `private`)", &mut overrides.licence),
+            _ => ("Where the weights were had from (an address, or words)", &mut overrides.source),
+        };
+        write!(questions, "{question}: ")?;
+        questions.flush()?;
+        let mut answer = String::new();
+        answers.read_line(&mut answer)?;
+        *field = Some(answer.trim().to_owned());
+    }
+    Ok(())
 }
 
 /// What is told of a style as JSON.
@@ -182,6 +232,7 @@ struct Known<'a> {
     licence: &'a str,
     attribution: &'a str,
     training: &'a str,
+    source: &'a str,
     architecture: &'a str,
     reach_px: u32,
     built_in: bool,
@@ -189,7 +240,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(StyleEntry { info, file, training, arch }: &'a StyleEntry) -> Self {
+    fn of(StyleEntry { info, file, training, source, arch }: &'a StyleEntry) -> Self {
         Self {
             id: &info.id,
             name: &info.name,
@@ -197,6 +248,7 @@ impl<'a> Known<'a> {
             licence: &info.licence,
             attribution: &info.attribution,
             training,
+            source,
             architecture: arch,
             reach_px: info.reach_px,
             built_in: info.built_in,
@@ -207,8 +259,9 @@ impl<'a> Known<'a> {
 
 type Row<'a> = [&'a str; 5];
 
-fn row(StyleEntry { info, .. }: &StyleEntry) -> Row<'_> {
-    [&info.id, &info.name, &info.author, &info.licence, &info.attribution]
+fn row(StyleEntry { info, source, .. }: &StyleEntry) -> Row<'_> {
+    let credit = if info.attribution.is_empty() { source } else { &info.attribution };
+    [&info.id, &info.name, &info.author, &info.licence, credit]
 }
 
 /// Columns as wide as their widest cell, under their names; the last is as wide as it likes.
@@ -235,6 +288,22 @@ fn tab_separated(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_asked_for() {
+        let mut overrides = ImportOverrides { name: Some("Mine".into()), ..ImportOverrides::default() };
+        let mut questions = Vec::new();
+        let answers = "mine\n  CC-BY-4.0 \n";
+        ask(&mut overrides, &["id", "licence", "source"], &mut answers.as_bytes(), &mut questions)
+            .expect("asked");
+        let ImportOverrides { id, name, licence, source, .. } = overrides;
+        let given = [id, name, licence, source].map(Option::unwrap_or_default);
+        // The last was not answered.
+        assert_eq!(given, ["mine", "Mine", "CC-BY-4.0", ""]);
+        let questions = String::from_utf8(questions).expect("UTF-8");
+        assert!(questions.contains("licence") && questions.contains("Where"), "{questions}");
+        assert!(!questions.contains("name"), "{questions}");
+    }
 
     #[test]
     fn lists() {

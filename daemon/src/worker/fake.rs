@@ -17,7 +17,8 @@ use super::{Engine, Stream};
 
 /// Each byte inverted, and mixed with the seed, so that every request has its own result.
 ///
-/// Styles: `invert`; `late` holds all rows back until the last; `gated` waits for leave before every band;
+/// Styles: `invert`; `late` holds all rows back until the last; `looks-first` gives none before it is asked without
+/// rows, and then a row at a time; `gated` waits for leave before every band;
 /// `unknown` isn't there; `panic-open`, `panic-push`, `fault-push`, `short`, `long` and `torn` fail in their ways,
 /// those of a push at the second; `cursed` takes the whole engine along.
 pub(crate) struct FakeEngine {
@@ -91,6 +92,7 @@ impl Engine for FakeEngine {
             events: self.events.clone(),
             gate: self.gate.clone(),
             missing_bytes: job.raster.total_bytes(),
+            row_bytes: job.raster.row_bytes(),
             pushes: 0,
             kept: Vec::new(),
         }))
@@ -117,6 +119,7 @@ struct FakeStream {
     events: Sender<Event>,
     gate: Arc<Mutex<Receiver<()>>>,
     missing_bytes: u64,
+    row_bytes: usize,
     pushes: usize,
     kept: Vec<u8>,
 }
@@ -139,6 +142,8 @@ impl Stream for FakeStream {
                     out.append(&mut self.kept);
                 }
             }
+            "looks-first" if rows.is_empty() => out.extend(self.kept.drain(..self.row_bytes)),
+            "looks-first" => self.kept.extend(redrawn),
             "panic-push" if is_second => panic!("the test asked for it"),
             "fault-push" if is_second => return Err(Fault::new(FaultKind::OutOfMemory, "no paper left")),
             "short" if is_second => {}

@@ -83,6 +83,8 @@ fn pictures_and_faults() {
         ("invert", 3, Ok(())),
         ("late", 8, Ok(())),
         ("late", 1, Ok(())),
+        ("looks-first", 8, Ok(())),
+        ("looks-first", 3, Ok(())),
         ("unknown", 2, Err(FaultKind::UnknownStyle)),
         ("panic-open", 2, Err(FaultKind::Internal)),
         ("panic-push", 2, Err(FaultKind::Internal)),
@@ -95,7 +97,7 @@ fn pictures_and_faults() {
         check(&handle, style, band_rows, expected);
     }
     let load = handle.describe().expect("the worker lives");
-    assert_eq!((load.running, load.queued, load.finished), (0, 0, 6));
+    assert_eq!((load.running, load.queued, load.finished), (0, 0, 8));
     assert_eq!(load.device, "a pencil");
 }
 
@@ -162,6 +164,24 @@ fn dropping_an_end_cancels() {
             assert_eq!((load.running, load.queued, load.finished), (0, 0, 0), "{name}");
         }
     }
+}
+
+#[test]
+fn what_goes_on_without_rows_lets_people_in_between_and_can_be_cancelled() {
+    let (handle, remote) = start(Limits::default(), None);
+    let (batch_in, batch_out) =
+        handle.submit(StylizeSpec { priority: Priority::Batch, ..spec("looks-first", 1, 1, 9) });
+    batch_in.give(vec![0; 9]).expect("taken");
+    // It has drawn two rows, for which there is room, and has more to draw.
+    for _ in 0..3 {
+        until(&remote, Event::Pushed(1));
+    }
+    check(&handle, "invert", 8, Ok(()));
+    assert!(matches!(batch_out.take(PATIENCE), Ok(Some(Output::Rows(rows))) if rows == redrawn(1, &[0])));
+    until(&remote, Event::Pushed(1));
+    drop(batch_out);
+    until(&remote, Event::Dropped(1));
+    drop(batch_in);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod batch;
 mod daemon;
 mod disturbed;
 mod flatpak;
+mod import;
 mod install;
 mod picture_files;
 mod refused;

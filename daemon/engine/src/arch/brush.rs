@@ -24,15 +24,17 @@
 //!
 //! Nothing normalises over the picture, which is what makes a band's result that of the whole.
 
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use utsushi_kernels::{Activation, Geometry, InputNorm};
 
 use super::{Generator, RowStream};
-use crate::bands::{Band, Context, Delay};
+use crate::bands::{Band, Context, Delay, Padding};
 use crate::ops::{Block, BlockTensors, Conv, upsample2_add};
 use crate::rows::Rows;
 
@@ -74,6 +76,21 @@ impl Default for Sizes {
 }
 
 impl Sizes {
+    /// Those in the metadata that the training script writes; or the key that is wrong, and why.
+    pub(super) fn of_training(
+        metadata: &HashMap<String, String>,
+    ) -> std::result::Result<Self, (String, String)> {
+        let wrong = |key: &str, why: &dyn Display| (key.to_owned(), why.to_string());
+        let text = |key| metadata.get(key).ok_or_else(|| wrong(key, &"it is missing"));
+        let number = |key| text(key)?.parse::<usize>().map_err(|e| wrong(key, &e));
+        let blocks =
+            text("blocks")?.split('-').map(str::parse).collect::<std::result::Result<Vec<usize>, _>>();
+        let blocks = blocks.map_err(|e| wrong("blocks", &e))?;
+        let blocks =
+            blocks.try_into().map_err(|b: Vec<_>| wrong("blocks", &format!("{} numbers", b.len())))?;
+        Ok(Self { c1: number("c1")?, c2: number("c2")?, blocks, ..Self::default() })
+    }
+
     /// Are they within what this program is ready to run?
     pub fn are_sane(&self) -> bool {
         let channels = [self.c1, self.c2, self.ch, self.cf];
@@ -95,6 +112,15 @@ impl Sizes {
         let quarter = 4 * (1 + Block::REACH * (n1 + n3));
         let eighth = 8 * (1 + Block::REACH * n2);
         (full + half + quarter + eighth + MULTIPLE - 1) as u32
+    }
+}
+
+/// A norm's `[1, c, 1, 1]`, as trainings write it, as `[1, c]`.
+pub(super) fn weight_shape(name: &str, shape: &[usize]) -> Vec<usize> {
+    let is_norm = name.ends_with("n.g") || name.ends_with("n.b") || name.starts_with("n2.");
+    match shape {
+        [1, channels, 1, 1] if is_norm => vec![1, *channels],
+        shape => shape.to_vec(),
     }
 }
 
@@ -159,7 +185,7 @@ impl Generator for Brush {
         Box::new(BrushStream {
             height,
             width,
-            taken: 0,
+            padding: Padding::new(height, width, MULTIPLE, 1),
             given: 0,
             input: Context::in_multiples(0, MULTIPLE),
             stem: Context::in_multiples(1, Geometry::TILE_ROWS),
@@ -184,6 +210,12 @@ impl Generator for Brush {
 
     fn reach_px(&self) -> u32 {
         self.sizes.reach_px()
+    }
+
+    fn memory_bytes(&self, _: usize, width: usize) -> u64 {
+        // As measured, rounded up.
+        const BYTES_PER_COLUMN: u64 = 40_000;
+        width as u64 * BYTES_PER_COLUMN
     }
 }
 
@@ -261,7 +293,7 @@ impl Loader {
 struct BrushStream {
     height: usize,
     width: usize,
-    taken: usize,
+    padding: Padding,
     given: usize,
     layers: Arc<Layers>,
     input: Context,
@@ -290,7 +322,7 @@ struct BrushStream {
 
 impl RowStream for BrushStream {
     fn push(&mut self, rows: Tensor) -> Result<Option<Tensor>> {
-        let x = self.pad(rows)?;
+        let x = self.padding.push(rows)?;
         let x = self.input.push(x)?;
         let y = self.network(x)?;
         // The padding's rows come last, and are dropped.
@@ -301,25 +333,6 @@ impl RowStream for BrushStream {
 }
 
 impl BrushStream {
-    /// Pads columns, and below the last row as many rows as are missing.
-    fn pad(&mut self, mut rows: Tensor) -> Result<Band> {
-        self.taken += rows.dim(0)?;
-        if rows.dim(1)? != self.width || self.taken > self.height {
-            bail!("{:?} rows don't fit a picture of {} x {}", rows.dims(), self.width, self.height);
-        }
-        let missing = |size: usize| size.next_multiple_of(MULTIPLE) - size;
-        if missing(self.width) > 0 {
-            let edge = rows.narrow(1, self.width - 1, 1)?;
-            rows = Tensor::cat(&[&[rows][..], &vec![edge; missing(self.width)]].concat(), 1)?;
-        }
-        let mut rows = Rows::new(&rows)?;
-        let last = self.taken == self.height;
-        if last {
-            rows.append(rows.narrow(rows.count() - 1, 1)?.repeated(missing(self.height)));
-        }
-        Ok(Band { rows, last })
-    }
-
     fn network(&mut self, x: Band) -> Result<Rows> {
         let layers = Arc::clone(&self.layers);
         self.full.push(&x.rows);

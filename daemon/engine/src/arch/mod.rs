@@ -1,8 +1,14 @@
 //! The networks: one a file.
 
+pub mod animegan2;
 pub mod brush;
+mod staged;
 
-use candle_core::{Result, Tensor};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor, bail};
+use candle_nn::VarBuilder;
 
 /// A network with a style, or a mix of styles, settled: it re-draws rows of pictures.
 pub trait Generator: Send + Sync {
@@ -11,11 +17,155 @@ pub trait Generator: Send + Sync {
 
     /// How far beyond a pixel it looks, in pixels.
     fn reach_px(&self) -> u32;
+
+    /// Does it have to see a whole picture before it draws any of it? Then all rows come twice: first to
+    /// [`RowStream::look`], and then to [`RowStream::push`].
+    fn looks_first(&self) -> bool {
+        false
+    }
+
+    /// About how much memory a picture of this size takes at most, in bytes.
+    fn memory_bytes(&self, height: usize, width: usize) -> u64;
 }
 
 /// A picture on its way through a network.
 pub trait RowStream: Send {
+    /// Sees the next rows, as [`Self::push`] will get them, of a picture that it [looks at
+    /// first](Generator::looks_first).
+    fn look(&mut self, _rows: &Tensor) -> Result<()> {
+        Ok(())
+    }
+
     /// Takes the next rows, `[rows, width, 3]`, RGB in -1..1; gives those that are finished now, in the same
     /// form. When the picture's last row was taken, all are.
     fn push(&mut self, rows: Tensor) -> Result<Option<Tensor>>;
+}
+
+/// The networks that style files may hold, with the sizes of theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arch {
+    /// See [`brush`].
+    Brush(brush::Sizes),
+    /// See [`animegan2`].
+    AnimeGan2(animegan2::Sizes),
+}
+
+impl Arch {
+    /// Is it the name of one of them?
+    pub fn is_known(name: &str) -> bool {
+        [brush::ARCH, animegan2::ARCH].contains(&name)
+    }
+
+    /// The network of a name that [is known](Self::is_known), and of sizes in JSON.
+    ///
+    /// # Errors
+    /// If these are not that network's sizes, or larger than any it has.
+    pub fn parse(name: &str, sizes: &str) -> std::result::Result<Self, String> {
+        let parsed = match name {
+            animegan2::ARCH => serde_json::from_str(sizes).map(Self::AnimeGan2),
+            _ => serde_json::from_str(sizes).map(Self::Brush),
+        };
+        let arch = parsed.map_err(|e| e.to_string())?;
+        if arch.is_sane() { Ok(arch) } else { Err(sizes.chars().take(200).collect()) }
+    }
+
+    /// The network that the training script describes in a file's metadata, under a name that is known.
+    ///
+    /// # Errors
+    /// The key that is wrong, and why.
+    pub fn of_training(
+        name: &str,
+        metadata: &HashMap<String, String>,
+    ) -> std::result::Result<Self, (String, String)> {
+        if name != brush::ARCH {
+            return Err(("arch".into(), format!("{name} is not trained here")));
+        }
+        let arch = brush::Sizes::of_training(metadata).map(Self::Brush)?;
+        if arch.is_sane() { Ok(arch) } else { Err(("sizes".into(), format!("{arch:?}"))) }
+    }
+
+    /// The network that has weights of these names and shapes, if it is one that others train.
+    pub fn of_foreign_weights<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<Self> {
+        animegan2::Sizes::of_weights(shape).map(Self::AnimeGan2).filter(|arch| arch.is_sane())
+    }
+
+    fn is_sane(&self) -> bool {
+        match self {
+            Self::Brush(sizes) => sizes.are_sane(),
+            Self::AnimeGan2(sizes) => sizes.are_sane(),
+        }
+    }
+
+    /// The name in style files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Brush(_) => brush::ARCH,
+            Self::AnimeGan2(_) => animegan2::ARCH,
+        }
+    }
+
+    /// The sizes in JSON.
+    ///
+    /// # Errors
+    /// Never, as far as anyone knows.
+    pub fn sizes(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Brush(sizes) => serde_json::to_string(sizes),
+            Self::AnimeGan2(sizes) => serde_json::to_string(sizes),
+        }
+    }
+
+    /// Can one network hold so many styles?
+    pub fn can_hold(&self, styles: usize) -> bool {
+        match self {
+            Self::Brush(_) => true,
+            Self::AnimeGan2(_) => styles == 1,
+        }
+    }
+
+    /// The shape in which the network has a weight that files may have in this one.
+    pub fn weight_shape(&self, name: &str, shape: &[usize]) -> Vec<usize> {
+        match self {
+            Self::Brush(_) => brush::weight_shape(name, shape),
+            Self::AnimeGan2(_) => shape.to_vec(),
+        }
+    }
+
+    /// How many tensors its weights are.
+    pub fn tensor_count(&self) -> usize {
+        match self {
+            Self::Brush(sizes) => sizes.tensor_count(),
+            Self::AnimeGan2(sizes) => sizes.tensor_count(),
+        }
+    }
+
+    /// How far beyond a pixel it looks, in pixels.
+    pub fn reach_px(&self) -> u32 {
+        match self {
+            Self::Brush(sizes) => sizes.reach_px(),
+            Self::AnimeGan2(sizes) => sizes.reach_px(),
+        }
+    }
+
+    /// The network, drawing the mix of its styles that the shares say.
+    ///
+    /// # Errors
+    /// If a weight is missing or has another shape than the network's.
+    pub fn load(&self, shares: &[f32], weights: &VarBuilder) -> Result<Arc<dyn Generator>> {
+        Ok(match self {
+            Self::Brush(sizes) => Arc::new(brush::Brush::load(*sizes, shares, weights)?),
+            Self::AnimeGan2(sizes) => Arc::new(animegan2::AnimeGan2::load(*sizes, weights)?),
+        })
+    }
+
+    /// The network with a mix of its styles as an ONNX file's bytes; `notes` are keys and values for readers.
+    ///
+    /// # Errors
+    /// If a weight is missing or has another shape than the network's, or such networks can't be written so.
+    pub fn to_onnx(&self, shares: &[f32], weights: &VarBuilder, notes: &[(&str, &str)]) -> Result<Vec<u8>> {
+        match self {
+            Self::Brush(sizes) => brush::to_onnx(*sizes, shares, weights, notes),
+            Self::AnimeGan2(_) => bail!("{} can't be written as ONNX", self.name()),
+        }
+    }
 }
