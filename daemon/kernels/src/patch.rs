@@ -154,9 +154,9 @@ pub(crate) fn clamp_col(col: usize, pad: usize, cols: usize) -> usize {
 }
 
 /// Normalises `channels` values over themselves: (x - mean) / sqrt(variance + 1e-5). `pixel` is padded to
-/// whole vectors, and what is beyond `channels` becomes 0.
+/// whole vectors, and what is beyond `channels` becomes 0. Gives the factor 1 / sqrt(variance + 1e-5).
 #[inline(always)]
-pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) {
+pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) -> f32 {
     pixel[channels..].fill(0.0);
     let scale = 1.0 / channels as f32;
     let mut sum = lanes.splat(0.0);
@@ -173,9 +173,10 @@ pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) 
     for &v in L::vectors(pixel) {
         squares = lanes.mul_add(v, v, squares);
     }
-    let factor = lanes.splat(1.0 / (lanes.sum(squares) * scale + 1e-5).sqrt());
+    let factor = 1.0 / (lanes.sum(squares) * scale + 1e-5).sqrt();
     for vector in pixel.chunks_exact_mut(L::COUNT) {
         let centred = lanes.load(vector);
-        lanes.store(vector, lanes.mul(centred, factor));
+        lanes.store(vector, lanes.mul(centred, lanes.splat(factor)));
     }
+    factor
 }
