@@ -32,6 +32,7 @@ TINY_2_STYLES = Sizes(c1=4, c2=8, blocks=(1, 1, 1), ch=4, cf=4, styles=2)
 TINY_PICTURES = [(40, 56), (37, 53), (8, 8), (1, 1), (3, 29)]
 TINY_2_STYLES_PICTURES = [(11, 13)]
 MIX = [0.3, 0.7]
+GRADIENTS_PICTURE = (24, 16)
 
 
 def random(name: str, *shape: int) -> Tensor:
@@ -145,6 +146,19 @@ def write_network(name: str, sizes: Sizes, pictures: list[tuple[int, int]], mix:
         save(f"{name}-{height}x{width}", tensors)
 
 
+def write_gradients(name: str, sizes: Sizes, mix: list[float]) -> None:
+    """What two pictures and all weights change in a sum of the network's output, each value times a weight."""
+    net = random_brush(name, sizes)
+    pictures = random(f"{name}, gradients", 2, 3, *GRADIENTS_PICTURE).mul(0.5).clamp(-1, 1).requires_grad_()
+    shares = torch.tensor(mix, dtype=torch.float32)
+    output = net(pictures, shares.double())
+    weighting = random(f"{name}, weighting", *output.shape)
+    (output * weighting).sum().backward()
+    tensors = {f"gradient.{label}": weight.grad for label, weight in net.named_parameters()}
+    tensors |= {"input": pictures.detach(), "mix": shares, "weighting": weighting}
+    save(f"{name}-gradients", {**tensors, "gradient.input": pictures.grad})
+
+
 def write_cel(weights: str) -> None:
     """The built-in style as it is released: in f16. The weights are in the style file, and so not here."""
     net = load(weights).half().double()
@@ -174,6 +188,8 @@ def main() -> None:
     write_blocks()
     write_network("tiny", TINY, TINY_PICTURES, [1.0])
     write_network("tiny-2-styles", TINY_2_STYLES, TINY_2_STYLES_PICTURES, MIX)
+    write_gradients("tiny", TINY, [1.0])
+    write_gradients("tiny-2-styles", TINY_2_STYLES, MIX)
     if arguments.cel:
         write_cel(arguments.cel)
 

@@ -7,6 +7,7 @@
 //! bands        rows in, rows with context out      why bands equal the whole picture bit for bit
 //! rows         a map, in one tensor or in several  what lets bands be read without copying them together
 //! ops          tensors <-> utsushi-kernels         what networks are made of
+//! differentiable                                   the same for whole maps, with gradients: for training
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
 //! ```
 //!
@@ -16,6 +17,7 @@ mod alpha;
 pub mod arch;
 mod bands;
 mod colour;
+pub mod differentiable;
 mod error;
 mod ops;
 mod pixels;

@@ -24,6 +24,8 @@
 //!
 //! Nothing normalises over the picture, which is what makes a band's result that of the whole.
 
+mod train;
+
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor, bail};
@@ -35,6 +37,8 @@ use super::{Generator, RowStream};
 use crate::bands::{Band, Context, Delay};
 use crate::ops::{Block, BlockTensors, Conv, upsample2_add};
 use crate::rows::Rows;
+
+pub use train::TrainableBrush;
 
 /// The name in style files.
 pub const ARCH: &str = "brush-1";
