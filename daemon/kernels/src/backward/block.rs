@@ -240,6 +240,7 @@ struct Planes {
 }
 
 impl Planes {
+    #[inline(always)]
     fn copy<L: Lanes>(&self, lanes: L, map: &[f32], shape: Shape, border: Border, out: &mut Vec<f32>) {
         let channels = shape.channels;
         let plane = self.rows.len() * self.cols.len();

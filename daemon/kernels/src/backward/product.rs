@@ -80,10 +80,11 @@ impl Tile<'_> {
                 let inputs = inputs.expect("SLACK values follow the last pixel");
                 let outputs = &right_row[col * right.pixel_stride..][..VECTORS * L::COUNT];
                 let outputs = L::vectors(outputs).first_chunk::<VECTORS>().expect("as many vectors");
-                for (sums, input) in tile.iter_mut().zip(inputs) {
-                    let input = lanes.splat(*input);
-                    for (sum, output) in sums.iter_mut().zip(outputs) {
-                        *sum = lanes.mul_add(input, *output, *sum);
+                // By indices: an iterator that is not inlined would put the tile into memory.
+                for i in 0..INPUTS {
+                    let input = lanes.splat(inputs[i]);
+                    for v in 0..VECTORS {
+                        tile[i][v] = lanes.mul_add(input, outputs[v], tile[i][v]);
                     }
                 }
             }

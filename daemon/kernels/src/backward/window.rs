@@ -67,6 +67,7 @@ pub(super) fn rows_made_from(row: usize, rows: usize, pad: usize, border: Border
 }
 
 /// Adds the gradient of a row that is `pad` pixels wider at either side to that of the row it was made from.
+#[inline(always)]
 pub(super) fn fold_row(wide: &[f32], channels: usize, pad: usize, border: Border, row: &mut [f32]) {
     let (left, rest) = wide.split_at(pad * channels);
     let (middle, right) = rest.split_at(row.len());
@@ -78,6 +79,8 @@ pub(super) fn fold_row(wide: &[f32], channels: usize, pad: usize, border: Border
     }
 }
 
+// Inlined, as what calls it is compiled for an instruction set.
+#[inline(always)]
 pub(super) fn add(to: &mut [f32], values: &[f32]) {
     to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
 }
