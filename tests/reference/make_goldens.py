@@ -35,6 +35,7 @@ TINY_2_STYLES_PICTURES = [(11, 13)]
 ANIMEGAN2 = (4, 6, 8, 10)
 ANIMEGAN2_PICTURES = [(24, 40), (37, 53), (1, 1), (3, 29)]
 MIX = [0.3, 0.7]
+GRADIENTS_PICTURE = (24, 16)
 
 
 def random(name: str, *shape: int) -> Tensor:
@@ -163,6 +164,17 @@ def write_animegan2() -> None:
     for height, width in ANIMEGAN2_PICTURES:
         picture = random_picture(f"{name} {height}x{width}", height, width)
         save(f"{name}-{height}x{width}", {"input": picture, "output": animegan2.stylize(net, picture)})
+def write_gradients(name: str, sizes: Sizes, mix: list[float]) -> None:
+    """What two pictures and all weights change in a sum of the network's output, each value times a weight."""
+    net = random_brush(name, sizes)
+    pictures = random(f"{name}, gradients", 2, 3, *GRADIENTS_PICTURE).mul(0.5).clamp(-1, 1).requires_grad_()
+    shares = torch.tensor(mix, dtype=torch.float32)
+    output = net(pictures, shares.double())
+    weighting = random(f"{name}, weighting", *output.shape)
+    (output * weighting).sum().backward()
+    tensors = {f"gradient.{label}": weight.grad for label, weight in net.named_parameters()}
+    tensors |= {"input": pictures.detach(), "mix": shares, "weighting": weighting}
+    save(f"{name}-gradients", {**tensors, "gradient.input": pictures.grad})
 
 
 def write_cel(weights: str) -> None:
@@ -195,6 +207,8 @@ def main() -> None:
     write_network("tiny", TINY, TINY_PICTURES, [1.0])
     write_network("tiny-2-styles", TINY_2_STYLES, TINY_2_STYLES_PICTURES, MIX)
     write_animegan2()
+    write_gradients("tiny", TINY, [1.0])
+    write_gradients("tiny-2-styles", TINY_2_STYLES, MIX)
     if arguments.cel:
         write_cel(arguments.cel)
 

@@ -9,6 +9,7 @@
 //! rows         a map, in one tensor or in several  what lets bands be read without copying them together
 //! ops          tensors <-> utsushi-kernels         what networks are made of
 //! onnx         networks as files that other programs run
+//! differentiable                                   the same for whole maps, with gradients: for training
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
 //! ```
 //!
@@ -18,6 +19,7 @@ mod alpha;
 pub mod arch;
 mod bands;
 mod colour;
+pub mod differentiable;
 mod error;
 mod onnx;
 mod ops;

@@ -11,8 +11,8 @@ use crate::patch::{clamp_col, normalise};
 use crate::scratch::{Buffers, first, with_buffers};
 use crate::{Map, Shape, strip_rows};
 
-const KERNEL: usize = 5;
-const REACH: usize = KERNEL / 2;
+pub(crate) const KERNEL: usize = 5;
+pub(crate) const REACH: usize = KERNEL / 2;
 
 /// A block's weights for `c` channels and `m` channels inside. The norm's scale and shift, and the factor of
 /// the residual, are folded into the 1x1 convolutions by whoever calls.
@@ -36,9 +36,7 @@ pub struct BlockWeights<'a> {
 pub struct Block {
     cpu: Cpu,
     channels: usize,
-    /// Kernel position by position, channels padded to whole vectors.
-    depthwise: Vec<f32>,
-    depthwise_bias: Vec<f32>,
+    depthwise: Depthwise5,
     expand: Panels,
     project: Panels,
 }
@@ -53,23 +51,15 @@ impl Block {
     /// If their lengths don't fit together.
     pub fn new(cpu: Cpu, weights: BlockWeights) -> Self {
         let (channels, inside) = (weights.depthwise_bias.len(), weights.expand_bias.len());
-        assert_eq!(weights.depthwise.len(), channels * KERNEL * KERNEL);
         assert_eq!(weights.expand.len(), inside * channels);
         assert_eq!(weights.project.len(), channels * inside);
         assert_eq!(weights.project_bias.len(), channels);
-        // 16 is the longest vector there is.
-        let padded = channels.next_multiple_of(16);
-        let mut depthwise = vec![0.0; KERNEL * KERNEL * padded];
-        for (i, weight) in weights.depthwise.iter().enumerate() {
-            depthwise[i % (KERNEL * KERNEL) * padded + i / (KERNEL * KERNEL)] = *weight;
-        }
-        let mut depthwise_bias = weights.depthwise_bias.to_vec();
-        depthwise_bias.resize(padded, 0.0);
+        let depthwise = Depthwise5::new(weights.depthwise, weights.depthwise_bias);
         let expand =
             Panels::new(cpu, channels, weights.expand_bias.to_vec(), |i, o| weights.expand[o * channels + i]);
         let project =
             Panels::new(cpu, inside, weights.project_bias.to_vec(), |i, o| weights.project[o * inside + i]);
-        Self { cpu, channels, depthwise, depthwise_bias, expand, project }
+        Self { cpu, channels, depthwise, expand, project }
     }
 
     /// Runs the block: `x` has [`Block::REACH`] rows more than `out` on either side, and as many columns.
@@ -98,7 +88,7 @@ struct Strip<'a> {
 /// Columns that are worked on at a time: a multiple of every register tile's pixels.
 const TILE_COLS: usize = 48;
 /// Columns that the depthwise convolution sums at a time.
-const RUN: usize = 8;
+pub(crate) const RUN: usize = 8;
 
 impl Kernel for Strip<'_> {
     type Output = ();
@@ -133,7 +123,7 @@ impl Kernel for Strip<'_> {
             for row in 0..rows {
                 for v in 0..padded / L::COUNT {
                     let patch = &L::vectors(patch)[v * plane + row * patch_cols..];
-                    self.block.depthwise(lanes, v, patch, patch_cols, whole, normed, padded);
+                    self.block.depthwise.row(lanes, v, patch, patch_cols, whole, normed, padded);
                 }
                 for pixel in normed.chunks_exact_mut(padded) {
                     normalise(lanes, pixel, channels);
@@ -162,11 +152,32 @@ impl Kernel for Strip<'_> {
     }
 }
 
-impl Block {
+/// The depthwise convolution's weights.
+pub(crate) struct Depthwise5 {
+    /// Kernel position by position, channels padded to whole vectors.
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Depthwise5 {
+    /// Lays out `[c, 1, 5, 5]` and `[c]`.
+    pub(crate) fn new(weights: &[f32], bias: &[f32]) -> Self {
+        assert_eq!(weights.len(), bias.len() * KERNEL * KERNEL);
+        // 16 is the longest vector there is.
+        let padded = bias.len().next_multiple_of(16);
+        let mut laid_out = vec![0.0; KERNEL * KERNEL * padded];
+        for (i, weight) in weights.iter().enumerate() {
+            laid_out[i % (KERNEL * KERNEL) * padded + i / (KERNEL * KERNEL)] = *weight;
+        }
+        let mut bias = bias.to_vec();
+        bias.resize(padded, 0.0);
+        Self { weights: laid_out, bias }
+    }
+
     /// Channel vector `v` of `count` pixels (a multiple of [`RUN`]) of one row.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "the innermost loop, apart only to be read")]
-    fn depthwise<L: Lanes>(
+    pub(crate) fn row<L: Lanes>(
         &self,
         lanes: L,
         v: usize,
@@ -176,9 +187,9 @@ impl Block {
         out: &mut [f32],
         out_stride: usize,
     ) {
-        let weights = L::vectors(&self.depthwise);
+        let weights = L::vectors(&self.weights);
         let stride = weights.len() / (KERNEL * KERNEL);
-        let bias = L::vectors(&self.depthwise_bias)[v];
+        let bias = L::vectors(&self.bias)[v];
         for first in (0..count).step_by(RUN) {
             let mut sums = [bias; RUN];
             for ky in 0..KERNEL {

@@ -9,7 +9,8 @@
 //! - [`Depthwise`]: depthwise 3x3;
 //! - [`prepare`]: what stands between the convolutions of networks that normalise over the whole picture;
 //! - [`upsample2_add`]: bilinear x2, added to another map;
-//! - [`Enlarge`]: a re-drawn picture to its source's size, along the source's edges.
+//! - [`Enlarge`]: a re-drawn picture to its source's size, along the source's edges;
+//! - [`backward`]: whole maps and their gradients, for training.
 //!
 //! Rows and columns are not alike here, because pictures arrive in bands. *Columns* are padded by replication
 //! inside every operation. *Rows* are not padded: a map handed in carries the rows of context above and below
@@ -18,6 +19,7 @@
 //!
 //! Everything here is safe Rust: the instruction set is chosen at run time through `pulp`.
 
+pub mod backward;
 mod block;
 mod conv;
 mod cpu;

@@ -156,9 +156,9 @@ pub(crate) fn clamp_col(col: usize, pad: usize, cols: usize) -> usize {
 }
 
 /// Normalises `channels` values over themselves: (x - mean) / sqrt(variance + 1e-5). `pixel` is padded to
-/// whole vectors, and what is beyond `channels` is left to chance.
+/// whole vectors, and what is beyond `channels` becomes 0. Gives the factor 1 / sqrt(variance + 1e-5).
 #[inline(always)]
-pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) {
+pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) -> f32 {
     // Ones for the channels that fill no vector, and zeros.
     const ONES: [f32; 32] = {
         let mut ones = [0.0; 32];
@@ -181,13 +181,15 @@ pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) 
     }
     let last = lanes.mul(lanes.sub(last, mean), counts);
     squares = lanes.mul_add(last, last, squares);
-    let factor = lanes.splat(1.0 / (lanes.sum(squares) * scale + 1e-5).sqrt());
+    let factor = 1.0 / (lanes.sum(squares) * scale + 1e-5).sqrt();
+    let factors = lanes.splat(factor);
     let (whole, rest) = pixel.split_at_mut(channels / L::COUNT * L::COUNT);
     for vector in whole.chunks_exact_mut(L::COUNT) {
         let centred = lanes.sub(lanes.load(vector), mean);
-        lanes.store(vector, lanes.mul(centred, factor));
+        lanes.store(vector, lanes.mul(centred, factors));
     }
     if !rest.is_empty() {
-        lanes.store(rest, lanes.mul(last, factor));
+        lanes.store(rest, lanes.mul(last, factors));
     }
+    factor
 }

@@ -24,6 +24,9 @@
 //!
 //! Nothing normalises over the picture, which is what makes a band's result that of the whole.
 
+mod onnx;
+mod train;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -38,9 +41,8 @@ use crate::bands::{Band, Context, Delay, Padding};
 use crate::ops::{Block, BlockTensors, Conv, upsample2_add};
 use crate::rows::Rows;
 
-mod onnx;
-
 pub use onnx::to_onnx;
+pub use train::TrainableBrush;
 
 /// The name in style files.
 pub const ARCH: &str = "brush-1";

@@ -1,0 +1,164 @@
+//! The same network over whole pictures, with gradients: what training runs.
+//!
+//! Its weights stay as a style file has them, one tensor a name, so that training's variables are a style. What
+//! [`Brush`](super::Brush) folds once, here is folded at every step, by operations that have gradients.
+
+use candle_core::{Result, Tensor, bail};
+use candle_nn::VarBuilder;
+
+use super::{MULTIPLE, Sizes};
+use crate::differentiable::{
+    BlockTensors, WholeConv, block, conv, join, norm, pixel_shuffle, pixel_unshuffle, upsample2_add,
+};
+
+/// The network, its styles not mixed yet.
+pub struct TrainableBrush {
+    stem: Layer,
+    e1: Vec<Block>,
+    down: Layer,
+    mid: Vec<Block>,
+    up: Layer,
+    d1: Vec<Block>,
+    n: Norm,
+    h1: Layer,
+    skip: Layer,
+    b2: Block,
+    n2: Norm,
+    h2: Layer,
+    dw: Layer,
+    rgb: Layer,
+}
+
+impl TrainableBrush {
+    /// Takes the weights of a network with so many styles: variables, where they are to be trained.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn load(sizes: Sizes, styles: usize, weights: &VarBuilder) -> Result<Self> {
+        let Sizes { c1, c2, blocks: [n1, n2, n3], ch, cf } = sizes;
+        let same = WholeConv::same;
+        let layer = |name, inputs, outputs, conv| Layer::load(&weights.pp(name), inputs, outputs, conv);
+        let blocks = |name, count, channels| {
+            let block = |i: usize| Block::load(&weights.pp(name).pp(i), channels, styles);
+            (0..count).map(block).collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            stem: layer("stem", 48, c1, same(3))?,
+            e1: blocks("e1", n1, c1)?,
+            down: layer("down", c1, c2, WholeConv { stride: 2, pad: 0, ..same(2) })?,
+            mid: blocks("mid", n2, c2)?,
+            up: layer("up", c2, c1, same(1))?,
+            d1: blocks("d1", n3, c1)?,
+            n: Norm::load(&weights.pp("n"), c1, styles)?,
+            h1: layer("h1", c1, 4 * ch, same(1))?,
+            skip: layer("skip", 12, ch, same(3))?,
+            b2: Block::load(&weights.pp("b2"), ch, styles)?,
+            n2: Norm::load(&weights.pp("n2"), ch, styles)?,
+            h2: layer("h2", ch, 4 * cf, same(1))?,
+            dw: layer("dw", cf + 3, cf, WholeConv { slope: 0.0, ..same(3) })?,
+            rgb: layer("rgb", cf, 3, same(3))?,
+        })
+    }
+
+    /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, with shares of the styles, `[styles]`.
+    ///
+    /// # Errors
+    /// If the sides are no multiples of 8, or there are not as many shares as styles.
+    pub fn forward(&self, pictures: &Tensor, shares: &Tensor) -> Result<Tensor> {
+        let (_, height, width, _) = pictures.dims4()?;
+        if !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
+            bail!("{height} x {width} pixels are no multiples of {MULTIPLE}");
+        }
+        let mix = &shares.unsqueeze(0)?;
+        let through = |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x, mix));
+        let quarter = through(self.stem.forward(&pixel_unshuffle(pictures, 4)?)?, &self.e1)?;
+        let eighth = through(self.down.forward(&quarter)?, &self.mid)?;
+        let quarter = through(upsample2_add(&self.up.forward(&eighth)?, &quarter)?, &self.d1)?;
+        let half = pixel_shuffle(&self.h1.forward(&self.n.forward(&quarter, mix)?)?, 2)?;
+        let half = (half + self.skip.forward(&pixel_unshuffle(pictures, 2)?)?)?;
+        let half = self.b2.forward(&half, mix)?;
+        let full = pixel_shuffle(&self.h2.forward(&self.n2.forward(&half, mix)?)?, 2)?;
+        let full = self.dw.forward(&join(&full, pictures)?)?;
+        self.rgb.forward(&full)? + pictures
+    }
+}
+
+/// A convolution.
+struct Layer {
+    conv: WholeConv,
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Layer {
+    fn load(weights: &VarBuilder, inputs: usize, outputs: usize, conv: WholeConv) -> Result<Self> {
+        let weight = weights.get((outputs, inputs, conv.kernel, conv.kernel), "weight")?;
+        Ok(Self { conv, weight, bias: weights.get(outputs, "bias")? })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        conv(x, &self.weight, &self.bias, self.conv)
+    }
+}
+
+/// A norm's scale and shift, each `[styles, channels]`.
+struct Norm {
+    g: Tensor,
+    b: Tensor,
+}
+
+impl Norm {
+    fn load(weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
+        let get = |name| weights.get((styles, channels), name);
+        Ok(Self { g: get("g")?, b: get("b")? })
+    }
+
+    /// Of a mix of styles, `[1, styles]`: scale and shift, `[1, channels]`.
+    fn mixed(&self, mix: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((mix.matmul(&self.g)?, mix.matmul(&self.b)?))
+    }
+
+    fn forward(&self, x: &Tensor, mix: &Tensor) -> Result<Tensor> {
+        let (scale, shift) = self.mixed(mix)?;
+        norm(x, &scale.squeeze(0)?, &shift.squeeze(0)?)
+    }
+}
+
+/// x + g * p2(ReLU(p1(n(dw(x))))).
+struct Block {
+    dw: Layer,
+    n: Norm,
+    p1: Layer,
+    p2: Layer,
+    g: Tensor,
+}
+
+impl Block {
+    fn load(weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
+        let inside = 2 * channels;
+        let pointwise = WholeConv::same(1);
+        Ok(Self {
+            // Depthwise: its weights have one input channel.
+            dw: Layer::load(&weights.pp("dw"), 1, channels, WholeConv::same(5))?,
+            n: Norm::load(&weights.pp("n"), channels, styles)?,
+            p1: Layer::load(&weights.pp("p1"), channels, inside, pointwise)?,
+            p2: Layer::load(&weights.pp("p2"), inside, channels, pointwise)?,
+            g: weights.get((1, channels, 1, 1), "g")?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, mix: &Tensor) -> Result<Tensor> {
+        let (scale, shift) = self.n.mixed(mix)?;
+        let p1 = self.p1.weight.flatten_from(1)?;
+        let gain = self.g.flatten_all()?;
+        let weights = BlockTensors {
+            depthwise: self.dw.weight.clone(),
+            depthwise_bias: self.dw.bias.clone(),
+            expand: p1.broadcast_mul(&scale)?,
+            expand_bias: (p1.matmul(&shift.t()?)?.flatten_all()? + &self.p1.bias)?,
+            project: self.p2.weight.flatten_from(1)?.broadcast_mul(&gain.unsqueeze(1)?)?,
+            project_bias: (&self.p2.bias * gain)?,
+        };
+        block(x, &weights)
+    }
+}

@@ -1,0 +1,171 @@
+//! The network as training runs it: its result against the one that pictures are drawn with, its gradients
+//! against PyTorch's (`tests/reference` makes the goldens), and what candle's autograd makes of single layers.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_nn::VarBuilder;
+use utsushi_engine::Generator;
+use utsushi_engine::arch::brush::{Brush, Sizes, TrainableBrush};
+use utsushi_engine::differentiable::{
+    Border, WholeConv, conv, join, max_pool2, pixel_shuffle, pixel_unshuffle,
+};
+
+const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
+const TINY_2_STYLES: Sizes = Sizes { c1: 4, c2: 8, blocks: [1, 1, 1], ch: 4, cf: 4 };
+
+fn golden(name: &str) -> HashMap<String, Tensor> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/goldens");
+    let path = folder.join(name).with_extension("safetensors");
+    candle_core::safetensors::load(&path, &Device::Cpu).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|t| t.to_vec1()).expect("values")
+}
+
+/// `[N, C, H, W]` to `[N, H, W, C]`.
+fn channels_last(maps: &Tensor) -> Tensor {
+    maps.permute((0, 2, 3, 1)).and_then(|maps| maps.contiguous()).expect("maps")
+}
+
+/// The same as variables.
+fn variables(weights: &HashMap<String, Tensor>) -> HashMap<String, Var> {
+    let variable = |(name, weight): (&String, &Tensor)| Ok((name.clone(), Var::from_tensor(weight)?));
+    weights.iter().map(variable).collect::<Result<_>>().expect("variables")
+}
+
+fn network(sizes: Sizes, styles: usize, weights: &HashMap<String, Var>) -> TrainableBrush {
+    let tensors = weights.iter().map(|(name, weight)| (name.clone(), weight.as_tensor().clone())).collect();
+    let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    TrainableBrush::load(sizes, styles, &weights).expect("the weights fit")
+}
+
+/// Noise that is the same everywhere; candle's own can't be seeded.
+fn noise(seed: usize, dims: &[usize]) -> Tensor {
+    let value = |i: usize| ((i * 7 + seed * 13) as f32 * 12.9898).sin() * 43_758.547 % 1.0;
+    let len = dims.iter().product();
+    Tensor::from_vec((0..len).map(value).collect::<Vec<f32>>(), dims, &Device::Cpu).expect("a tensor")
+}
+
+#[track_caller]
+fn assert_close(what: &str, got: &[f32], want: &[f32], relative: f32) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let largest = want.iter().fold(1e-6, |most, v| f32::max(most, v.abs()));
+    let worst = got.iter().zip(want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= relative * largest, "{what}: off by {worst}, where the largest is {largest}");
+}
+
+fn check_gradients(name: &str, sizes: Sizes) {
+    let (weights, case) = (variables(&golden(name)), golden(&format!("{name}-gradients")));
+    let styles = case["mix"].dims()[0];
+    let gradients = || -> Result<_> {
+        let pictures = Var::from_tensor(&channels_last(&case["input"]))?;
+        let output = network(sizes, styles, &weights).forward(&pictures, &case["mix"])?;
+        let gradients = (output * channels_last(&case["weighting"]))?.sum_all()?.backward()?;
+        let of = |variable: &Var| values(gradients.get(variable).expect("everything has a gradient"));
+        let mut all: Vec<_> = weights.iter().map(|(name, weight)| (name.clone(), of(weight))).collect();
+        all.push(("input".to_owned(), of(&pictures)));
+        Ok(all)
+    };
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+        pool.install(gradients).expect("the network has gradients")
+    };
+    let got = with(1);
+    assert!(got == with(2), "{name}: threads change the gradients");
+    assert_eq!(
+        got.len() + 3,
+        case.len(),
+        "{name}: a gradient for each in the golden, but input, mix, weighting"
+    );
+    for (label, gradient) in &got {
+        let want = &case[&format!("gradient.{label}")];
+        let want = if label == "input" { values(&channels_last(want)) } else { values(want) };
+        assert_close(&format!("{name}: {label}"), gradient, &want, 1e-4);
+    }
+}
+
+#[test]
+fn gradients_are_those_of_pytorch() {
+    check_gradients("tiny", TINY);
+    check_gradients("tiny-2-styles", TINY_2_STYLES);
+}
+
+/// In training's form and in bands of 8 rows.
+fn check_forward(name: &str, sizes: Sizes, shares: &[f32], height: usize, width: usize) {
+    let weights = golden(name);
+    let pictures = noise(3, &[2, height, width, 3]);
+    let shares_tensor = Tensor::new(shares, &Device::Cpu).expect("shares");
+    let trained = network(sizes, shares.len(), &variables(&weights));
+    let got = trained.forward(&pictures, &shares_tensor).expect("the network runs");
+    let weights = VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
+    let brush = Brush::load(sizes, shares, &weights).expect("the weights fit");
+    for i in 0..2 {
+        let mut stream = brush.stream(height, width);
+        let mut want = Vec::new();
+        for from in (0..height).step_by(8) {
+            let rows = pictures.get(i).and_then(|p| p.narrow(0, from, 8)).expect("rows");
+            want.extend(stream.push(rows).expect("the network runs").iter().flat_map(values));
+        }
+        let what = format!("{name}, {height} x {width}, picture {i}");
+        assert_close(&what, &values(&got.get(i).expect("a picture")), &want, 1e-5);
+    }
+}
+
+#[test]
+fn it_draws_what_the_streaming_network_draws() {
+    check_forward("tiny", TINY, &[1.0], 40, 56);
+    check_forward("tiny", TINY, &[1.0], 8, 8);
+    check_forward("tiny-2-styles", TINY_2_STYLES, &[0.3, 0.7], 16, 32);
+}
+
+#[test]
+fn pictures_that_do_not_fit_are_refused() {
+    let network = network(TINY, 1, &variables(&golden("tiny")));
+    let one = Tensor::new(&[1.0f32], &Device::Cpu).expect("a share");
+    let two = Tensor::new(&[0.5f32, 0.5], &Device::Cpu).expect("shares");
+    for (dims, shares) in
+        [([1, 12, 16, 3], &one), ([1, 16, 12, 3], &one), ([1, 16, 16, 4], &one), ([1, 8, 8, 3], &two)]
+    {
+        assert!(network.forward(&noise(1, &dims), shares).is_err(), "{dims:?}, {shares}");
+    }
+}
+
+/// A perceptual network's layers, which are frozen, and a discriminator's, over a result that is trained.
+#[test]
+fn layers_of_every_kind_have_gradients() {
+    let x = Var::from_tensor(&noise(1, &[2, 6, 8, 3])).expect("a variable");
+    let (frozen, trained) =
+        (noise(2, &[5, 3, 3, 3]), Var::from_tensor(&noise(3, &[4, 8, 4, 4])).expect("a variable"));
+    let bias = |outputs| noise(4, &[outputs]);
+    let zero = |kernel, stride, slope| WholeConv { kernel, stride, pad: 1, border: Border::Zero, slope };
+    let loss = || -> Result<Tensor> {
+        let features = max_pool2(&conv(&x, &frozen, &bias(5), zero(3, 1, 0.0))?)?;
+        let both = join(&features, &max_pool2(&x)?)?;
+        let both = pixel_shuffle(&pixel_unshuffle(&join(&both, &both)?, 1)?, 2)?;
+        let trained = trained.narrow(1, 0, 4)?;
+        conv(&both, &trained, &bias(4), zero(4, 2, 0.2))?.sqr()?.sum_all()
+    };
+    let before = loss().expect("the layers run");
+    let gradients = before.backward().expect("gradients");
+    assert!(gradients.get(&frozen).is_none());
+    // Along its own gradient, a step changes the loss by the gradient's square.
+    for variable in [&x, &trained] {
+        let gradient = gradients.get(variable).expect("a gradient");
+        let square =
+            gradient.sqr().and_then(|g| g.sum_all()).and_then(|g| g.to_scalar::<f32>()).expect("a number");
+        let start = variable.as_tensor().copy().expect("a copy");
+        let step = 1e-2 / square.sqrt();
+        let shifted = |factor: f64| {
+            variable
+                .set(&(&start + (gradient * (factor * f64::from(step))).expect("a step")).expect("a sum"))
+                .expect("set");
+            loss().and_then(|l| l.to_scalar::<f32>()).expect("a number")
+        };
+        let change = (shifted(1.0) - shifted(-1.0)) / (2.0 * step);
+        variable.set(&start).expect("set");
+        assert!((change / square - 1.0).abs() < 1e-2, "{change} instead of {square}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Gradients: what training needs beside [`Conv`](crate::Conv) and [`Block`](crate::Block).
+//!
+//! In training a picture is never cut into bands. Here maps are whole, several of a [`Shape`](crate::Shape)
+//! one after the other, and operations pad rows as they pad columns. Weights change at every step, so that they
+//! are taken as PyTorch keeps them and laid out anew each time, which costs little beside a batch.
+//!
+//! - [`WholeConv`]: a k x k convolution with any stride and padding, and an activation;
+//! - [`block_forward`] and [`block_gradients`]: the residual block, of which nothing is kept but its input;
+//! - [`norm_forward`] and [`norm_gradients`]: the norm over the channels at a pixel, with scale and shift;
+//! - [`upsample2_add_whole`] and [`upsample2_gradient`], [`max_pool2`] and [`max_pool2_gradient`];
+//! - [`pixel_shuffle`] and [`pixel_unshuffle`], [`join`] and [`part`], each the other's gradient.
+//!
+//! A gradient of weights is a sum over all pixels. They are cut into [`pieces`] by the maps' sizes alone, each
+//! piece is summed by one thread, and the pieces are added in order: the result doesn't depend on the number of
+//! threads, not in its last bit.
+
+mod block;
+mod conv;
+mod norm;
+mod product;
+mod rearrange;
+mod upsample;
+mod window;
+
+pub use block::{block_forward, block_gradients};
+pub use conv::WholeConv;
+pub use norm::{NormGradients, norm_forward, norm_gradients};
+pub use rearrange::{join, max_pool2, max_pool2_gradient, part, pixel_shuffle, pixel_unshuffle};
+pub use upsample::{upsample2_add_whole, upsample2_gradient};
+pub use window::Border;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::Shape;
+
+/// About how many pieces a batch is cut into.
+const PIECES: usize = 16;
+
+/// About how many pixels a thread works on at a time, so that what it needs for them stays in cache.
+const STRIP_PX: usize = 128;
+
+/// Some rows of one of the maps.
+#[derive(Clone)]
+struct Piece {
+    map: usize,
+    rows: Range<usize>,
+}
+
+impl Piece {
+    /// The piece in strips of about [`STRIP_PX`] pixels: their rows.
+    fn strips(&self, cols: usize) -> impl Iterator<Item = Range<usize>> {
+        let (rows, most) = (self.rows.clone(), strip_rows(cols));
+        rows.clone().step_by(most).map(move |first| first..(first + most).min(rows.end))
+    }
+}
+
+/// Rows in a strip of about [`STRIP_PX`] pixels.
+fn strip_rows(cols: usize) -> usize {
+    (STRIP_PX / cols).max(1)
+}
+
+/// The rows of `maps` maps in about [`PIECES`] pieces, none of which is of two maps.
+fn pieces(maps: usize, rows: usize) -> Vec<Piece> {
+    let count = PIECES.div_ceil(maps).min(rows);
+    let piece = |map, i| Piece { map, rows: i * rows / count..(i + 1) * rows / count };
+    (0..maps).flat_map(|map| (0..count).map(move |i| piece(map, i))).collect()
+}
+
+/// The sum of what all pieces give, added in order.
+fn sum_in_order<T: Send, S>(
+    pieces: Vec<T>,
+    scratch: impl Fn() -> S + Send + Sync,
+    sum: impl Fn(&mut S, T) -> Vec<f32> + Send + Sync,
+) -> Vec<f32> {
+    let sums: Vec<Vec<f32>> = pieces.into_par_iter().map_init(scratch, sum).collect();
+    let mut sums = sums.into_iter();
+    let mut total = sums.next().expect("a batch has a piece");
+    for piece in sums {
+        total.iter_mut().zip(piece).for_each(|(total, value)| *total += value);
+    }
+    total
+}
+
+/// How many maps there are.
+///
+/// # Panics
+/// If `values` are not some whole maps.
+fn count(values: &[f32], shape: Shape) -> usize {
+    assert!(!values.is_empty() && values.len().is_multiple_of(shape.len()), "{} of {shape:?}", values.len());
+    values.len() / shape.len()
+}
