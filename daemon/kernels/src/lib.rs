@@ -3,8 +3,8 @@
 //! Maps are `f32`, channels last, row by row ([`Map`]). Every operation comes as a struct that is built once
 //! from weights, laid out for the CPU it finds ([`Cpu`]), and then run on maps:
 //!
-//! - [`Conv`]: a k x k convolution, with the pixel-unshuffle or the concatenation before it and the
-//!   pixel-shuffle, ReLU or addition after it fused in;
+//! - [`Conv`]: a k x k convolution, with the pixel-unshuffle, the concatenation or the norm before it and the
+//!   pixel-shuffle, (leaky) ReLU or addition after it fused in, by Winograd where that is faster;
 //! - [`Block`]: depthwise 5x5, channel norm, 1x1, ReLU, 1x1, residual, in one pass over the map;
 //! - [`Depthwise`]: depthwise 3x3;
 //! - [`prepare`]: what stands between the convolutions of networks that normalise over the whole picture;
