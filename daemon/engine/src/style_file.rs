@@ -216,11 +216,7 @@ impl StyleFile {
                 return Err(field("styles", format!("two have the id {}", style.id)));
             }
         }
-        if weights.len() != arch.tensor_count() {
-            return Err(field("weights", format!("{} tensors, not {}", weights.len(), arch.tensor_count())));
-        }
-        // Building the network is what checks that every weight is there, in its shape.
-        self.generator(&vec![1.0; styles.len()]).map_err(|e| field("weights", e))?;
+        arch.check(weights, styles.len()).map_err(|why| field("weights", why))?;
         Ok(self)
     }
 
