@@ -22,7 +22,7 @@
 //! normalisation (`.3`), added to what came in where the channels are as many.
 //!
 //! The port enlarges either with half-pixel centres, as its own program does unless told otherwise, or with
-//! aligned corners; here it is the former. How the statistics come to bands: see [`super::staged`].
+//! aligned corners; here it is the former. How the statistics come to bands: see `staged.rs`.
 
 use std::sync::Arc;
 
