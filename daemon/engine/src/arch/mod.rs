@@ -7,7 +7,7 @@ mod staged;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
 /// A network with a style, or a mix of styles, settled: it re-draws rows of pictures.
@@ -179,14 +179,20 @@ impl Arch {
         })
     }
 
-    /// The network with a mix of its styles as an ONNX file's bytes; `notes` are keys and values for readers.
+    /// The network with a mix of its styles as an ONNX file's bytes; `None` where such networks can't be written
+    /// so. `notes` are keys and values for readers.
     ///
     /// # Errors
-    /// If a weight is missing or has another shape than the network's, or such networks can't be written so.
-    pub fn to_onnx(&self, shares: &[f32], weights: &VarBuilder, notes: &[(&str, &str)]) -> Result<Vec<u8>> {
+    /// If a weight is missing or has another shape than the network's.
+    pub fn to_onnx(
+        &self,
+        shares: &[f32],
+        weights: &VarBuilder,
+        notes: &[(&str, &str)],
+    ) -> Option<Result<Vec<u8>>> {
         match self {
-            Self::Brush(sizes) => brush::to_onnx(*sizes, shares, weights, notes),
-            Self::AnimeGan2(_) => bail!("{} can't be written as ONNX", self.name()),
+            Self::Brush(sizes) => Some(brush::to_onnx(*sizes, shares, weights, notes)),
+            Self::AnimeGan2(_) => None,
         }
     }
 }
