@@ -59,7 +59,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Saved>, String> {
         return Err(format!("it has {} tensors", tensors.len()));
     }
     let mut values_left = MAX_VALUES;
-    let read = |(name, tensor): (Rc<str>, Rc<Tensor>)| {
+    let read = |(name, tensor): Named| {
         let count = tensor.count().filter(|count| *count <= values_left);
         let Some(count) = count else { return Err(format!("{}: it is too large", shown(&name))) };
         values_left -= count;
@@ -90,6 +90,9 @@ struct Tensor {
     offset: usize,
     shape: Vec<usize>,
 }
+
+/// A tensor and what the state dict calls it.
+type Named = (Rc<str>, Rc<Tensor>);
 
 /// Where a tensor's values are.
 struct Storage {
@@ -191,7 +194,7 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 
 impl Machine {
     /// Runs a pickle, and gives the tensors of the dict that it makes, by their names.
-    fn run(mut self, pickle: &[u8]) -> Result<Vec<(Rc<str>, Rc<Tensor>)>, String> {
+    fn run(mut self, pickle: &[u8]) -> Result<Vec<Named>, String> {
         let mut code = Code(pickle);
         loop {
             match code.byte()? {

@@ -121,6 +121,9 @@ pub enum StyleFileError {
     /// A network that this program doesn't know.
     #[error("it holds a network of the kind {0:?}, which this version of Utsushi can't run: get a newer one")]
     Arch(String),
+    /// A network that can't be written as ONNX.
+    #[error("a network of the kind {0:?} can't be written as ONNX")]
+    NoOnnx(&'static str),
     /// A field that can't be right.
     #[error("its {field} can't be right: {why}")]
     Field {
@@ -216,11 +219,7 @@ impl StyleFile {
                 return Err(field("styles", format!("two have the id {}", style.id)));
             }
         }
-        if weights.len() != arch.tensor_count() {
-            return Err(field("weights", format!("{} tensors, not {}", weights.len(), arch.tensor_count())));
-        }
-        // Building the network is what checks that every weight is there, in its shape.
-        self.generator(&vec![1.0; styles.len()]).map_err(|e| field("weights", e))?;
+        arch.check(weights, styles.len()).map_err(|why| field("weights", why))?;
         Ok(self)
     }
 
@@ -273,7 +272,8 @@ impl StyleFile {
             ("attribution", &style.attribution),
         ];
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
-        let bytes = self.arch.to_onnx(&shares, &weights, &notes).map_err(|e| field("arch", e))?;
+        let bytes = self.arch.to_onnx(&shares, &weights, &notes);
+        let bytes = bytes.ok_or(StyleFileError::NoOnnx(self.arch()))?.map_err(|e| field("weights", e))?;
         write_whole(path, &bytes)
     }
 

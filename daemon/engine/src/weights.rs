@@ -4,7 +4,7 @@
 //! | file | what tells the network |
 //! |---|---|
 //! | safetensors whose metadata has `arch` | that, and the sizes beside it: ours |
-//! | safetensors without, or a PyTorch state dict ([`crate::pth`]) | the tensors' names and shapes |
+//! | safetensors without, or a PyTorch state dict (`pth.rs`) | the tensors' names and shapes |
 //!
 //! With a description they become a [`StyleFile`](crate::style_file::StyleFile).
 

@@ -66,6 +66,9 @@ fn imported_weights_draw_whatever_file_they_came_in() {
     home.expect(0, &args("stylize small.png -o mix.png --style tiny=1 --style cel=2"));
     home.expect(0, &args("batch small.png alpha.png -o out --style torch"));
 
+    let output = home.expect(1, &args("styles export tiny --onnx -o tiny.onnx"));
+    assert!(errors(&output).contains("can't be written as ONNX"), "{}", errors(&output));
+
     // What was imported is a style as any other: given away, it describes itself.
     home.expect(0, &args("styles export tiny -o mine.safetensors"));
     home.expect(0, &args("styles remove tiny"));

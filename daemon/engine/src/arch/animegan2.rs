@@ -22,7 +22,7 @@
 //! normalisation (`.3`), added to what came in where the channels are as many.
 //!
 //! The port enlarges either with half-pixel centres, as its own program does unless told otherwise, or with
-//! aligned corners; here it is the former. How the statistics come to bands: see [`super::staged`].
+//! aligned corners; here it is the former. How the statistics come to bands: see `staged.rs`.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ const SLOPE: f32 = 0.2;
 /// measured.
 pub const SURVEY_PX: usize = 1 << 20;
 /// Pixels of a survey's bands.
-const BAND_PX: usize = 1 << 17;
+const BAND_PX: usize = 1 << 16;
 
 /// The numbers that make one network differ from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,10 +82,43 @@ impl Sizes {
         self.widths.iter().all(|c| (1..=512).contains(c))
     }
 
-    /// How many tensors a weights file of these sizes has.
-    pub fn tensor_count(&self) -> usize {
-        // A convolution and its norm have 3; the last one has no norm, a block one bias more than three of them.
-        12 * 3 + 4 * (3 * 3 + 1) + 1
+    /// The names and shapes of the tensors of a network of these sizes.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let [w0, w1, w2, w3] = self.widths;
+        let mut tensors = Vec::new();
+        let mut norm = |name: String, channels: usize| {
+            tensors.extend(["weight", "bias"].map(|part| (format!("{name}.{part}"), vec![channels])));
+        };
+        let mut weights = vec![("out_layer.0.weight".to_owned(), vec![3, w0, 1, 1])];
+        for (name, inputs, outputs, kernel) in [
+            ("block_a.0", 3, w0, 7),
+            ("block_a.1", w0, w1, 3),
+            ("block_a.2", w1, w1, 3),
+            ("block_b.0", w1, w2, 3),
+            ("block_b.1", w2, w2, 3),
+            ("block_c.0", w2, w2, 3),
+            ("block_c.5", w3, w2, 3),
+            ("block_d.0", w2, w2, 3),
+            ("block_d.1", w2, w2, 3),
+            ("block_e.0", w2, w1, 3),
+            ("block_e.1", w1, w1, 3),
+            ("block_e.2", w1, w0, 7),
+        ] {
+            weights.push((format!("{name}.1.weight"), vec![outputs, inputs, kernel, kernel]));
+            norm(format!("{name}.2"), outputs);
+        }
+        for (block, inputs) in [(1, w2), (2, w3), (3, w3), (4, w3)] {
+            let (name, inside) = (format!("block_c.{block}.layers"), 2 * inputs);
+            weights.push((format!("{name}.0.1.weight"), vec![inside, inputs, 1, 1]));
+            norm(format!("{name}.0.2"), inside);
+            weights.push((format!("{name}.1.1.weight"), vec![inside, 1, 3, 3]));
+            weights.push((format!("{name}.1.1.bias"), vec![inside]));
+            norm(format!("{name}.1.2"), inside);
+            weights.push((format!("{name}.2.weight"), vec![w3, inside, 1, 1]));
+            norm(format!("{name}.3"), w3);
+        }
+        tensors.extend(weights);
+        tensors
     }
 
     /// How far beyond a pixel the network looks, in pixels, but for its statistics.
@@ -265,7 +298,7 @@ impl Generator for AnimeGan2 {
 
     fn memory_bytes(&self, height: usize, width: usize) -> u64 {
         // As measured, rounded up; in the survey, and then in a picture's bands.
-        const BYTES_PER_SURVEYED_PX: usize = 500;
+        const BYTES_PER_SURVEYED_PX: usize = 700;
         const BYTES_PER_COLUMN: usize = 60_000;
         ((height * width).min(SURVEY_PX) * BYTES_PER_SURVEYED_PX + width * BYTES_PER_COLUMN) as u64
     }

@@ -7,7 +7,7 @@ mod staged;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
 /// A network with a style, or a mix of styles, settled: it re-draws rows of pictures.
@@ -131,11 +131,32 @@ impl Arch {
         }
     }
 
-    /// How many tensors its weights are.
-    pub fn tensor_count(&self) -> usize {
+    /// Checks that weights are those of such a network, for so many styles: each there, in its shape, and no
+    /// other.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self, weights: &HashMap<String, Tensor>, styles: usize) -> std::result::Result<(), String> {
+        let check_count = |count: usize| match weights.len() == count {
+            true => Ok(()),
+            false => Err(format!("{} tensors, not {count}", weights.len())),
+        };
         match self {
-            Self::Brush(sizes) => sizes.tensor_count(),
-            Self::AnimeGan2(sizes) => sizes.tensor_count(),
+            Self::Brush(sizes) => {
+                check_count(sizes.tensor_count())?;
+                // Which is quickly built.
+                let weights = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
+                self.load(&vec![1.0; styles], &weights).map(drop).map_err(|e| e.to_string())
+            }
+            Self::AnimeGan2(sizes) => {
+                let tensors = sizes.tensors();
+                check_count(tensors.len())?;
+                tensors.iter().try_for_each(|(name, shape)| match weights.get(name).map(Tensor::dims) {
+                    None => Err(format!("there is no {name}")),
+                    Some(dims) if dims != shape => Err(format!("{name} is {dims:?}, not {shape:?}")),
+                    Some(_) => Ok(()),
+                })
+            }
         }
     }
 
@@ -158,14 +179,20 @@ impl Arch {
         })
     }
 
-    /// The network with a mix of its styles as an ONNX file's bytes; `notes` are keys and values for readers.
+    /// The network with a mix of its styles as an ONNX file's bytes; `None` where such networks can't be written
+    /// so. `notes` are keys and values for readers.
     ///
     /// # Errors
-    /// If a weight is missing or has another shape than the network's, or such networks can't be written so.
-    pub fn to_onnx(&self, shares: &[f32], weights: &VarBuilder, notes: &[(&str, &str)]) -> Result<Vec<u8>> {
+    /// If a weight is missing or has another shape than the network's.
+    pub fn to_onnx(
+        &self,
+        shares: &[f32],
+        weights: &VarBuilder,
+        notes: &[(&str, &str)],
+    ) -> Option<Result<Vec<u8>>> {
         match self {
-            Self::Brush(sizes) => brush::to_onnx(*sizes, shares, weights, notes),
-            Self::AnimeGan2(_) => bail!("{} can't be written as ONNX", self.name()),
+            Self::Brush(sizes) => Some(brush::to_onnx(*sizes, shares, weights, notes)),
+            Self::AnimeGan2(_) => None,
         }
     }
 }
