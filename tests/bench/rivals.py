@@ -1,0 +1,190 @@
+"""Our network in other engines, in turn with our own. `rivals.rs` calls this; see there.
+
+Each engine is a process of its own that has loaded the network and answers a line with the seconds of one run, so that all of them meet
+the same noise. `worker` is such a process.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+SIZES = {"512": (512, 512), "1024": (1024, 1024), "12mp": (3000, 4000)}
+ENGINES = ["openvino", "openvino-f32", "onnxruntime", "torch", "torch-bf16", "torch-compiled"]
+
+
+def picture(height: int, width: int):
+    """A smooth picture with some edges, RGB 0..1, [1, 3, height, width]; `rivals.rs` makes the same."""
+    import numpy as np
+
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [(x * (c + 2) + y * (3 - c)) % 251 for c in range(3)]
+    return (np.stack(planes)[None] / np.float32(250)).astype(np.float32)
+
+
+def torch_network(network: str, style: str):
+    sys.path.insert(0, str(REFERENCE))
+    import torch
+
+    if network == "brush":
+        import brush
+
+        weights = brush.load_file(style)
+        net = brush.Brush()
+        state = net.state_dict()
+        net.load_state_dict({name: weights[name].reshape(state[name].shape) for name in state})
+        mix = torch.ones(1)
+        run = lambda x: net(x * 2 - 1, mix).mul(0.5).add(0.5).clamp(0, 1)
+    else:
+        import animegan2
+        from safetensors.torch import load_file
+
+        net = animegan2.Generator()
+        net.load_state_dict(load_file(style))
+        run = lambda x: net(x * 2 - 1).mul(0.5).add(0.5).clamp(0, 1)
+    module = torch.nn.Module()
+    module.net = net
+    module.forward = run
+    return module.eval()
+
+
+def export(style: str, out: str) -> None:
+    """AnimeGANv2 as ONNX, by PyTorch."""
+    import torch
+
+    axes = {"input": {2: "height", 3: "width"}, "output": {2: "height", 3: "width"}}
+    torch.onnx.export(torch_network("animegan2", style), (torch.rand(1, 3, 64, 64),), out, opset_version=17, dynamo=False,
+                      input_names=["input"], output_names=["output"], dynamic_axes=axes)
+
+
+def prepare(engine: str, network: str, model: str, style: str, threads: int, x):
+    """What runs the network once and gives its result."""
+    if engine.startswith("openvino"):
+        import openvino
+
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        if engine == "openvino-f32":
+            settings["INFERENCE_PRECISION_HINT"] = "f32"
+        core = openvino.Core()
+        read = core.read_model(model)
+        read.reshape(list(x.shape))
+        request = core.compile_model(read, "CPU", settings).create_infer_request()
+        return lambda: request.infer([x])[0]
+    if engine == "onnxruntime":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, {"input": x})[0]
+    import torch
+
+    torch.set_num_threads(threads)
+    net = torch_network(network, style).to(memory_format=torch.channels_last)
+    if engine == "torch-compiled":
+        net.forward = torch.compile(net.forward)
+    x = torch.from_numpy(x).to(memory_format=torch.channels_last)
+    half = engine == "torch-bf16"
+
+    def run():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+            return net.forward(x).float().numpy()
+
+    return run
+
+
+def worker(arguments) -> None:
+    x = picture(*SIZES[arguments.size])
+    run = prepare(arguments.engine, arguments.network, arguments.model, arguments.style, arguments.threads, x)
+    result = run()
+    result.tofile(arguments.out)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(time.perf_counter() - start, flush=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+
+
+class Process:
+    """A worker, and the seconds that it took."""
+
+    def __init__(self, name: str, command: list[str], out: Path):
+        self.name, self.out, self.seconds = name, out, []
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.alive = self.process.stdout.readline().strip() == "ready"
+
+    def run(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.seconds.append(float(self.process.stdout.readline()))
+
+    def end(self) -> float:
+        self.process.stdin.close()
+        return float(self.process.stdout.readline() or 0)
+
+
+def compare(arguments) -> None:
+    import numpy as np
+
+    for size in arguments.sizes:
+        for threads in arguments.threads:
+            folder = Path(arguments.folder)
+            ours = [arguments.ours, "--worker", arguments.network, arguments.style, size, str(threads), str(folder / "ours.raw")]
+            processes = [Process("utsushi", ours, folder / "ours.raw")]
+            for engine in arguments.engines:
+                out = folder / f"{engine}.raw"
+                command = [sys.executable, __file__, "worker", engine, arguments.network, arguments.model, arguments.style, size, str(threads), str(out)]
+                processes.append(Process(engine, command, out))
+            there = [process for process in processes if process.alive]
+            for _ in range(arguments.rounds):
+                for process in there:
+                    process.run()
+            height, width = SIZES[size]
+            print(f"\n{arguments.network}, {width} x {height}, {threads} thread{'s' * (threads > 1)}: median of {arguments.rounds}, in turn")
+            print(f"{'':16}{'seconds':>9}{'x ours':>8}{'peak MB':>9}{'differs from ours by at most':>30}")
+            base = statistics.median(there[0].seconds)
+            reference = np.fromfile(there[0].out, np.float32)
+            for process in processes:
+                if not process.alive:
+                    print(f"{process.name:16} did not start")
+                    continue
+                median, peak = statistics.median(process.seconds), process.end()
+                difference = np.abs(np.fromfile(process.out, np.float32) - reference).max()
+                print(f"{process.name:16}{median:9.4f}{median / base:8.2f}{peak:9.0f}{difference:30.6f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    actions = parser.add_subparsers(dest="action", required=True)
+    action = actions.add_parser("worker")
+    for name in ["engine", "network", "model", "style", "size"]:
+        action.add_argument(name)
+    action.add_argument("threads", type=int)
+    action.add_argument("out")
+    action = actions.add_parser("export")
+    action.add_argument("style")
+    action.add_argument("out")
+    action = actions.add_parser("compare")
+    for name in ["network", "model", "style", "ours", "folder"]:
+        action.add_argument(name)
+    action.add_argument("--sizes", type=json.loads)
+    action.add_argument("--threads", type=json.loads)
+    action.add_argument("--engines", type=json.loads, default=ENGINES)
+    action.add_argument("--rounds", type=int, default=11)
+    arguments = parser.parse_args()
+    match arguments.action:
+        case "worker":
+            worker(arguments)
+        case "export":
+            export(arguments.style, arguments.out)
+        case "compare":
+            compare(arguments)
+
+
+main()

@@ -1,0 +1,181 @@
+//! Our engine beside OpenVINO, ONNX Runtime and PyTorch, on the same networks:
+//!
+//! ```text
+//! cargo bench --package utsushi-tests --bench rivals
+//! cargo bench --package utsushi-tests --bench rivals -- --sizes 512,1024 --threads 2 --engines openvino
+//! ```
+//!
+//! Makes a Python environment of its own (`target/rivals`, from `requirements.txt`; some 2 GB), writes the built-in
+//! style as ONNX, and lets the engines draw the same picture in turn, each in a process of its own. With
+//! `UTSUSHI_DATA` it does the same for AnimeGANv2.
+//!
+//! Rivals get whole pictures, ours gets bands as the daemon does.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use utsushi_engine::style_file::{StyleFile, StyleMeta};
+use utsushi_engine::weights::Weights;
+use utsushi_engine::{BrushScale, Depth, Layout, Settings, Stylizer};
+
+// As in the daemon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench");
+const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../daemon/styles/cel.safetensors");
+
+#[derive(Parser)]
+struct Arguments {
+    /// 512, 1024, 12mp
+    #[arg(long, value_delimiter = ',', default_value = "512,1024,12mp")]
+    sizes: Vec<String>,
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<usize>,
+    /// openvino, openvino-f32, onnxruntime, torch, torch-bf16, torch-compiled [default: all]
+    #[arg(long, value_delimiter = ',')]
+    engines: Vec<String>,
+    #[arg(long, default_value_t = 11)]
+    rounds: usize,
+    /// A Python with the packages of requirements.txt, instead of an environment of its own
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// What a process of ours is told: network, style, size, threads, file for the result
+    #[arg(long, num_args = 5, hide = true)]
+    worker: Option<Vec<String>>,
+    /// What cargo tells every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(worker) = &arguments.worker {
+        let [network, style, size, threads, out] = &worker[..] else { unreachable!("clap counts them") };
+        return draw(network, Path::new(style), size, threads.parse()?, Path::new(out));
+    }
+    let folder = tempfile::tempdir()?;
+    let python = match &arguments.python {
+        Some(python) => python.clone(),
+        None => environment()?,
+    };
+    let model = folder.path().join("brush.onnx");
+    StyleFile::open(Path::new(STYLE))?.save_onnx("cel", &model)?;
+    arguments.compare(&python, "brush", &model, Path::new(STYLE), folder.path())?;
+    let Some(data) = std::env::var_os("UTSUSHI_DATA") else {
+        println!("\nskipped: AnimeGANv2, whose weights are looked for in UTSUSHI_DATA");
+        return Ok(());
+    };
+    let style = Path::new(&data).join("parity/animeganv2_hayao_dequant.safetensors");
+    let model = folder.path().join("animegan2.onnx");
+    run(Command::new(&python).arg(format!("{FOLDER}/rivals.py")).arg("export").arg(&style).arg(&model))?;
+    arguments.compare(&python, "animegan2", &model, &style, folder.path())
+}
+
+impl Arguments {
+    fn compare(&self, python: &Path, network: &str, model: &Path, style: &Path, folder: &Path) -> Result<()> {
+        let mut command = Command::new(python);
+        command.arg(format!("{FOLDER}/rivals.py")).args(["compare", network]).args([model, style]);
+        command.arg(std::env::current_exe()?).arg(folder);
+        command.args(["--sizes", &serde_json::to_string(&self.sizes)?]);
+        command.args(["--threads", &serde_json::to_string(&self.threads)?]);
+        command.args(["--rounds", &self.rounds.to_string()]);
+        if !self.engines.is_empty() {
+            command.args(["--engines", &serde_json::to_string(&self.engines)?]);
+        }
+        run(&mut command)
+    }
+}
+
+/// A Python with the rivals in it.
+fn environment() -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rivals");
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    }
+    let requirements = format!("{FOLDER}/requirements.txt");
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement", &requirements]))?;
+    Ok(python)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{:?} can't be run", command.get_program()))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// Draws whenever a line comes, and answers with the seconds; at the end, with the most memory it has had, in MB.
+fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path) -> Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let file = match network {
+        "brush" => StyleFile::open(style)?,
+        _ => StyleFile::from_weights(Weights::read(&std::fs::read(style)?)?, anonymous())?,
+    };
+    let mixture = vec![(file.generator(&[1.0])?, 1.0)];
+    let (height, width) = match size {
+        "512" => (512, 512),
+        "1024" => (1024, 1024),
+        _ => (3000, 4000),
+    };
+    let source = picture(height, width);
+    let settings = Settings {
+        width,
+        height,
+        layout: Layout::Rgb,
+        depth: Depth::F32,
+        strength: 1.0,
+        keep_colours: 0.0,
+        brush: BrushScale::new(1.0).context("a scale")?,
+    };
+    let run = || -> Result<Vec<u8>> {
+        let mut stylizer = Stylizer::new(&mixture, settings);
+        let mut result = Vec::new();
+        stylizer.push(&source, &mut result)?;
+        Ok(result)
+    };
+    std::fs::write(out, planes(&run()?))?;
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        line?;
+        let start = Instant::now();
+        run()?;
+        println!("{}", start.elapsed().as_secs_f64());
+        std::io::stdout().flush()?;
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    println!("{}", peak.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0);
+    Ok(())
+}
+
+fn anonymous() -> StyleMeta {
+    StyleMeta {
+        id: "imported".into(),
+        name: "Imported".into(),
+        author: String::new(),
+        licence: "private".into(),
+        attribution: String::new(),
+        training: String::new(),
+        source: String::new(),
+    }
+}
+
+/// The picture that `rivals.py` makes, as floating-point RGB.
+fn picture(height: usize, width: usize) -> Vec<u8> {
+    let value = |i: usize| {
+        let (y, x, c) = (i / 3 / width, i / 3 % width, i % 3);
+        ((x * (c + 2) + y * (3 - c)) % 251) as f32 / 250.0
+    };
+    (0..height * width * 3).flat_map(|i| value(i).to_ne_bytes()).collect()
+}
+
+/// Pixels as planes, which is how rivals have them.
+fn planes(pixels: &[u8]) -> Vec<u8> {
+    let values = pixels.as_chunks::<4>().0;
+    (0..3).flat_map(|c| values.iter().skip(c).step_by(3).copied()).flatten().collect()
+}
