@@ -171,7 +171,7 @@ impl Kernel for Inside<'_> {
         let whole = cols.next_multiple_of(RUN);
         for rows in self.piece.strips(cols) {
             let pixels = rows.len() * cols;
-            // The depthwise convolution sums whole runs, the products whole register tiles.
+            // The depthwise convolution sums whole runs.
             let most = pixels + whole - cols;
             normed.resize(most * padded + SLACK, 0.0);
             gradient.resize(most * padded + SLACK, 0.0);
@@ -194,8 +194,7 @@ impl Kernel for Inside<'_> {
             for (pixel, factor) in normed.chunks_exact_mut(padded).zip(factors.iter_mut()) {
                 *factor = normalise(lanes, pixel, channels);
             }
-            let mut target =
-                Target { data: expanded, stride: width, outputs: 0..expand.outputs(), write: Write::Relu };
+            let mut target = Target { data: expanded, stride: width, outputs: 0..inside, write: Write::Relu };
             multiply(lanes, &taps(normed, channels, padded), expand, pixels, &mut target);
 
             let at = rows.start * self.shape.row_len();
@@ -205,12 +204,8 @@ impl Kernel for Inside<'_> {
                 add(d_project_bias, given);
             }
             let taps_back = taps(gradient, channels, padded);
-            let mut target = Target {
-                data: d_expanded,
-                stride: width,
-                outputs: 0..project_back.outputs(),
-                write: Write::Store,
-            };
+            let mut target =
+                Target { data: d_expanded, stride: width, outputs: 0..inside, write: Write::Store };
             multiply(lanes, &taps_back, project_back, pixels, &mut target);
             let pairs = d_expanded.chunks_exact_mut(width).zip(expanded.chunks_exact(width));
             for (d_expanded, expanded) in pairs.take(pixels) {
@@ -225,12 +220,8 @@ impl Kernel for Inside<'_> {
             add_products(lanes, (1, pixels), left(gradient, padded), right(expanded), d_project);
 
             let taps_back = taps(d_expanded, inside, width);
-            let mut target = Target {
-                data: d_normed,
-                stride: padded,
-                outputs: 0..expand_back.outputs(),
-                write: Write::Store,
-            };
+            let mut target =
+                Target { data: d_normed, stride: padded, outputs: 0..channels, write: Write::Store };
             multiply(lanes, &taps_back, expand_back, pixels, &mut target);
             let at = (rows.start - self.piece.rows.start) * self.shape.row_len();
             let out = self.out[at..at + pixels * channels].chunks_exact_mut(channels);
@@ -273,7 +264,7 @@ impl Planes {
                     } else if values.len() == L::COUNT {
                         lanes.store(to, lanes.load(values));
                     } else {
-                        to[..values.len()].copy_from_slice(values);
+                        lanes.store(to, lanes.load_first(values));
                     }
                 }
                 at += 1;

@@ -163,25 +163,29 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let WholeConv { kernel, stride, slope, .. } = *self.conv;
+        let WholeConv { kernel, stride, pad, slope, .. } = *self.conv;
         let (inputs, out_shape) = (self.shape.channels, self.out_shape);
         let rows = self.out.len() / out_shape.row_len();
-        // Whole register tiles are computed; what the last one reads too much is never written.
-        let count = out_shape.cols;
-        let window = Window::new(self.conv, self.first..self.first + rows, count);
-        window.copy(self.x, self.shape, self.conv.border, self.window);
+        // Without padding, what is read lies where it is.
+        let (data, row_len, first) = if pad == 0 {
+            (self.x, self.shape.row_len(), self.first * stride)
+        } else {
+            let window = Window::new(self.conv, self.first..self.first + rows, out_shape.cols);
+            window.copy(self.x, self.shape, self.conv.border, self.window);
+            (&self.window[..], window.row_len(inputs), 0)
+        };
         for (row, out) in self.out.chunks_exact_mut(out_shape.row_len()).enumerate() {
             let taps = Taps {
-                data: self.window,
-                start: row * stride * window.row_len(inputs),
+                data,
+                start: (first + row * stride) * row_len,
                 rows: kernel,
-                row_stride: window.row_len(inputs),
+                row_stride: row_len,
                 len: kernel * inputs,
                 pixel_stride: stride * inputs,
             };
             let write = if slope == 1.0 { Write::Store } else { Write::Leaky(slope) };
-            let mut target =
-                Target { data: out, stride: out_shape.channels, outputs: 0..self.panels.outputs(), write };
+            let outputs = out_shape.channels;
+            let mut target = Target { data: out, stride: outputs, outputs: 0..outputs, write };
             multiply(lanes, &taps, self.panels, out_shape.cols, &mut target);
         }
     }
@@ -307,11 +311,10 @@ impl Kernel for Backward<'_> {
                     };
                     let panels = &panels[row % stride * stride + class];
                     let count = (padded_cols - class).div_ceil(stride);
-                    let wide = &mut wide[class * inputs..];
                     let mut target = Target {
-                        data: wide,
+                        data: &mut wide[class * inputs..],
                         stride: stride * inputs,
-                        outputs: 0..panels.outputs(),
+                        outputs: 0..inputs,
                         write: Write::Store,
                     };
                     multiply(lanes, &taps, panels, count, &mut target);

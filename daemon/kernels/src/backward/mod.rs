@@ -1,8 +1,8 @@
 //! Gradients: what training needs beside [`Conv`](crate::Conv) and [`Block`](crate::Block).
 //!
-//! In training a picture is never cut into bands. Here maps are whole, several of a [`Shape`](crate::Shape)
-//! one after the other, and operations pad rows as they pad columns. Weights change at every step, so that they
-//! are taken as PyTorch keeps them and laid out anew each time, which costs little beside a batch.
+//! In training a picture is never cut into bands. Here maps are whole, several of a [`Shape`] one after the
+//! other, and operations pad rows as they pad columns. Weights change at every step, so that they are taken as
+//! PyTorch keeps them and laid out anew each time, which costs little beside a batch.
 //!
 //! - [`WholeConv`]: a k x k convolution with any stride and padding, and an activation;
 //! - [`block_forward`] and [`block_gradients`]: the residual block, of which nothing is kept but its input;
@@ -10,7 +10,7 @@
 //! - [`upsample2_add_whole`] and [`upsample2_gradient`], [`max_pool2`] and [`max_pool2_gradient`];
 //! - [`pixel_shuffle`] and [`pixel_unshuffle`], [`join`] and [`part`], each the other's gradient.
 //!
-//! A gradient of weights is a sum over all pixels. They are cut into [`pieces`] by the maps' sizes alone, each
+//! A gradient of weights is a sum over all pixels. They are cut into pieces by the maps' sizes alone, each
 //! piece is summed by one thread, and the pieces are added in order: the result doesn't depend on the number of
 //! threads, not in its last bit.
 
