@@ -4,7 +4,8 @@
 //! thread, and then each kernel whose name contains NAME at the sizes that networks have it in: for each the
 //! time, the GFLOP/s of the convolution as it is defined, and those as a share of the peak. A convolution
 //! by Winograd multiplies less than that, so that its share can exceed 100 %; what it really multiplies stands
-//! in the last column. `UTSUSHI_CPU` and `RAYON_NUM_THREADS` choose instructions and threads.
+//! in the last column. Without vector instructions the peak is that of single values. `UTSUSHI_CPU` and
+//! `RAYON_NUM_THREADS` choose instructions and threads.
 
 use std::hint::black_box;
 use std::time::Instant;
