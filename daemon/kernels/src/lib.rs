@@ -7,7 +7,7 @@
 //!   pixel-shuffle, (leaky) ReLU or addition after it fused in, by Winograd where that is faster;
 //! - [`Block`]: depthwise 5x5, channel norm, 1x1, ReLU, 1x1, residual, in one pass over the map;
 //! - [`Depthwise`]: depthwise 3x3;
-//! - [`prepare`]: what stands between the convolutions of networks that normalise over the whole picture;
+//! - [`prepare()`]: what stands between the convolutions of networks that normalise over the whole picture;
 //! - [`upsample2_add`]: bilinear x2, added to another map;
 //! - [`Enlarge`]: a re-drawn picture to its source's size, along the source's edges;
 //! - [`backward`]: whole maps and their gradients, for training.
