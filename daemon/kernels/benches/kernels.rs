@@ -1,10 +1,10 @@
 //! How fast the kernels are, next to what the machine can do.
 //!
-//! `cargo bench -p utsushi-kernels --bench kernels [NAME]` measures the machine's peak, multiply-adds in registers on every
-//! thread, and then each kernel whose name contains NAME at the sizes that networks have it in: for each the
-//! time, the GFLOP/s of the convolution as it is defined, and those as a share of the peak. A convolution
-//! by Winograd multiplies less than that, so that its share can exceed 100 %; what it really multiplies stands
-//! in the last column. Without vector instructions the peak is that of single values. `UTSUSHI_CPU` and
+//! `cargo bench -p utsushi-kernels --bench kernels [NAME]` measures the machine's peak, multiply-adds in registers
+//! on every thread, and then each kernel whose name contains NAME at the sizes that networks have it in: for each
+//! the time, the GFLOP/s of the convolution as it is defined, and those as a share of the peak. A convolution by
+//! Winograd multiplies less than that, so that its share can exceed 100 %; what it really multiplies stands in the
+//! last column. Without vector instructions the peak is that of single values. `UTSUSHI_CPU` and
 //! `RAYON_NUM_THREADS` choose instructions and threads.
 
 use std::hint::black_box;
