@@ -104,7 +104,10 @@ fn environment() -> Result<PathBuf> {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{:?} can't be run", command.get_program()))?;
+    let status = command
+        .env("PYTHONWARNINGS", "ignore")
+        .status()
+        .with_context(|| format!("{:?} can't be run", command.get_program()))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
 }
@@ -136,6 +139,10 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path) -> 
         let mut stylizer = Stylizer::new(&mixture, settings);
         let mut result = Vec::new();
         stylizer.push(&source, &mut result)?;
+        // Networks that look at the whole picture first draw it later, some rows each time.
+        while result.len() < source.len() {
+            stylizer.push(&[], &mut result)?;
+        }
         Ok(result)
     };
     std::fs::write(out, planes(&run()?))?;

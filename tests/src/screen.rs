@@ -75,8 +75,10 @@ impl Screen {
         let told = BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut number);
         told.expect("Xvfb tells its number");
         let name = format!(":{}", number.trim());
+        let homes = ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"];
         let manager = Command::new("openbox")
             .env("DISPLAY", &name)
+            .envs(homes.map(|home| (home, folder.path())))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -239,9 +239,13 @@ impl Stylizer {
         let ready = self.streams.iter().map(|part| part.rows.len()).min().unwrap_or(0);
         let mut mixed = vec![0.0; ready];
         for part in &mut self.streams {
-            for (mixed, value) in mixed.iter_mut().zip(part.rows.drain(..ready)) {
-                *mixed += part.share * (value * 0.5 + 0.5).clamp(0.0, 1.0);
-            }
+            let (share, rows) = (part.share, part.rows.par_chunks(row_len));
+            mixed.par_chunks_mut(row_len).zip(rows).for_each(|(mixed, row)| {
+                for (mixed, value) in mixed.iter_mut().zip(row) {
+                    *mixed += share * (value * 0.5 + 0.5).clamp(0.0, 1.0);
+                }
+            });
+            part.rows.drain(..ready);
         }
         match &mut self.enlarged {
             None => self.drawn.extend(mixed),
@@ -342,8 +346,12 @@ impl Front {
 
 /// Rows, 0..1, as networks take them.
 fn input(rows: &[Vec<f32>]) -> candle_core::Result<Tensor> {
-    let values: Vec<f32> = rows.iter().flatten().map(|v| v * 2.0 - 1.0).collect();
-    Tensor::from_vec(values, (rows.len(), rows[0].len() / 3, 3), &Device::Cpu)
+    let row_len = rows[0].len();
+    let mut values = vec![0.0; rows.len() * row_len];
+    values.par_chunks_mut(row_len).zip(rows).for_each(|(values, row)| {
+        values.iter_mut().zip(row).for_each(|(value, v)| *value = v * 2.0 - 1.0);
+    });
+    Tensor::from_vec(values, (rows.len(), row_len / 3, 3), &Device::Cpu)
 }
 
 fn looks_first(mixture: &Mixture) -> bool {
