@@ -361,3 +361,43 @@ struct Dimension {
     #[prost(string, optional, tag = "2")]
     name: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::style_file::StyleFile;
+
+    #[test]
+    fn a_style_is_a_graph_whose_every_value_is_there_before_it_is_used() {
+        let style = concat!(env!("CARGO_MANIFEST_DIR"), "/../styles/cel.safetensors");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cel.onnx");
+        let file = StyleFile::open(Path::new(style)).expect("the built-in style");
+        file.save_onnx("cel", &path).expect("written");
+        let model = ModelProto::decode(&*std::fs::read(&path).expect("a file")).expect("a model");
+        assert_eq!(model.opset_import[0].version, OPERATORS_VERSION);
+        let licence = model.metadata_props.iter().find(|note| note.key == "licence").expect("a licence");
+        assert_eq!(licence.value, file.styles()[0].licence);
+
+        let graph = model.graph.expect("a graph");
+        for tensor in &graph.initializer {
+            let bytes = if tensor.data_type == FLOAT { 4 } else { 8 };
+            let values: i64 = tensor.dims.iter().product();
+            assert_eq!(tensor.raw_data.len() as i64, values * bytes, "{}", tensor.name);
+        }
+        // An input without a name is one that is left out.
+        let mut known: HashSet<_> = ["", "input"].into();
+        known.extend(graph.initializer.iter().map(|tensor| &tensor.name[..]));
+        for node in &graph.node {
+            assert!(node.input.iter().all(|input| known.contains(&input[..])), "{}", node.name);
+            assert!(node.output.iter().all(|output| known.insert(output)), "{} is there twice", node.name);
+        }
+        assert!(known.contains("output"));
+        // A depthwise convolution and two of 1x1 a block, of which cel has 13; and eight around them.
+        let convolutions = graph.node.iter().filter(|node| node.op_type == "Conv").count();
+        assert_eq!(convolutions, 3 * 13 + 8);
+    }
+}

@@ -68,6 +68,8 @@ fn imported_weights_draw_whatever_file_they_came_in() {
 
     let output = home.expect(1, &args("styles export tiny --onnx -o tiny.onnx"));
     assert!(errors(&output).contains("can't be written as ONNX"), "{}", errors(&output));
+    home.expect(0, &args("styles export cel --onnx -o cel.onnx"));
+    assert!(home.path().join("cel.onnx").is_file() && !home.path().join("tiny.onnx").exists());
 
     // What was imported is a style as any other: given away, it describes itself.
     home.expect(0, &args("styles export tiny -o mine.safetensors"));
