@@ -19,6 +19,7 @@ use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_ipc::protocol::{BrushSize, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::binary::Home;
 use utsushi_tests::daemon::socket;
+use utsushi_tests::measure::{median, peak_mb};
 use utsushi_tests::mirror::Mirror;
 use utsushi_tests::pictures::{enlarged, sample};
 
@@ -36,18 +37,6 @@ fn seconds(run: impl FnOnce()) -> f64 {
     let start = Instant::now();
     run();
     start.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The most memory that a process has had, in MB.
-fn peak_mb(pid: impl std::fmt::Display) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1024.0
 }
 
 fn write_12_mp(path: &Path) {

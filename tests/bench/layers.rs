@@ -16,6 +16,7 @@ use utsushi_ipc::client::Client;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_ipc::protocol::{BrushSize, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::gimp::{Session, installed};
+use utsushi_tests::measure::median;
 use utsushi_tests::mirror::Mirror;
 use utsushi_tests::pictures::{enlarged, sample};
 
@@ -56,11 +57,6 @@ fn main() {
             }
         }
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// How long a call of the plug-in takes.

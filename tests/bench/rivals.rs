@@ -21,6 +21,7 @@ use clap::Parser;
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
 use utsushi_engine::weights::Weights;
 use utsushi_engine::{BrushScale, Depth, Layout, Settings, Stylizer};
+use utsushi_tests::measure::peak_mb;
 
 // As in the daemon.
 #[global_allocator]
@@ -154,9 +155,7 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path) -> 
         println!("{}", start.elapsed().as_secs_f64());
         std::io::stdout().flush()?;
     }
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    println!("{}", peak.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0);
+    println!("{}", peak_mb("self"));
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod daemon;
 pub mod gimp;
+pub mod measure;
 pub mod mirror;
 pub mod pictures;
 pub mod screen;

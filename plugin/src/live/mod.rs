@@ -64,8 +64,8 @@ pub(crate) struct Live<'a, H> {
 }
 
 impl<'a, H: Host> Live<'a, H> {
-    /// `moment` is [`MOMENT`], but for tests. `connect` and `wake` are called on the worker's thread; `wake` says that there is something to take, and is
-    /// not called any more once this was dropped.
+    /// `moment` is [`MOMENT`], but for tests. `connect` and `wake` are called on the worker's thread; `wake` says that
+    /// there is something to take, and is not called any more once this was dropped.
     pub(crate) fn new(
         mut host: H,
         styles: &'a [StyleInfo],
