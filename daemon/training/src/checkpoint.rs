@@ -1,0 +1,1 @@
+//! All of a trainer's state, in one file.

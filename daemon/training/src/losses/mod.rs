@@ -1,0 +1,1 @@
+//! What a generator and a discriminator are to make small, a formula each.

@@ -1,0 +1,1 @@
+//! The networks that a generator is trained against, one a file.

@@ -1,0 +1,1 @@
+//! The stages of a training, a step at a time.
