@@ -18,6 +18,7 @@
 mod alpha;
 pub mod arch;
 mod bands;
+mod buffers;
 mod colour;
 pub mod differentiable;
 mod error;
