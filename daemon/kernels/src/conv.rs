@@ -314,6 +314,7 @@ impl Kernel for Strip<'_> {
             .gather(lanes, self.source, patch);
             if input == InputNorm::Channels {
                 for pixel in patch.chunks_exact_mut(pixel) {
+                    pixel[inputs..].fill(0.0);
                     normalise(lanes, pixel, inputs);
                 }
             }
