@@ -37,7 +37,7 @@ impl Plan {
             // The crops' areas have equal shares of the steps.
             let mean = course.crops_px.iter().map(|px| area(*px)).sum::<f64>() / course.crops_px.len() as f64;
             let seconds_a_step = self.seconds / self.pixels * mean;
-            self.steps = Some(((minutes * 60.0 / seconds_a_step) as u64).max(MEASURED_STEPS));
+            self.steps = Some(((minutes * 60.0 / seconds_a_step).round() as u64).max(MEASURED_STEPS));
         }
     }
 

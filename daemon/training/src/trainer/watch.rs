@@ -55,6 +55,8 @@ pub(super) struct History {
     accuracies: VecDeque<f64>,
     explosions: u32,
     collapses: u32,
+    /// Steps without trouble.
+    sound: u64,
 }
 
 impl History {
@@ -82,13 +84,17 @@ impl History {
         } else if is_easy {
             Some(Trouble::TooEasy)
         } else {
+            self.sound += 1;
             None
         }
     }
 
-    /// Is there nothing that could become trouble?
+    /// Has there been no trouble for a while, and nothing that could become trouble?
     pub(super) fn is_calm(&self, watch: &Watch) -> bool {
-        self.explosions == 0 && self.collapses == 0 && self.accuracy() <= watch.accuracy
+        self.sound >= watch.keep_every
+            && self.explosions == 0
+            && self.collapses == 0
+            && self.accuracy() <= watch.accuracy
     }
 
     /// The median of the gradients' norms, once there are enough.
@@ -115,7 +121,10 @@ impl History {
         Ok(Tensors::from([
             ("gradients".to_owned(), tensor(self.gradients.iter().copied().collect())?),
             ("accuracies".to_owned(), tensor(self.accuracies.iter().copied().collect())?),
-            ("counts".to_owned(), tensor(vec![self.explosions.into(), self.collapses.into()])?),
+            (
+                "counts".to_owned(),
+                tensor(vec![self.explosions.into(), self.collapses.into(), self.sound as f64])?,
+            ),
         ]))
     }
 
@@ -128,8 +137,13 @@ impl History {
             }
         };
         let counts = values("counts")?;
-        let count = |i: usize| counts.get(i).map_or(0, |count| *count as u32);
-        let mut history = Self { explosions: count(0), collapses: count(1), ..Self::default() };
+        let [explosions, collapses, sound] = counts[..] else { candle_core::bail!("its counts are wrong") };
+        let mut history = Self {
+            explosions: explosions as u32,
+            collapses: collapses as u32,
+            sound: sound as u64,
+            ..Self::default()
+        };
         values("gradients")?.into_iter().for_each(|v| remember(&mut history.gradients, v, USUAL_STEPS));
         let accuracies = values("accuracies")?.into_iter();
         accuracies.for_each(|v| remember(&mut history.accuracies, v, watch.accuracy_steps));
@@ -186,7 +200,10 @@ mod tests {
     fn a_doubtful_state_is_not_calm() {
         let watch = Recipe::preset(Preset::Fast).watch;
         let mut history = History::default();
-        (0..100).for_each(|_| drop(history.look(&watch, &vitals(1.0))));
+        for step in 0..100 {
+            assert_eq!(history.is_calm(&watch), step >= watch.keep_every);
+            history.look(&watch, &vitals(1.0));
+        }
         assert!(history.is_calm(&watch));
         history.look(&watch, &vitals(100.0));
         assert!(!history.is_calm(&watch));
