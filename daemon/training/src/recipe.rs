@@ -6,12 +6,14 @@
 use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::Sizes;
 
+use crate::abstraction::Settings;
+use crate::data::MIN_SIDE_PX;
 use crate::losses::Form;
 
 /// The longest recipe that is read.
 pub const MAX_BYTES: usize = 64 << 10;
-/// Crops have sides of whole multiples of this many pixels.
-const MULTIPLE_PX: usize = 8;
+/// The generator's pictures have sides of whole multiples of this many pixels.
+pub(crate) const MULTIPLE_PX: usize = 8;
 
 /// How a style is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,10 @@ pub struct Recipe {
     pub styles: usize,
     /// The generator's sizes.
     pub generator: Sizes,
+    /// How large pictures are looked at.
+    pub pictures: Pictures,
+    /// The filter that is imitated.
+    pub abstraction: Settings,
     /// The first stage: to draw what a filter makes of a photo. A training that begins with weights that can do
     /// without it.
     pub imitation: Option<Imitation>,
@@ -30,6 +36,20 @@ pub struct Recipe {
     pub adversarial: Option<Adversarial>,
     /// When a training has gone wrong.
     pub watch: Watch,
+}
+
+/// How large pictures are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pictures {
+    /// The longest side to which photos are reduced.
+    pub photo_side_px: u32,
+    /// Scales of their crops, the least and the largest: at 0.5, twice as much fits in.
+    pub photo_scales: [f32; 2],
+    /// The longest side to which art is reduced.
+    pub art_side_px: u32,
+    /// Scales of its crops. So small that lines are a pixel or two wide and faces fit in.
+    pub art_scales: [f32; 2],
 }
 
 /// The first stage.
@@ -207,6 +227,13 @@ impl Recipe {
             seed: 1,
             styles: 1,
             generator: Sizes::default(),
+            pictures: Pictures {
+                photo_side_px: 768,
+                photo_scales: [0.35, 1.0],
+                art_side_px: 1024,
+                art_scales: [0.22, 0.5],
+            },
+            abstraction: Settings::default(),
             imitation: Some(Imitation {
                 l1: 1.0,
                 gradient: 1.0,
@@ -275,13 +302,15 @@ impl Recipe {
     /// # Errors
     /// The first number that can't be.
     pub fn check(&self) -> Result<(), RecipeError> {
-        let Self { seed, styles, generator, imitation, adversarial, watch } = self;
+        let Self { seed, styles, generator, pictures, abstraction, imitation, adversarial, watch } = self;
         // TOML's numbers have a sign.
         range("seed", *seed, 0, i64::MAX as u64)?;
         range("styles", *styles, 1, utsushi_engine::style_file::MAX_STYLES)?;
         if !generator.are_sane() {
             return Err(wrong("generator", format!("{generator:?}"), "1 to 512 channels, at most 32 blocks"));
         }
+        pictures.check()?;
+        abstraction.check().map_err(|e| wrong("abstraction", "out of range", e))?;
         if imitation.is_none() && adversarial.is_none() {
             return Err(wrong("list of stages", "empty", "imitation, adversarial or both"));
         }
@@ -297,6 +326,19 @@ impl Recipe {
 
 const MOST_WEIGHT: f64 = 1e4;
 const MOST_STEPS: u64 = 1_000_000_000;
+
+impl Pictures {
+    fn check(&self) -> Result<(), RecipeError> {
+        for (name, side) in [("photo_side_px", self.photo_side_px), ("art_side_px", self.art_side_px)] {
+            range(&format!("pictures.{name}"), side, MIN_SIDE_PX, 8192)?;
+        }
+        for (name, [least, most]) in [("photo_scales", self.photo_scales), ("art_scales", self.art_scales)] {
+            range(&format!("pictures.{name}"), least, 0.01, 1.0)?;
+            range(&format!("pictures.{name}"), most, least, 1.0)?;
+        }
+        Ok(())
+    }
+}
 
 impl Imitation {
     fn check(&self) -> Result<(), RecipeError> {
@@ -438,6 +480,12 @@ mod tests {
         check("features = 1.0\npixels = 0.5", "features = 0.0\npixels = 0.0", "discriminators is none");
         check("l1 = 1.0\ngradient = 1.0", "l1 = 0.0\ngradient = 0.0", "without any loss");
         check("most_returns = 5", "most_returns = 5000", "watch.most_returns is 5000: it must be 0 to 1000");
+        check(
+            "art_scales = [0.22, 0.5]",
+            "art_scales = [0.5, 0.2]",
+            "art_scales is 0.2: it must be 0.5 to 1",
+        );
+        check("lambda = 0.012", "lambda = -1.0", "abstraction");
         check("c1 = 48", "c1 = 0", "512 channels");
         check("seed = 1", &format!("seed = 1 #{}", " ".repeat(MAX_BYTES)), "at most 65536 bytes");
     }

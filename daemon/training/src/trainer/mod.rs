@@ -38,15 +38,22 @@ use self::random::Purpose;
 pub use self::snapshot::Snapshot;
 use self::watch::{History, Trouble};
 use crate::checkpoint::Checkpoint;
+use crate::data::{Crops, Picture};
 use crate::networks::perceptual::Features;
 use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
-use crate::recipe::{Course, Recipe, RecipeError};
+use crate::recipe::{Course, MULTIPLE_PX, Recipe, RecipeError};
 
 /// Where batches come from.
 pub trait Batches: Send + Sync {
     /// The batch of a step: for each version of the pictures `count` crops of `size` x `size` pixels, NHWC,
     /// values in -1..1. The same arguments give the same batch, whatever was asked for before.
     fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>>;
+}
+
+impl Batches for Crops {
+    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
+        self.batch(seed, step, count, size)
+    }
 }
 
 /// What is learned from.
@@ -274,6 +281,19 @@ impl Trainer {
         let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
         let network = TrainableBrush::load(self.recipe.generator, self.recipe.styles, &weights)?;
         network.forward(pictures, &one_of(self.recipe.styles, style)?)?.clamp(-1f32, 1f32)
+    }
+
+    /// Re-draws a picture in a style, as [`Self::draw`] does; what its sides have beyond a multiple of 8 is cut off.
+    ///
+    /// # Errors
+    /// If it is smaller than that, or there is no such style.
+    pub fn sample(&self, picture: &Picture, style: usize) -> Result<Picture> {
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let values = Tensor::from_vec(picture.values(), (1, height, width, 3), &Device::Cpu)?;
+        let (height, width) = (height - height % MULTIPLE_PX, width - width % MULTIPLE_PX);
+        let values = values.narrow(1, 0, height)?.narrow(2, 0, width)?.contiguous()?;
+        let drawn: Vec<f32> = self.draw(&values, style)?.flatten_all()?.to_vec1()?;
+        Ok(Picture::from_values(width as u32, height as u32, &drawn))
     }
 
     /// The average of the weights, under their names in a style file.
