@@ -16,12 +16,16 @@
 //! in which all was well, halves the learning rate, and says so. Time isn't turned back: what comes next are new
 //! pictures, not those it failed on.
 
+mod adversarial;
+mod augment;
+mod critic;
 mod imitation;
 mod learner;
 mod outcome;
 mod plan;
 mod random;
 mod snapshot;
+mod statistics;
 mod watch;
 
 use std::sync::Arc;
@@ -31,17 +35,19 @@ use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::TrainableBrush;
 
+use self::critic::Critic;
 use self::learner::Learner;
 use self::outcome::Outcome;
 use self::plan::Plan;
 use self::random::Purpose;
 pub use self::snapshot::Snapshot;
+use self::statistics::Statistics;
 use self::watch::{History, Trouble};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Crops, Picture};
 use crate::networks::perceptual::Features;
 use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
-use crate::recipe::{Course, MULTIPLE_PX, Recipe, RecipeError};
+use crate::recipe::{Adversarial, Course, MULTIPLE_PX, Recipe, RecipeError};
 
 /// Where batches come from.
 pub trait Batches: Send + Sync {
@@ -85,10 +91,11 @@ pub enum TrainError {
 }
 
 /// A part of a training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// The generator learns a filter.
+    #[default]
     Imitation,
     /// The art is measured.
     Measuring,
@@ -99,7 +106,7 @@ pub enum Stage {
 }
 
 /// How far it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Progress {
     stage: Stage,
@@ -145,6 +152,9 @@ pub struct Trainer {
     generator: Learner,
     network: TrainableBrush,
     average: Average,
+    /// One a style, where there is an adversarial stage.
+    critics: Vec<Critic>,
+    statistics: Vec<Statistics>,
     history: History,
     /// The last state in which all was well.
     good: Option<Snapshot>,
@@ -174,23 +184,30 @@ impl Trainer {
                 .map_err(|e| TrainError::Unfit(format!("the weights to start from don't fit: {e}")))?;
         }
         let stage = if recipe.imitation.is_some() { Stage::Imitation } else { Stage::Measuring };
-        let course =
-            course(&recipe, stage).ok_or_else(|| TrainError::Unfit("a recipe without a stage".into()))?;
-        let progress =
-            Progress { stage, step: 0, tick: 0, plan: Plan::new(course), rates: [1.0; 2], returns: 0 };
-        let average = Average::new(course.average_decay, &parameters)?;
-        let generator = Learner::new(parameters, course);
+        let Some(course) = course(&recipe, stage) else {
+            return Err(TrainError::Unfit("the recipe has no stage".into()));
+        };
+        let critic = |style| match (&recipe.adversarial, &data.features) {
+            (Some(adversarial), Some(features)) => {
+                let seed = random::seed(recipe.seed, Purpose::DiscriminatorWeights, style);
+                Some(Critic::new(adversarial, features.levels(), seed))
+            }
+            _ => None,
+        };
+        let critics = (0..styles).filter_map(critic).collect::<Result<Vec<_>>>()?;
         let mut trainer = Self {
-            recipe,
-            data,
-            progress,
-            generator,
+            progress: Progress::default(),
+            average: Average::new(course.average_decay, &parameters)?,
+            generator: Learner::new(parameters, course),
+            statistics: critics.iter().map(|_| Statistics::default()).collect(),
+            critics,
             network,
-            average,
             history: History::default(),
             good: None,
+            recipe,
+            data,
         };
-        trainer.good = Some(trainer.snapshot()?);
+        trainer.enter(stage)?;
         Ok(trainer)
     }
 
@@ -239,10 +256,12 @@ impl Trainer {
         assert!(!self.is_done(), "a step after the last");
         let start = Instant::now();
         let stage = self.progress.stage;
-        let imitation = self.recipe.imitation.clone();
-        let outcome = match (stage, &imitation) {
-            (Stage::Imitation, Some(recipe)) => self.imitate(recipe)?,
-            _ => return Err(TrainError::Unfit("a stage without a recipe".into())),
+        let Recipe { imitation, adversarial, .. } = self.recipe.clone();
+        let outcome = match (stage, &imitation, &adversarial) {
+            (Stage::Imitation, Some(recipe), _) => self.imitate(recipe)?,
+            (Stage::Measuring, _, Some(recipe)) => self.measure(recipe)?,
+            (Stage::Adversarial, _, Some(recipe)) => self.play(recipe)?,
+            _ => return Err(TrainError::Unfit("the recipe doesn't have the stage that it is in".into())),
         };
         let course = course(&self.recipe, stage).cloned();
         let learning_rate = course.as_ref().map_or(0.0, |course| self.rate(course));
@@ -251,7 +270,7 @@ impl Trainer {
             None => None,
         };
         let seconds = start.elapsed().as_secs_f64();
-        if let Some(course) = &course {
+        if let Some(course) = course.as_ref().filter(|_| stage != Stage::Measuring) {
             self.progress.plan.measure(course, self.progress.step, seconds);
         }
         self.progress.step += 1;
@@ -263,7 +282,7 @@ impl Trainer {
             steps_in_all: self.progress.tick,
             losses: outcome.losses.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
             learning_rate,
-            gradient: outcome.vitals.gradients.first().copied().unwrap_or(0.0),
+            gradient: outcome.vitals.gradient,
             event,
             seconds,
         };
@@ -304,11 +323,20 @@ impl Trainer {
         self.average.tensors()
     }
 
-    /// The learning rate of the step that comes, before what has gone wrong lowered it.
+    /// The generator's learning rate in the step that comes.
     fn rate(&self, course: &Course) -> f64 {
-        let Course { learning_rate: rate, warm_up_steps, last_rate_share: last_share, .. } = *course;
-        let Progress { step, plan, rates, .. } = &self.progress;
-        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step)) * rates[0]
+        self.scheduled(course, course.learning_rate) * self.progress.rates[0]
+    }
+
+    /// That of the discriminators.
+    fn discriminator_rate(&self, recipe: &Adversarial) -> f64 {
+        self.scheduled(&recipe.course, recipe.discriminator_rate) * self.progress.rates[1]
+    }
+
+    fn scheduled(&self, course: &Course, rate: f64) -> f64 {
+        let Course { warm_up_steps, last_rate_share: last_share, .. } = *course;
+        let Progress { step, plan, .. } = &self.progress;
+        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step))
     }
 
     fn move_generator(&mut self, course: &Course, gradients: &Gradients) -> Result<()> {
@@ -318,15 +346,21 @@ impl Trainer {
 
     /// The step's photos and targets.
     fn photos(&self, course: &Course) -> Result<(Tensor, Tensor)> {
-        let Progress { step, tick, plan, .. } = &self.progress;
-        let (count, size) = (course.batch, plan.crop_px(course, *step));
+        let (count, size) = (course.batch, self.crop_px(course));
         let seed = random::seed(self.recipe.seed, Purpose::Photos, 0);
-        let mut versions = self.data.photos.batch(seed, *tick, count, size).into_iter();
+        let mut versions = self.data.photos.batch(seed, self.progress.tick, count, size).into_iter();
         let mut next = || match versions.next() {
             Some(values) => Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu),
             None => candle_core::bail!("photos come without targets"),
         };
         Ok((next()?, next()?))
+    }
+
+    /// The sides of the step's crops. Art is measured in small ones.
+    fn crop_px(&self, course: &Course) -> usize {
+        let Progress { stage, step, plan, .. } = &self.progress;
+        let step = if *stage == Stage::Measuring { 0 } else { *step };
+        plan.crop_px(course, step)
     }
 
     /// Styles take turns.
@@ -357,7 +391,30 @@ impl Trainer {
     }
 
     fn next_stage(&mut self) -> Result<()> {
-        self.progress.stage = Stage::Done;
+        let stage = match (self.progress.stage, &self.recipe.adversarial) {
+            (Stage::Imitation, Some(_)) => Stage::Measuring,
+            (Stage::Measuring, Some(_)) => Stage::Adversarial,
+            _ => Stage::Done,
+        };
+        self.enter(stage)
+    }
+
+    /// Begins a stage. The first state of each is a good one.
+    fn enter(&mut self, stage: Stage) -> Result<()> {
+        let Some(course) = course(&self.recipe, stage).cloned() else { candle_core::bail!("no such stage") };
+        let mut plan = Plan::new(&course);
+        if let (Stage::Measuring, Some(adversarial)) = (stage, &self.recipe.adversarial) {
+            plan.steps = Some(adversarial.statistics_batches * self.recipe.styles as u64);
+        }
+        self.progress =
+            Progress { stage, step: 0, tick: self.progress.tick, plan, rates: [1.0; 2], returns: 0 };
+        if stage != Stage::Done {
+            // What drew best goes on, and its moments belonged to other losses.
+            self.generator.parameters.set(&self.average.tensors()?)?;
+            self.generator.begin(&course);
+            self.average = Average::new(course.average_decay, &self.generator.parameters)?;
+        }
+        self.history = History::default();
         self.keep()
     }
 
@@ -393,6 +450,10 @@ impl Trainer {
         self.generator.save("generator", &mut snapshot)?;
         snapshot.put("average", self.average.tensors()?);
         snapshot.steps.insert("average".into(), self.average.steps());
+        for (i, (critic, statistics)) in self.critics.iter().zip(&self.statistics).enumerate() {
+            critic.learner.save(&format!("discriminators.{i}"), &mut snapshot)?;
+            statistics.save(&format!("statistics.{i}"), &mut snapshot)?;
+        }
         snapshot.put("history", self.history.tensors()?);
         Ok(snapshot)
     }
@@ -408,6 +469,13 @@ impl Trainer {
         self.generator.parameters.set(&average)?;
         self.average = Average::restored(course.average_decay, from.steps_of("average")?, &average)?;
         self.generator.parameters.set(&from.get("generator.weights"))?;
+        if let (Some(recipe), Some(features)) = (&self.recipe.adversarial, &self.data.features) {
+            for (i, critic) in self.critics.iter_mut().enumerate() {
+                critic.learner.restore(&format!("discriminators.{i}"), &recipe.course, from)?;
+                let name = format!("statistics.{i}");
+                self.statistics[i] = Statistics::restored(&name, features.levels(), from)?;
+            }
+        }
         self.history = History::restored(&self.recipe.watch, &from.get("history"))?;
         Ok(())
     }
