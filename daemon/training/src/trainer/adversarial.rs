@@ -103,17 +103,6 @@ impl Trainer {
         Ok(losses)
     }
 
-    /// A batch of the style's art.
-    fn art(&self, recipe: &Adversarial) -> Result<Tensor> {
-        let (course, style) = (&recipe.course, self.style());
-        let (count, size) = (course.batch, self.crop_px(course));
-        let seed = random::seed(self.recipe.seed, Purpose::Art, style);
-        match self.data.art[style].batch(seed, self.progress.tick, count, size).into_iter().next() {
-            Some(values) => Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu),
-            None => candle_core::bail!("there is no art"),
-        }
-    }
-
     /// How far features are from those of targets, at the last level.
     pub(super) fn content(&self, features: &[Tensor], targets: &Tensor) -> Result<Tensor> {
         let (of_targets, _) = self.features(&grey(targets)?)?;

@@ -26,9 +26,10 @@ mod plan;
 mod random;
 mod snapshot;
 mod statistics;
+mod supply;
+mod turns;
 mod watch;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor};
@@ -42,36 +43,13 @@ use self::plan::Plan;
 use self::random::Purpose;
 pub use self::snapshot::Snapshot;
 use self::statistics::Statistics;
-use self::watch::{History, Trouble};
+use self::supply::check_data;
+pub use self::supply::{Batches, TrainingData};
+use self::watch::History;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Crops, Picture};
-use crate::networks::perceptual::Features;
+use crate::data::Picture;
 use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
 use crate::recipe::{Adversarial, Course, MULTIPLE_PX, Recipe, RecipeError};
-
-/// Where batches come from.
-pub trait Batches: Send + Sync {
-    /// The batch of a step: for each version of the pictures `count` crops of `size` x `size` pixels, NHWC,
-    /// values in -1..1. The same arguments give the same batch, whatever was asked for before.
-    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>>;
-}
-
-impl Batches for Crops {
-    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
-        self.batch(seed, step, count, size)
-    }
-}
-
-/// What is learned from.
-#[derive(Clone)]
-pub struct TrainingData {
-    /// Photos, and as the second version what a filter makes of them.
-    pub photos: Arc<dyn Batches>,
-    /// The art of each style; none where there is no adversarial stage.
-    pub art: Vec<Arc<dyn Batches>>,
-    /// The perceptual network, where a loss looks at features.
-    pub features: Option<Arc<dyn Features + Send + Sync>>,
-}
 
 /// Why a training can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -344,18 +322,6 @@ impl Trainer {
         self.average.step(&self.generator.parameters)
     }
 
-    /// The step's photos and targets.
-    fn photos(&self, course: &Course) -> Result<(Tensor, Tensor)> {
-        let (count, size) = (course.batch, self.crop_px(course));
-        let seed = random::seed(self.recipe.seed, Purpose::Photos, 0);
-        let mut versions = self.data.photos.batch(seed, self.progress.tick, count, size).into_iter();
-        let mut next = || match versions.next() {
-            Some(values) => Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu),
-            None => candle_core::bail!("photos come without targets"),
-        };
-        Ok((next()?, next()?))
-    }
-
     /// The sides of the step's crops. Art is measured in small ones.
     fn crop_px(&self, course: &Course) -> usize {
         let Progress { stage, step, plan, .. } = &self.progress;
@@ -371,114 +337,6 @@ impl Trainer {
     fn shares(&self) -> Result<Tensor> {
         one_of(self.recipe.styles, self.style())
     }
-
-    /// After a step: keeps a good state, ends a stage.
-    fn go_on(&mut self) -> Result<()> {
-        if self.progress.plan.steps.is_some_and(|steps| self.progress.step >= steps) {
-            self.next_stage()?;
-        } else if self.progress.step.is_multiple_of(self.recipe.watch.keep_every)
-            && self.history.is_calm(&self.recipe.watch)
-        {
-            self.keep()?;
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self) -> Result<()> {
-        self.progress.returns = 0;
-        self.good = Some(self.snapshot()?);
-        Ok(())
-    }
-
-    fn next_stage(&mut self) -> Result<()> {
-        let stage = match (self.progress.stage, &self.recipe.adversarial) {
-            (Stage::Imitation, Some(_)) => Stage::Measuring,
-            (Stage::Measuring, Some(_)) => Stage::Adversarial,
-            _ => Stage::Done,
-        };
-        self.enter(stage)
-    }
-
-    /// Begins a stage. The first state of each is a good one.
-    fn enter(&mut self, stage: Stage) -> Result<()> {
-        let Some(course) = course(&self.recipe, stage).cloned() else { candle_core::bail!("no such stage") };
-        let mut plan = Plan::new(&course);
-        if let (Stage::Measuring, Some(adversarial)) = (stage, &self.recipe.adversarial) {
-            plan.steps = Some(adversarial.statistics_batches * self.recipe.styles as u64);
-        }
-        self.progress =
-            Progress { stage, step: 0, tick: self.progress.tick, plan, rates: [1.0; 2], returns: 0 };
-        if stage != Stage::Done {
-            // What drew best goes on, and its moments belonged to other losses.
-            self.generator.parameters.set(&self.average.tensors()?)?;
-            self.generator.begin(&course);
-            self.average = Average::new(course.average_decay, &self.generator.parameters)?;
-        }
-        self.history = History::default();
-        self.keep()
-    }
-
-    /// Returns to the last good state, and says so.
-    fn go_back(&mut self, trouble: Trouble) -> std::result::Result<String, TrainError> {
-        self.progress.returns += 1;
-        if self.progress.returns > self.recipe.watch.most_returns {
-            return Err(TrainError::Diverged(self.progress.returns));
-        }
-        let [generator, discriminators] = &mut self.progress.rates;
-        *discriminators /= 2.0;
-        // One that is never wrong is the only one that learns too fast.
-        let whose = match trouble {
-            Trouble::TooEasy => "its learning rate",
-            _ => {
-                *generator /= 2.0;
-                "the learning rate"
-            }
-        };
-        let progress = self.progress.clone();
-        if let Some(good) = self.good.take() {
-            self.restore(&good)?;
-            self.good = Some(good);
-        }
-        let back = progress.step - self.progress.step.min(progress.step);
-        self.progress = progress;
-        self.history = History::default();
-        Ok(format!("{}: it went back {back} steps and halved {whose}", trouble.in_words()))
-    }
-
-    fn snapshot(&self) -> Result<Snapshot> {
-        let mut snapshot = Snapshot::new(self.progress.clone());
-        self.generator.save("generator", &mut snapshot)?;
-        snapshot.put("average", self.average.tensors()?);
-        snapshot.steps.insert("average".into(), self.average.steps());
-        for (i, (critic, statistics)) in self.critics.iter().zip(&self.statistics).enumerate() {
-            critic.learner.save(&format!("discriminators.{i}"), &mut snapshot)?;
-            statistics.save(&format!("statistics.{i}"), &mut snapshot)?;
-        }
-        snapshot.put("history", self.history.tensors()?);
-        Ok(snapshot)
-    }
-
-    fn restore(&mut self, from: &Snapshot) -> Result<()> {
-        self.progress = from.progress.clone();
-        let Some(course) = course(&self.recipe, self.progress.stage).cloned() else {
-            candle_core::bail!("it is in a stage that the recipe doesn't have")
-        };
-        self.generator.restore("generator", &course, from)?;
-        let average = from.get("average");
-        // The same names and shapes as the weights'.
-        self.generator.parameters.set(&average)?;
-        self.average = Average::restored(course.average_decay, from.steps_of("average")?, &average)?;
-        self.generator.parameters.set(&from.get("generator.weights"))?;
-        if let (Some(recipe), Some(features)) = (&self.recipe.adversarial, &self.data.features) {
-            for (i, critic) in self.critics.iter_mut().enumerate() {
-                critic.learner.restore(&format!("discriminators.{i}"), &recipe.course, from)?;
-                let name = format!("statistics.{i}");
-                self.statistics[i] = Statistics::restored(&name, features.levels(), from)?;
-            }
-        }
-        self.history = History::restored(&self.recipe.watch, &from.get("history"))?;
-        Ok(())
-    }
 }
 
 /// The course of a stage; that of the last for what comes after it.
@@ -490,22 +348,6 @@ fn course(recipe: &Recipe, stage: Stage) -> Option<&Course> {
         Stage::Measuring | Stage::Adversarial => adversarial,
         Stage::Done => adversarial.or(imitation),
     }
-}
-
-fn check_data(recipe: &Recipe, data: &TrainingData) -> std::result::Result<(), TrainError> {
-    let unfit = |why: String| Err(TrainError::Unfit(why));
-    let looks = recipe.adversarial.is_some() || recipe.imitation.as_ref().is_some_and(|i| i.content > 0.0);
-    if looks && data.features.is_none() {
-        return unfit("the recipe's losses look at features, and there is no perceptual network".into());
-    }
-    if recipe.adversarial.is_some() && data.art.len() != recipe.styles {
-        return unfit(format!(
-            "the recipe has {} styles, and there is art for {}",
-            recipe.styles,
-            data.art.len()
-        ));
-    }
-    Ok(())
 }
 
 /// Only this style.
