@@ -14,6 +14,8 @@
 //! A gradient of weights is a sum over all pixels. They are cut into pieces by the maps' sizes alone, each
 //! piece is summed by one thread, and the pieces are added in order: the result doesn't depend on the number of
 //! threads, not in its last bit.
+//!
+//! All of it is `f32`, on a CPU of bf16 too ([`Cpu::single`](crate::Cpu::single)).
 
 mod block;
 mod conv;
