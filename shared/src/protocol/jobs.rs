@@ -47,6 +47,8 @@ pub struct TrainSpec {
 /// How long to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Budget {
+    /// As long as the recipe says.
+    Recipe,
     /// As many steps as fit into this time; pauses don't count.
     Minutes(u32),
     /// So many steps.
@@ -87,10 +89,12 @@ pub struct JobInfo {
     pub state: JobState,
     /// The part of the work that it is at, in words; empty before the first.
     pub stage: String,
-    /// Finished steps; while it is prepared, the pictures that are done.
+    /// This part's finished steps; while the job is prepared, pictures.
     pub step: u32,
-    /// All steps, or pictures; 0 while that isn't known.
+    /// This part's steps, or pictures; 0 while that isn't known.
     pub steps: u32,
+    /// The share of all the training that is done, 0 to 1.
+    pub done: f32,
     /// How far off the last step was, by the names of the losses.
     pub losses: Vec<Loss>,
     /// How long it will still take, if it goes on as it does.

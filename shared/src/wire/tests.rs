@@ -90,6 +90,7 @@ fn job() -> JobInfo {
         stage: "imitation".into(),
         step: 7,
         steps: 70_000,
+        done: 0.5,
         losses: vec![Loss { name: "l1".into(), value: 0.25 }],
         seconds_left: Some(60),
         note: String::new(),

@@ -14,6 +14,7 @@ fn job(state: JobState, step: u32) -> JobInfo {
         stage: String::new(),
         step,
         steps: 2,
+        done: 0.5,
         losses: Vec::new(),
         seconds_left: None,
         note: String::new(),
