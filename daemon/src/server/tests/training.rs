@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path, thread, time::Duration};
 
 use utsushi_ipc::{
-    client::{Client, ClientError},
+    client::{self, Client, ClientError},
     protocol::{FaultKind, JobId, JobInfo, JobState, PauseCause, Request, TrainSpec},
 };
 
@@ -204,8 +204,7 @@ fn a_client_that_stops_watching_is_noticed() {
 #[test]
 fn a_second_daemon_leaves_the_first_ones_jobs_alone() {
     let fixture = Fixture::start(NO_STALL);
-    let id = fixture.train("gated", 2);
-    let mut client = fixture.client();
+    let id = fixture.train("gated", MANY);
     fixture.watch(id, |job| job.state == JobState::Running);
     let second = Fixture::with_jobs_of(&fixture);
     let refused = |result: Result<(), ClientError>| match result {
@@ -215,13 +214,12 @@ fn a_second_daemon_leaves_the_first_ones_jobs_alone() {
     assert!(refused(second.client().jobs().map(drop)));
     assert!(refused(second.client().train(spec(second.photos(), "mine", 1)).map(drop)));
     // When the first one goes, the second takes its jobs up.
-    fixture.training.gate.send(()).expect("it trains");
-    client.shutdown().expect("the daemon answers");
-    super::eventually(|| Client::connect(&fixture.socket).is_err());
+    let socket = fixture.socket.clone();
+    fixture.ask_meanwhile(move |_| client::stop(&socket)).expect("the daemon answers");
     super::eventually(|| second.client().jobs().is_ok());
-    (0..3).for_each(|_| second.training.gate.send(()).expect("it trains"));
+    (0..MANY).for_each(|_| second.training.gate.send(()).expect("it trains"));
     assert_eq!(second.watch(id, |job| job.state.is_ended()).state, JobState::Finished);
     let library = crate::library::Library::open(fixture.folder.path().join("styles"));
-    assert_eq!(library.find("gated").expect("a style").training, number_after(2).to_string());
+    assert_eq!(library.find("gated").expect("a style").training, number_after(MANY).to_string());
     second.end();
 }
