@@ -2,6 +2,7 @@
 
     python make_goldens.py                          the blocks, and three tiny networks with random weights
     python make_goldens.py --cel WEIGHTS            the same, and the built-in style `cel`, in f16 weights
+    python make_goldens.py --vgg WEIGHTS            the same, and what VGG19 itself sees
     python make_goldens.py --check WEIGHTS GOLDEN   writes nothing: does brush.py give what training exported?
 
 All is computed in f64 and stored as f32, so what differs from a golden is the other side's rounding.
@@ -19,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import animegan2
+import vgg19
 from brush import Block, Brush, Norm, Sizes, load, stylize
 
 GOLDENS = Path(__file__).resolve().parent.parent / "data" / "goldens"
@@ -36,6 +38,8 @@ ANIMEGAN2 = (4, 6, 8, 10)
 ANIMEGAN2_PICTURES = [(24, 40), (37, 53), (1, 1), (3, 29)]
 MIX = [0.3, 0.7]
 GRADIENTS_PICTURE = (24, 16)
+# Channels of block1_conv1 and so on.
+VGG19_TINY = (4, 6, 10, 9, 12, 8)
 
 
 def random(name: str, *shape: int) -> Tensor:
@@ -164,6 +168,31 @@ def write_animegan2() -> None:
     for height, width in ANIMEGAN2_PICTURES:
         picture = random_picture(f"{name} {height}x{width}", height, width)
         save(f"{name}-{height}x{width}", {"input": picture, "output": animegan2.stylize(net, picture)})
+
+
+def write_vgg19() -> None:
+    """A narrow one with random weights: its weights, its maps of two pictures, and what these change in them."""
+    name, weights, inputs = "vgg19-tiny", {}, 3
+    for layer, outputs in zip(vgg19.LAYERS, VGG19_TINY, strict=False):
+        deviation = (2 / (9 * inputs)) ** 0.5
+        weights[f"{layer}.weight"] = (deviation * random(f"{name} {layer}", outputs, inputs, 3, 3)).float().double()
+        weights[f"{layer}.bias"] = random(f"{name} {layer}.bias", outputs).mul(0.1).float().double()
+        inputs = outputs
+    pictures = random(f"{name} pictures", 2, 3, 11, 14).mul(0.5).clamp(-1, 1).requires_grad_()
+    maps = vgg19.features(pictures, weights)
+    weightings = {f"weighting.{level}": random(f"{name} {level}", *maps[level].shape) for level in maps}
+    sum((maps[level] * weightings[f"weighting.{level}"]).sum() for level in maps).backward()
+    tensors = {**weights, **weightings, "input": pictures, **maps, "gradient.input": pictures.grad}
+    save(name, {key: tensor.detach() for key, tensor in tensors.items()})
+
+
+def write_vgg19_real(weights: str) -> None:
+    """The real one, without its weights: a pixel of each map."""
+    picture = smooth_picture("vgg19", 24, 32)
+    maps = vgg19.features(picture, {key: tensor.double() for key, tensor in load_file(weights).items()})
+    save("vgg19-real", {"input": picture, **{level: maps[level][:, :, 1:2, 2:3] for level in maps}})
+
+
 def write_gradients(name: str, sizes: Sizes, mix: list[float]) -> None:
     """What two pictures and all weights change in a sum of the network's output, each value times a weight."""
     net = random_brush(name, sizes)
@@ -197,6 +226,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cel", metavar="WEIGHTS")
+    parser.add_argument("--vgg", metavar="WEIGHTS")
     parser.add_argument("--check", nargs=2, metavar=("WEIGHTS", "GOLDEN"))
     arguments = parser.parse_args()
     if arguments.check:
@@ -209,6 +239,9 @@ def main() -> None:
     write_animegan2()
     write_gradients("tiny", TINY, [1.0])
     write_gradients("tiny-2-styles", TINY_2_STYLES, MIX)
+    write_vgg19()
+    if arguments.vgg:
+        write_vgg19_real(arguments.vgg)
     if arguments.cel:
         write_cel(arguments.cel)
 

@@ -1,1 +1,135 @@
 //! A photo smoothed to flat surfaces, with lines: what a generator learns to draw first.
+//!
+//! ```text
+//! photo > l0: flat surfaces, crisp edges > cel: stronger colours, more contrast, dark lines > abstraction
+//! ```
+//!
+//! It takes a good part of a second a photo and depends on nothing else, so that it is computed once ([`Cache`]).
+
+mod cache;
+mod cel;
+mod cosine;
+mod l0;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Picture;
+
+pub use cache::{Cache, Cancelled, Prepared};
+
+/// How a photo is abstracted. The values are what worked on photos of some 768 pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What an edge costs (λ of L0 gradient minimisation), over 0: the larger, the fewer edges stay.
+    pub lambda: f32,
+    /// The growth of β from step to step (κ), over 1: the larger, the faster and the coarser.
+    pub kappa: f32,
+    /// Colours are so much stronger than in the photo.
+    pub chroma: f32,
+    /// Strength of the S-shaped curve that makes darks darker and lights lighter, at most 1.
+    pub contrast: f32,
+    /// Lines.
+    pub lines: Lines,
+}
+
+/// Dark lines where the picture is darker than around, by a difference of Gaussians.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lines {
+    /// Standard deviation of the narrow Gaussian, in pixels.
+    pub narrow_px: f32,
+    /// Standard deviation of the wide Gaussian, in pixels.
+    pub wide_px: f32,
+    /// The least difference that is a line, of luminance in 0..1.
+    pub threshold: f32,
+    /// How fast a line grows full with the difference.
+    pub gain: f32,
+    /// What a full line takes from the luminance, a share; 0: no lines.
+    pub darkness: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { lambda: 0.012, kappa: 2.0, chroma: 1.25, contrast: 0.12, lines: Lines::default() }
+    }
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { narrow_px: 0.9, wide_px: 2.0, threshold: 0.012, gain: 7.0, darkness: 0.75 }
+    }
+}
+
+/// A setting that can't be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the abstraction's {setting} is {value}, and it has to be {range}")]
+pub struct OutOfRange {
+    setting: &'static str,
+    value: f32,
+    range: &'static str,
+}
+
+impl Settings {
+    /// Can these be used?
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        let sigma = |sigma: f32| (0.1..=50.0).contains(&sigma);
+        let lines = &self.lines;
+        let settings = [
+            ("lambda", self.lambda, (1e-6..=1.0).contains(&self.lambda), "within 0.000001 and 1"),
+            ("kappa", self.kappa, (1.05..=16.0).contains(&self.kappa), "within 1.05 and 16"),
+            ("chroma", self.chroma, (0.0..=4.0).contains(&self.chroma), "within 0 and 4"),
+            ("contrast", self.contrast, (0.0..=1.0).contains(&self.contrast), "within 0 and 1"),
+            ("lines.narrow_px", lines.narrow_px, sigma(lines.narrow_px), "within 0.1 and 50"),
+            ("lines.wide_px", lines.wide_px, sigma(lines.wide_px), "within 0.1 and 50"),
+            ("lines.threshold", lines.threshold, (0.0..=1.0).contains(&lines.threshold), "within 0 and 1"),
+            ("lines.gain", lines.gain, (0.0..=1000.0).contains(&lines.gain), "within 0 and 1000"),
+            ("lines.darkness", lines.darkness, (0.0..=1.0).contains(&lines.darkness), "within 0 and 1"),
+        ];
+        match settings.into_iter().find(|(_, _, is_good, _)| !is_good) {
+            Some((setting, value, _, range)) => Err(OutOfRange { setting, value, range }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The abstraction of a photo, on one thread.
+///
+/// # Panics
+/// With settings that [`Settings::check`] refuses.
+pub fn abstraction(photo: &Picture, settings: &Settings) -> Picture {
+    settings.check().expect("settings were checked");
+    let mut planes = Planes::of(photo);
+    l0::smooth(&mut planes, settings.lambda, settings.kappa);
+    cel::draw(&mut planes, settings);
+    planes.to_picture()
+}
+
+/// Red, green and blue apart, in 0..1.
+#[derive(Clone)]
+struct Planes {
+    width: usize,
+    height: usize,
+    rgb: [Vec<f32>; 3],
+}
+
+impl Planes {
+    fn of(picture: &Picture) -> Self {
+        let plane = |c: usize| picture.rgb.iter().skip(c).step_by(3).map(|&b| f32::from(b) / 255.0).collect();
+        Self {
+            width: picture.width as usize,
+            height: picture.height as usize,
+            rgb: std::array::from_fn(plane),
+        }
+    }
+
+    fn to_picture(&self) -> Picture {
+        let [r, g, b] = &self.rgb;
+        let byte = |value: &f32| (value * 255.0 + 0.5) as u8;
+        let rgb = r.iter().zip(g).zip(b).flat_map(|((r, g), b)| [byte(r), byte(g), byte(b)]).collect();
+        Picture { width: self.width as u32, height: self.height as u32, rgb }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,27 @@
-//! Pictures to train from: which of a folder's are usable, and crops of them.
+//! Which pictures there are to learn from, and crops of them.
+//!
+//! ```text
+//! folder > walk > open (the caller's) > resample to a working size > scan: usable ones, and why the others aren't
+//! usable > split: for training | held out, to judge by
+//! for training > Crops: (seed, step) -> a batch > Loader: the next batches, ready in time
+//! ```
+//!
+//! Memory is bounded: pictures are kept as bytes, reduced to a working size ([`Limits`]), and only so many of them.
+
+mod animated;
+mod crops;
+mod edges;
+mod loader;
+mod picture;
+mod resample;
+mod scan;
+mod twins;
+mod walk;
+
+pub use crops::{Crops, split};
+pub use edges::{EdgeSmoothing, smooth_edges};
+pub use loader::Loader;
+pub use picture::{Picture, WrongLength};
+pub use scan::{
+    ENOUGH_PICTURES, Found, Limits, MIN_PICTURES, MIN_SIDE_PX, Open, Progress, Scan, ScanError, Skipped, scan,
+};

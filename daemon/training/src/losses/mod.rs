@@ -1,1 +1,19 @@
 //! What a generator and a discriminator are to make small, a formula each.
+//!
+//! ```text
+//! adversarial   BCE, LSGAN, hinge: what both sides of the game pay
+//! content       what a perceptual network sees, its contrast taken out
+//! gram          textures: how features go together
+//! colour        a palette, and what is left of a picture without it
+//! smoothness    differences at a pixel and between neighbours
+//! penalty       what keeps a discriminator from being steep
+//! ```
+//!
+//! Pictures and maps are `[pictures, height, width, channels]`; a loss is a scalar. Those that compare maps of
+//! features run over them once, by operations of [`utsushi_engine::differentiable`].
+
+mod adversarial;
+mod smoothness;
+
+pub use adversarial::Form;
+pub use smoothness::{gradient_l1, l1, total_variation};

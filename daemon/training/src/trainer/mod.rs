@@ -1,1 +1,466 @@
 //! The stages of a training, a step at a time.
+//!
+//! ```text
+//! imitation     draw what a filter makes of a photo                    L1, gradients
+//! measuring     what is the art like, on the whole? batch by batch     no learning
+//! adversarial   draw what discriminators take for art                  content, style, colour, the game
+//! ```
+//!
+//! The caller owns the loop: it asks for a step, and may stop, wait or keep a [`Checkpoint`] between any two.
+//! What a step does is a function of the recipe, the data and the state before it; the number of threads
+//! doesn't matter. So a run that was resumed is the run that was never stopped, bit for bit. (Where a stage's
+//! length is given in minutes, its steps are counted once, from what the first ones took.)
+//!
+//! The trainer watches itself ([`Watch`](crate::recipe::Watch)): when a loss is no number, gradients explode,
+//! pictures collapse to one colour or the discriminator is never wrong any more, it goes back to the last state
+//! in which all was well, halves the learning rate, and says so. Time isn't turned back: what comes next are new
+//! pictures, not those it failed on.
+
+mod imitation;
+mod learner;
+mod outcome;
+mod plan;
+mod random;
+mod snapshot;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::{Device, Result, Tensor};
+use serde::{Deserialize, Serialize};
+use utsushi_engine::arch::brush::TrainableBrush;
+
+use self::learner::Learner;
+use self::outcome::Outcome;
+use self::plan::Plan;
+use self::random::Purpose;
+pub use self::snapshot::Snapshot;
+use self::watch::{History, Trouble};
+use crate::checkpoint::Checkpoint;
+use crate::data::{Crops, Picture};
+use crate::networks::perceptual::Features;
+use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
+use crate::recipe::{Course, MULTIPLE_PX, Recipe, RecipeError};
+
+/// Where batches come from.
+pub trait Batches: Send + Sync {
+    /// The batch of a step: for each version of the pictures `count` crops of `size` x `size` pixels, NHWC,
+    /// values in -1..1. The same arguments give the same batch, whatever was asked for before.
+    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>>;
+}
+
+impl Batches for Crops {
+    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
+        self.batch(seed, step, count, size)
+    }
+}
+
+/// What is learned from.
+#[derive(Clone)]
+pub struct TrainingData {
+    /// Photos, and as the second version what a filter makes of them.
+    pub photos: Arc<dyn Batches>,
+    /// The art of each style; none where there is no adversarial stage.
+    pub art: Vec<Arc<dyn Batches>>,
+    /// The perceptual network, where a loss looks at features.
+    pub features: Option<Arc<dyn Features + Send + Sync>>,
+}
+
+/// Why a training can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// It can't be followed.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// Recipe, data and weights don't belong together.
+    #[error("{0}")]
+    Unfit(String),
+    /// A network failed.
+    #[error("a network failed: {0}")]
+    Network(#[from] candle_core::Error),
+    /// It went wrong again and again.
+    #[error("the training went wrong {0} times in a row; a lower learning rate, or more pictures, may help")]
+    Diverged(u32),
+}
+
+/// A part of a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The generator learns a filter.
+    Imitation,
+    /// The art is measured.
+    Measuring,
+    /// The generator learns the art.
+    Adversarial,
+    /// There is nothing left to do.
+    Done,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Progress {
+    stage: Stage,
+    /// Steps in the stage.
+    step: u64,
+    /// Steps in all stages.
+    tick: u64,
+    plan: Plan,
+    /// What is left of the learning rates: the generator's and the discriminators'.
+    rates: [f64; 2],
+    /// How often it went back since the last good state.
+    returns: u32,
+}
+
+/// What a step has done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// In this stage.
+    pub stage: Stage,
+    /// Its number in the stage, from 1.
+    pub step: u64,
+    /// The steps of the stage; not known at first where the recipe gives minutes.
+    pub of: Option<u64>,
+    /// Of all stages.
+    pub steps_in_all: u64,
+    /// Each loss by its name, before it is weighted.
+    pub losses: Vec<(String, f64)>,
+    /// The generator's.
+    pub learning_rate: f64,
+    /// The norm of the generator's gradients, before they were shortened.
+    pub gradient: f64,
+    /// What happened out of the ordinary, in words.
+    pub event: Option<String>,
+    /// What it took.
+    pub seconds: f64,
+}
+
+/// A training between two steps.
+pub struct Trainer {
+    recipe: Recipe,
+    data: TrainingData,
+    progress: Progress,
+    generator: Learner,
+    network: TrainableBrush,
+    average: Average,
+    history: History,
+    /// The last state in which all was well.
+    good: Option<Snapshot>,
+}
+
+impl Trainer {
+    /// Begins a training; with weights of a generator, from there. Weights of one style start every style.
+    ///
+    /// # Errors
+    /// If recipe, data and weights don't fit together.
+    pub fn new(
+        recipe: Recipe,
+        data: TrainingData,
+        start: Option<&Tensors>,
+    ) -> std::result::Result<Self, TrainError> {
+        recipe.check()?;
+        check_data(&recipe, &data)?;
+        let (sizes, styles) = (recipe.generator, recipe.styles);
+        let weights_seed = random::seed(recipe.seed, Purpose::GeneratorWeights, 0);
+        let (parameters, network) = Parameters::initialised(weights_seed, brush_weights, |weights| {
+            TrainableBrush::load(sizes, styles, weights)
+        })?;
+        if let Some(start) = start {
+            let start = for_styles(start, &parameters)?;
+            parameters
+                .set(&start)
+                .map_err(|e| TrainError::Unfit(format!("the weights to start from don't fit: {e}")))?;
+        }
+        let stage = if recipe.imitation.is_some() { Stage::Imitation } else { Stage::Measuring };
+        let course =
+            course(&recipe, stage).ok_or_else(|| TrainError::Unfit("a recipe without a stage".into()))?;
+        let progress =
+            Progress { stage, step: 0, tick: 0, plan: Plan::new(course), rates: [1.0; 2], returns: 0 };
+        let average = Average::new(course.average_decay, &parameters)?;
+        let generator = Learner::new(parameters, course);
+        let mut trainer = Self {
+            recipe,
+            data,
+            progress,
+            generator,
+            network,
+            average,
+            history: History::default(),
+            good: None,
+        };
+        trainer.good = Some(trainer.snapshot()?);
+        Ok(trainer)
+    }
+
+    /// Goes on where a checkpoint was taken.
+    ///
+    /// # Errors
+    /// If it doesn't fit the data, or isn't whole.
+    pub fn resume(checkpoint: &Checkpoint, data: TrainingData) -> std::result::Result<Self, TrainError> {
+        let mut trainer = Self::new(checkpoint.recipe.clone(), data, None)?;
+        let unfit = |e: candle_core::Error| TrainError::Unfit(format!("the checkpoint isn't whole: {e}"));
+        // To be sure of it now, and not when it is needed.
+        trainer.restore(&checkpoint.good).map_err(unfit)?;
+        trainer.restore(&checkpoint.now).map_err(unfit)?;
+        trainer.good = Some(checkpoint.good.clone());
+        Ok(trainer)
+    }
+
+    /// All of it, to be kept.
+    ///
+    /// # Errors
+    /// If memory can't be had.
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        let now = self.snapshot()?;
+        let good = self.good.clone().unwrap_or_else(|| now.clone());
+        Ok(Checkpoint { recipe: self.recipe.clone(), now, good })
+    }
+
+    /// Is there nothing left to do?
+    pub fn is_done(&self) -> bool {
+        self.progress.stage == Stage::Done
+    }
+
+    /// What it follows.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Does the next thing there is to do.
+    ///
+    /// # Errors
+    /// If a network fails, or the training went wrong again and again.
+    ///
+    /// # Panics
+    /// If it [is done](Self::is_done).
+    pub fn step(&mut self) -> std::result::Result<StepReport, TrainError> {
+        assert!(!self.is_done(), "a step after the last");
+        let start = Instant::now();
+        let stage = self.progress.stage;
+        let imitation = self.recipe.imitation.clone();
+        let outcome = match (stage, &imitation) {
+            (Stage::Imitation, Some(recipe)) => self.imitate(recipe)?,
+            _ => return Err(TrainError::Unfit("a stage without a recipe".into())),
+        };
+        let course = course(&self.recipe, stage).cloned();
+        let learning_rate = course.as_ref().map_or(0.0, |course| self.rate(course));
+        let event = match self.history.look(&self.recipe.watch, &outcome.vitals) {
+            Some(trouble) => Some(self.go_back(trouble)?),
+            None => None,
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        if let Some(course) = &course {
+            self.progress.plan.measure(course, self.progress.step, seconds);
+        }
+        self.progress.step += 1;
+        self.progress.tick += 1;
+        let report = StepReport {
+            stage,
+            step: self.progress.step,
+            of: self.progress.plan.steps,
+            steps_in_all: self.progress.tick,
+            losses: outcome.losses.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            learning_rate,
+            gradient: outcome.vitals.gradients.first().copied().unwrap_or(0.0),
+            event,
+            seconds,
+        };
+        self.go_on()?;
+        Ok(report)
+    }
+
+    /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, sides multiples of 8, in a style, as the
+    /// average of the weights draws.
+    ///
+    /// # Errors
+    /// If the sides don't fit, or there is no such style.
+    pub fn draw(&self, pictures: &Tensor, style: usize) -> Result<Tensor> {
+        let weights = self.average.tensors()?.into_iter().collect();
+        let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
+        let network = TrainableBrush::load(self.recipe.generator, self.recipe.styles, &weights)?;
+        network.forward(pictures, &one_of(self.recipe.styles, style)?)?.clamp(-1f32, 1f32)
+    }
+
+    /// Re-draws a picture in a style, as [`Self::draw`] does; what its sides have beyond a multiple of 8 is cut off.
+    ///
+    /// # Errors
+    /// If it is smaller than that, or there is no such style.
+    pub fn sample(&self, picture: &Picture, style: usize) -> Result<Picture> {
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let values = Tensor::from_vec(picture.values(), (1, height, width, 3), &Device::Cpu)?;
+        let (height, width) = (height - height % MULTIPLE_PX, width - width % MULTIPLE_PX);
+        let values = values.narrow(1, 0, height)?.narrow(2, 0, width)?.contiguous()?;
+        let drawn: Vec<f32> = self.draw(&values, style)?.flatten_all()?.to_vec1()?;
+        Ok(Picture::from_values(width as u32, height as u32, &drawn))
+    }
+
+    /// The average of the weights, under their names in a style file.
+    ///
+    /// # Errors
+    /// If memory can't be had.
+    pub fn style_weights(&self) -> Result<Tensors> {
+        self.average.tensors()
+    }
+
+    /// The learning rate of the step that comes, before what has gone wrong lowered it.
+    fn rate(&self, course: &Course) -> f64 {
+        let Course { learning_rate: rate, warm_up_steps, last_rate_share: last_share, .. } = *course;
+        let Progress { step, plan, rates, .. } = &self.progress;
+        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step)) * rates[0]
+    }
+
+    fn move_generator(&mut self, course: &Course, gradients: &Gradients) -> Result<()> {
+        self.generator.step(gradients, self.rate(course))?;
+        self.average.step(&self.generator.parameters)
+    }
+
+    /// The step's photos and targets.
+    fn photos(&self, course: &Course) -> Result<(Tensor, Tensor)> {
+        let Progress { step, tick, plan, .. } = &self.progress;
+        let (count, size) = (course.batch, plan.crop_px(course, *step));
+        let seed = random::seed(self.recipe.seed, Purpose::Photos, 0);
+        let mut versions = self.data.photos.batch(seed, *tick, count, size).into_iter();
+        let mut next = || match versions.next() {
+            Some(values) => Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu),
+            None => candle_core::bail!("photos come without targets"),
+        };
+        Ok((next()?, next()?))
+    }
+
+    /// Styles take turns.
+    fn style(&self) -> usize {
+        (self.progress.tick % self.recipe.styles as u64) as usize
+    }
+
+    fn shares(&self) -> Result<Tensor> {
+        one_of(self.recipe.styles, self.style())
+    }
+
+    /// After a step: keeps a good state, ends a stage.
+    fn go_on(&mut self) -> Result<()> {
+        if self.progress.plan.steps.is_some_and(|steps| self.progress.step >= steps) {
+            self.next_stage()?;
+        } else if self.progress.step.is_multiple_of(self.recipe.watch.keep_every)
+            && self.history.is_calm(&self.recipe.watch)
+        {
+            self.keep()?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.progress.returns = 0;
+        self.good = Some(self.snapshot()?);
+        Ok(())
+    }
+
+    fn next_stage(&mut self) -> Result<()> {
+        self.progress.stage = Stage::Done;
+        self.keep()
+    }
+
+    /// Returns to the last good state, and says so.
+    fn go_back(&mut self, trouble: Trouble) -> std::result::Result<String, TrainError> {
+        self.progress.returns += 1;
+        if self.progress.returns > self.recipe.watch.most_returns {
+            return Err(TrainError::Diverged(self.progress.returns));
+        }
+        let [generator, discriminators] = &mut self.progress.rates;
+        *discriminators /= 2.0;
+        // One that is never wrong is the only one that learns too fast.
+        let whose = match trouble {
+            Trouble::TooEasy => "its learning rate",
+            _ => {
+                *generator /= 2.0;
+                "the learning rate"
+            }
+        };
+        let progress = self.progress.clone();
+        if let Some(good) = self.good.take() {
+            self.restore(&good)?;
+            self.good = Some(good);
+        }
+        let back = progress.step - self.progress.step.min(progress.step);
+        self.progress = progress;
+        self.history = History::default();
+        Ok(format!("{}: it went back {back} steps and halved {whose}", trouble.in_words()))
+    }
+
+    fn snapshot(&self) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::new(self.progress.clone());
+        self.generator.save("generator", &mut snapshot)?;
+        snapshot.put("average", self.average.tensors()?);
+        snapshot.steps.insert("average".into(), self.average.steps());
+        snapshot.put("history", self.history.tensors()?);
+        Ok(snapshot)
+    }
+
+    fn restore(&mut self, from: &Snapshot) -> Result<()> {
+        self.progress = from.progress.clone();
+        let Some(course) = course(&self.recipe, self.progress.stage).cloned() else {
+            candle_core::bail!("it is in a stage that the recipe doesn't have")
+        };
+        self.generator.restore("generator", &course, from)?;
+        let average = from.get("average");
+        // The same names and shapes as the weights'.
+        self.generator.parameters.set(&average)?;
+        self.average = Average::restored(course.average_decay, from.steps_of("average")?, &average)?;
+        self.generator.parameters.set(&from.get("generator.weights"))?;
+        self.history = History::restored(&self.recipe.watch, &from.get("history"))?;
+        Ok(())
+    }
+}
+
+/// The course of a stage; that of the last for what comes after it.
+fn course(recipe: &Recipe, stage: Stage) -> Option<&Course> {
+    let imitation = recipe.imitation.as_ref().map(|stage| &stage.course);
+    let adversarial = recipe.adversarial.as_ref().map(|stage| &stage.course);
+    match stage {
+        Stage::Imitation => imitation,
+        Stage::Measuring | Stage::Adversarial => adversarial,
+        Stage::Done => adversarial.or(imitation),
+    }
+}
+
+fn check_data(recipe: &Recipe, data: &TrainingData) -> std::result::Result<(), TrainError> {
+    let unfit = |why: String| Err(TrainError::Unfit(why));
+    let looks = recipe.adversarial.is_some() || recipe.imitation.as_ref().is_some_and(|i| i.content > 0.0);
+    if looks && data.features.is_none() {
+        return unfit("the recipe's losses look at features, and there is no perceptual network".into());
+    }
+    if recipe.adversarial.is_some() && data.art.len() != recipe.styles {
+        return unfit(format!(
+            "the recipe has {} styles, and there is art for {}",
+            recipe.styles,
+            data.art.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Only this style.
+fn one_of(styles: usize, style: usize) -> Result<Tensor> {
+    Tensor::from_vec((0..styles).map(|i| f32::from(i == style)).collect(), styles, &Device::Cpu)
+}
+
+/// Weights of one style as those of as many as the parameters have.
+fn for_styles(weights: &Tensors, parameters: &Parameters) -> Result<Tensors> {
+    let mut weights = weights.clone();
+    for (name, variable) in parameters.iter() {
+        let Some(weight) = weights.get_mut(name) else { continue };
+        if weight.dims() != variable.dims() && weight.dims().first() == Some(&1) {
+            *weight = weight.broadcast_as(variable.shape())?.contiguous()?;
+        }
+    }
+    Ok(weights)
+}
+
+/// Of all values.
+fn deviation(pictures: &Tensor) -> Result<f64> {
+    let values: Vec<f32> = pictures.flatten_all()?.to_vec1()?;
+    let len = values.len() as f64;
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / len;
+    Ok((values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / len).sqrt())
+}

@@ -1,0 +1,196 @@
+//! Trains a style outside of the daemon, for work on recipes:
+//!
+//! ```text
+//! cargo run --release --example train -- RECIPE --photos DIR --out DIR [--art DIR]... [--vgg FILE] [--start FILE]
+//! ```
+//!
+//! `RECIPE` is a TOML file, or `fast` or `quality`. The output folder gets `recipe.toml`, `checkpoint`, from which
+//! the same command goes on, a sheet of samples now and then, and the style's weights. `--start` takes a style
+//! file's weights, `--vgg` those of VGG19's first layers.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::{DType, Device};
+use image::{DynamicImage, ImageDecoder, ImageReader};
+use utsushi_training::abstraction::Cache;
+use utsushi_training::checkpoint::Checkpoint;
+use utsushi_training::data::{Crops, Limits, Picture, scan, split};
+use utsushi_training::networks::vgg19::Vgg19;
+use utsushi_training::optimiser::Tensors;
+use utsushi_training::recipe::{Preset, Recipe};
+use utsushi_training::trainer::{StepReport, Trainer, TrainingData};
+
+/// As in the daemon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const HELD_OUT: usize = 6;
+const SHEET_SIDE_PX: u32 = 512;
+const TELL_EVERY: u64 = 50;
+const SHEET_EVERY: u64 = 500;
+const CACHE_BYTES: u64 = 1 << 30;
+
+type Anyhow<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Anyhow<()> {
+    let arguments = Arguments::of(std::env::args().skip(1))?;
+    std::fs::create_dir_all(&arguments.out)?;
+    let path = arguments.out.join("checkpoint");
+    let checkpoint = if path.exists() { Some(Checkpoint::read(&path)?) } else { None };
+    let recipe = match (&checkpoint, &arguments.recipe[..]) {
+        (Some(checkpoint), _) => checkpoint.recipe.clone(),
+        (None, "fast") => Recipe::preset(Preset::Fast),
+        (None, "quality") => Recipe::preset(Preset::Quality),
+        (None, file) => Recipe::parse(&std::fs::read_to_string(file)?)?,
+    };
+    std::fs::write(arguments.out.join("recipe.toml"), recipe.to_toml()?)?;
+    let (data, held_out) = arguments.data(&recipe)?;
+    let mut trainer = match &checkpoint {
+        Some(checkpoint) => Trainer::resume(checkpoint, data)?,
+        None => Trainer::new(recipe, data, arguments.start.as_deref().map(weights).transpose()?.as_ref())?,
+    };
+    let start = Instant::now();
+    let mut since = Vec::new();
+    while !trainer.is_done() {
+        let report = trainer.step()?;
+        let step = report.steps_in_all;
+        if let Some(event) = &report.event {
+            println!("step {step}: {event}");
+        }
+        since.push(report);
+        if step.is_multiple_of(TELL_EVERY) || trainer.is_done() {
+            tell(&since, start);
+            since.clear();
+        }
+        if step.is_multiple_of(SHEET_EVERY) || trainer.is_done() {
+            sheet(&trainer, &held_out)?.save(arguments.out.join(format!("{step:07}.png")))?;
+            trainer.checkpoint()?.write(&path)?;
+            let weights: HashMap<_, _> = trainer.style_weights()?.into_iter().collect();
+            candle_core::safetensors::save(&weights, arguments.out.join("weights.safetensors"))?;
+        }
+    }
+    Ok(())
+}
+
+struct Arguments {
+    recipe: String,
+    photos: PathBuf,
+    art: Vec<PathBuf>,
+    out: PathBuf,
+    vgg: Option<PathBuf>,
+    start: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn of(mut arguments: impl Iterator<Item = String>) -> Anyhow<Self> {
+        let recipe = arguments.next().ok_or("which recipe? fast, quality, or a file")?;
+        let (mut photos, mut art, mut out, mut vgg, mut start) = (None, Vec::new(), None, None, None);
+        while let Some(option) = arguments.next() {
+            let value = PathBuf::from(arguments.next().ok_or(format!("{option} takes a path"))?);
+            match &option[..] {
+                "--photos" => photos = Some(value),
+                "--art" => art.push(value),
+                "--out" => out = Some(value),
+                "--vgg" => vgg = Some(value),
+                "--start" => start = Some(value),
+                _ => return Err(format!("{option}: it isn't known here").into()),
+            }
+        }
+        let (photos, out) = (photos.ok_or("--photos is missing")?, out.ok_or("--out is missing")?);
+        Ok(Self { recipe, photos, art, out, vgg, start })
+    }
+
+    fn data(&self, recipe: &Recipe) -> Anyhow<(TrainingData, Vec<Picture>)> {
+        let sizes = recipe.pictures;
+        let range = |[least, most]: [f32; 2]| least..=most;
+        let (photos, held_out) = split(pictures(&self.photos, sizes.photo_side_px)?, HELD_OUT, recipe.seed);
+        let cache = Cache::new(self.out.join("abstractions"), CACHE_BYTES);
+        let targets = cache.prepare(&photos, &recipe.abstraction, |_| ControlFlow::Continue(()))?.pictures;
+        let art = |folder: &PathBuf| -> Anyhow<Arc<_>> {
+            Ok(Arc::new(Crops::new(pictures(folder, sizes.art_side_px)?, range(sizes.art_scales))) as _)
+        };
+        let data = TrainingData {
+            photos: Arc::new(Crops::new(photos, range(sizes.photo_scales)).with_version(targets)),
+            art: self.art.iter().map(art).collect::<Anyhow<_>>()?,
+            features: match &self.vgg {
+                Some(file) => Some(Arc::new(Vgg19::read(file, "relu3_1")?)),
+                None => None,
+            },
+        };
+        Ok((data, held_out))
+    }
+}
+
+fn weights(path: &Path) -> Anyhow<Tensors> {
+    let tensors = candle_core::safetensors::load(path, &Device::Cpu)?.into_iter();
+    let weights = tensors.filter(|(name, _)| !name.starts_with("thumbnail."));
+    weights.map(|(name, tensor)| Ok((name, tensor.to_dtype(DType::F32)?))).collect()
+}
+
+fn pictures(folder: &Path, long_side_px: u32) -> Anyhow<Vec<Picture>> {
+    let limits = Limits { long_side_px, max_pictures: 2000 };
+    let found = scan(folder, limits, &open, |_| ControlFlow::Continue(()))?;
+    println!("{}: {} pictures, {} skipped", folder.display(), found.pictures.len(), found.skipped.len());
+    Ok(found.enough(folder)?.pictures.into_iter().map(|found| found.picture).collect())
+}
+
+fn open(path: &Path) -> Result<Picture, String> {
+    let decode = || -> image::ImageResult<DynamicImage> {
+        let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+        let orientation = decoder.orientation()?;
+        let mut image = DynamicImage::from_decoder(decoder)?;
+        image.apply_orientation(orientation);
+        Ok(image)
+    };
+    let image = decode().map_err(|e| e.to_string())?.into_rgb8();
+    Ok(Picture { width: image.width(), height: image.height(), rgb: image.into_raw() })
+}
+
+/// Means since the last time.
+fn tell(reports: &[StepReport], start: Instant) {
+    let Some(last) = reports.last() else { return };
+    let mean = |value: &dyn Fn(&StepReport) -> f64| {
+        reports.iter().filter(|r| r.stage == last.stage).map(value).sum::<f64>()
+            / reports.iter().filter(|r| r.stage == last.stage).count() as f64
+    };
+    let of = last.of.map_or("?".to_owned(), |of| of.to_string());
+    print!("{:?} {}/{of} {:.0} s", last.stage, last.step, start.elapsed().as_secs_f64());
+    print!(" {:.3} s a step, gradient {:.3}", mean(&|r| r.seconds), mean(&|r| r.gradient));
+    for (i, (name, _)) in last.losses.iter().enumerate() {
+        print!(" {name} {:.4}", mean(&|r| r.losses.get(i).map_or(0.0, |(_, value)| *value)));
+    }
+    println!();
+}
+
+/// Photos, each beside what becomes of it in every style.
+fn sheet(trainer: &Trainer, photos: &[Picture]) -> Anyhow<image::RgbImage> {
+    let mut rows = Vec::new();
+    for photo in photos {
+        let photo = photo.reduced(SHEET_SIDE_PX);
+        let mut row = vec![photo.clone()];
+        for style in 0..trainer.recipe().styles {
+            row.push(trainer.sample(&photo, style)?);
+        }
+        rows.push(row);
+    }
+    let height = rows.iter().map(|row| row[0].height).sum();
+    let width = rows.iter().map(|row| row.iter().map(|p| p.width).sum::<u32>()).max().unwrap_or(1);
+    let mut sheet = image::RgbImage::new(width, height);
+    let mut y = 0;
+    for row in rows {
+        let (mut x, below) = (0, row[0].height);
+        for picture in row {
+            let part =
+                image::RgbImage::from_raw(picture.width, picture.height, picture.rgb).ok_or("a picture")?;
+            image::imageops::replace(&mut sheet, &part, x.into(), y.into());
+            x += picture.width;
+        }
+        y += below;
+    }
+    Ok(sheet)
+}

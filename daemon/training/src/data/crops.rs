@@ -1,0 +1,182 @@
+//! Batches of crops, each a pure function of the seed and the step.
+
+use std::ops::RangeInclusive;
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::Picture;
+use super::resample::{Area, resample};
+
+/// Pictures that crops are taken of; of each, one or several versions that are cropped alike: a photo and what is
+/// to become of it.
+pub struct Crops {
+    /// By version, then by picture.
+    versions: Vec<Vec<Picture>>,
+    scales: RangeInclusive<f32>,
+}
+
+impl Crops {
+    /// Crops of `pictures` at scales within 0..=1: 0.5 shows twice as much as 1, at half the size. A picture that is
+    /// smaller than a crop is enlarged to it.
+    ///
+    /// # Panics
+    /// If there are no pictures, or no scales.
+    pub fn new(pictures: Vec<Picture>, scales: RangeInclusive<f32>) -> Self {
+        assert!(!pictures.is_empty(), "crops of no pictures");
+        assert!(*scales.start() > 0.0 && scales.start() <= scales.end(), "scales of {scales:?}");
+        Self { versions: vec![pictures], scales }
+    }
+
+    /// Adds another version of each picture, in the same order and of the same size.
+    ///
+    /// # Panics
+    /// If it isn't.
+    pub fn with_version(mut self, version: Vec<Picture>) -> Self {
+        let sizes = |pictures: &[Picture]| pictures.iter().map(|p| (p.width, p.height)).collect::<Vec<_>>();
+        assert_eq!(sizes(&self.versions[0]), sizes(&version), "versions have the sizes of the pictures");
+        self.versions.push(version);
+        self
+    }
+
+    /// The pictures.
+    pub fn pictures(&self) -> &[Picture] {
+        &self.versions[0]
+    }
+
+    /// The batch of a step: for each version `count` crops of `size` x `size` pixels, NHWC, values in -1..1.
+    pub fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(step);
+        let mut batch = vec![Vec::with_capacity(count * size * size * 3); self.versions.len()];
+        for _ in 0..count {
+            let crop = self.choose(size, &mut random);
+            for (version, batch) in self.versions.iter().zip(&mut batch) {
+                crop.push(&version[crop.picture], size, batch);
+            }
+        }
+        batch
+    }
+
+    fn choose(&self, size: usize, random: &mut ChaCha8Rng) -> Crop {
+        let picture = random.random_range(0..self.pictures().len());
+        let scale: f32 = random.random_range(self.scales.clone());
+        let (width, height) =
+            (self.pictures()[picture].width as usize, self.pictures()[picture].height as usize);
+        let side = ((size as f32 / scale).round() as usize).clamp(1, width.min(height));
+        let left = random.random_range(0..=width - side);
+        let top = random.random_range(0..=height - side);
+        let area = Area { left, top, width: side, height: side };
+        Crop { picture, area, is_flipped: random.random() }
+    }
+}
+
+/// Where a crop is taken from.
+struct Crop {
+    picture: usize,
+    area: Area,
+    is_flipped: bool,
+}
+
+impl Crop {
+    fn push(&self, picture: &Picture, size: usize, values: &mut Vec<f32>) {
+        let crop = resample(picture, self.area, (size, size));
+        let first = values.len();
+        values.extend(crop.into_iter().map(|value| value / 127.5 - 1.0));
+        if self.is_flipped {
+            for row in values[first..].chunks_exact_mut(size * 3) {
+                row.as_chunks_mut::<3>().0.reverse();
+            }
+        }
+    }
+}
+
+/// Sets `held_out` of the pictures apart, chosen by the seed; both parts keep their order. At least half of them stay
+/// for training.
+pub fn split<T>(pictures: Vec<T>, held_out: usize, seed: u64) -> (Vec<T>, Vec<T>) {
+    let mut order: Vec<usize> = (0..pictures.len()).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let apart = &order[..held_out.min(pictures.len() / 2)];
+    let (mut training, mut judged) = (Vec::new(), Vec::new());
+    for (index, picture) in pictures.into_iter().enumerate() {
+        if apart.contains(&index) { judged.push(picture) } else { training.push(picture) }
+    }
+    (training, judged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Red grows to the right, green downwards, blue tells which.
+    fn ramp(width: u32, height: u32, blue: u8) -> Picture {
+        let rgb = (0..width * height).flat_map(|i| [(i % width) as u8, (i / width) as u8, blue]).collect();
+        Picture { width, height, rgb }
+    }
+
+    fn crops() -> Crops {
+        Crops::new(vec![ramp(200, 100, 10), ramp(90, 140, 20)], 0.4..=1.0)
+    }
+
+    #[test]
+    fn a_batch_is_a_function_of_seed_and_step() {
+        let batch = crops().batch(1, 7, 5, 32);
+        assert_eq!(batch[0].len(), 5 * 32 * 32 * 3);
+        assert_eq!(crops().batch(1, 7, 5, 32), batch);
+        assert_ne!(crops().batch(1, 8, 5, 32), batch);
+        assert_ne!(crops().batch(2, 7, 5, 32), batch);
+        assert!(batch[0].iter().all(|v| (-1.0..=1.0).contains(v)));
+    }
+
+    #[test]
+    fn versions_are_cropped_alike() {
+        let inverted = |p: &Picture| Picture { rgb: p.rgb.iter().map(|b| 255 - b).collect(), ..p.clone() };
+        let crops = crops();
+        let targets = crops.pictures().iter().map(inverted).collect();
+        let crops = crops.with_version(targets);
+        for step in 0..20 {
+            let [photos, targets] = &crops.batch(3, step, 2, 24)[..] else { panic!("two versions") };
+            assert!(photos.iter().zip(targets).all(|(a, b)| (a + b).abs() < 1e-4), "step {step}");
+        }
+    }
+
+    #[test]
+    fn all_places_scales_and_both_directions_come_up() {
+        let (mut flipped, mut blues, mut steps) = ([0, 0], [0, 0], Vec::new());
+        for step in 0..400 {
+            let crop = &crops().batch(5, step, 1, 32)[0];
+            let slope = (crop[31 * 3] - crop[0]) * 127.5 / 31.0;
+            flipped[usize::from(slope < 0.0)] += 1;
+            blues[usize::from((crop[2] + 1.0) * 127.5 > 15.0)] += 1;
+            steps.push(slope.abs());
+        }
+        assert!(flipped.iter().chain(&blues).all(|&n| n > 120), "{flipped:?} {blues:?}");
+        // A pixel of the crop is 1 / scale pixels of the picture, so far as the picture reaches.
+        let (least, most) =
+            (steps.iter().copied().fold(9.0, f32::min), steps.iter().copied().fold(0.0, f32::max));
+        assert!((0.99..1.1).contains(&least) && (2.3..=2.55).contains(&most), "{least} {most}");
+    }
+
+    #[test]
+    fn a_small_picture_is_enlarged() {
+        let crops = Crops::new(vec![ramp(20, 30, 0)], 0.5..=1.0);
+        assert_eq!(crops.batch(0, 0, 1, 64)[0].len(), 64 * 64 * 3);
+    }
+
+    #[test]
+    fn a_split_keeps_all_and_depends_on_the_seed() {
+        for (count, held_out, want) in [(20, 6, 6), (10, 6, 5), (1, 6, 0), (0, 6, 0), (9, 0, 0)] {
+            let pictures: Vec<usize> = (0..count).collect();
+            let (training, judged) = split(pictures.clone(), held_out, 4);
+            assert_eq!(judged.len(), want, "{held_out} of {count}");
+            assert!(training.is_sorted() && judged.is_sorted());
+            let mut all = [training, judged].concat();
+            all.sort_unstable();
+            assert_eq!(all, pictures);
+        }
+        let of_seed = |seed| split((0..50).collect::<Vec<_>>(), 8, seed).1;
+        assert_eq!(of_seed(1), of_seed(1));
+        assert_ne!(of_seed(1), of_seed(2));
+    }
+}

@@ -1,0 +1,130 @@
+//! A picture in memory.
+
+use utsushi_engine::Layout;
+
+use super::resample::{Area, resample};
+
+/// Red, green and blue of every pixel, a byte each, gamma-encoded (sRGB).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Picture {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Interleaved, row after row: `width * height * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// The samples are fewer or more than size and layout say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found} samples were given for a picture that has {expected}")]
+pub struct WrongLength {
+    /// By size and layout.
+    pub expected: usize,
+    /// Given.
+    pub found: usize,
+}
+
+impl Picture {
+    /// From 8-bit samples of any layout. Grey becomes RGB; what is transparent is laid over white.
+    pub fn new(width: u32, height: u32, layout: Layout, samples: &[u8]) -> Result<Self, WrongLength> {
+        let channels = match layout {
+            Layout::Grey => 1,
+            Layout::GreyAlpha => 2,
+            Layout::Rgb => 3,
+            Layout::Rgba => 4,
+        };
+        let expected = (width as usize).saturating_mul(height as usize).saturating_mul(channels);
+        if samples.len() != expected {
+            return Err(WrongLength { expected, found: samples.len() });
+        }
+        let over_white = |colour: u8, alpha: u8| {
+            let sum = u32::from(colour) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
+            ((sum + 127) / 255) as u8
+        };
+        let pixels = samples.chunks_exact(channels);
+        let rgb = match layout {
+            Layout::Grey => pixels.flat_map(|p| [p[0]; 3]).collect(),
+            Layout::GreyAlpha => pixels.flat_map(|p| [over_white(p[0], p[1]); 3]).collect(),
+            Layout::Rgb => samples.to_vec(),
+            Layout::Rgba => pixels.flat_map(|p| [p[0], p[1], p[2]].map(|c| over_white(c, p[3]))).collect(),
+        };
+        Ok(Self { width, height, rgb })
+    }
+
+    /// From interleaved values in -1..1; what is beyond is cut off.
+    ///
+    /// # Panics
+    /// If the values are not `width * height * 3`.
+    pub fn from_values(width: u32, height: u32, values: &[f32]) -> Self {
+        assert_eq!(
+            values.len(),
+            width as usize * height as usize * 3,
+            "values of a {width} x {height} picture"
+        );
+        Self { width, height, rgb: values.iter().map(|v| (v * 127.5 + 128.0) as u8).collect() }
+    }
+
+    /// Interleaved values in -1..1, as networks take them.
+    pub fn values(&self) -> Vec<f32> {
+        self.rgb.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0).collect()
+    }
+
+    /// Reduced so that no side is longer than `long_side_px`; means over areas. Never enlarged.
+    pub fn reduced(&self, long_side_px: u32) -> Self {
+        let long = self.width.max(self.height);
+        if long <= long_side_px {
+            return self.clone();
+        }
+        let scale = f64::from(long_side_px) / f64::from(long);
+        let side = |full: u32| ((f64::from(full) * scale).round() as u32).clamp(1, long_side_px);
+        self.resized(side(self.width), side(self.height))
+    }
+
+    /// At another size, whatever its shape becomes.
+    pub(crate) fn resized(&self, width: u32, height: u32) -> Self {
+        let values = resample(self, Area::of(self), (width as usize, height as usize));
+        Self { width, height, rgb: values.into_iter().map(|v| (v + 0.5) as u8).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(layout: Layout, samples: &[u8], rgb: &[u8]) {
+        let picture = Picture::new(2, 1, layout, samples).expect("the right length");
+        assert_eq!(picture.rgb, rgb, "{layout:?}");
+        assert_eq!(Picture::from_values(2, 1, &picture.values()), picture, "there and back");
+    }
+
+    #[test]
+    fn every_layout_becomes_rgb() {
+        check(Layout::Grey, &[7, 200], &[7, 7, 7, 200, 200, 200]);
+        check(Layout::GreyAlpha, &[7, 255, 7, 0], &[7, 7, 7, 255, 255, 255]);
+        check(Layout::Rgb, &[1, 2, 3, 4, 5, 6], &[1, 2, 3, 4, 5, 6]);
+        check(Layout::Rgba, &[1, 2, 3, 255, 0, 100, 200, 128], &[1, 2, 3, 127, 177, 227]);
+        let error = Picture::new(2, 1, Layout::Rgb, &[0; 5]).expect_err("a byte is missing");
+        assert_eq!(error, WrongLength { expected: 6, found: 5 });
+    }
+
+    #[test]
+    fn values_beyond_are_cut_off() {
+        let picture = Picture::from_values(2, 1, &[-3.0, -1.0, 0.0, 1.0, 3.0, f32::NAN]);
+        assert_eq!(picture.rgb, [0, 0, 128, 255, 255, 0]);
+    }
+
+    #[test]
+    fn reducing_keeps_the_shape_and_the_mean() {
+        let rgb: Vec<u8> = (0..90 * 40 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let picture = Picture { width: 90, height: 40, rgb };
+        let reduced = picture.reduced(30);
+        assert_eq!((reduced.width, reduced.height), (30, 13));
+        let mean = |p: &Picture| p.rgb.iter().map(|&b| f64::from(b)).sum::<f64>() / p.rgb.len() as f64;
+        assert!((mean(&reduced) - mean(&picture)).abs() < 0.5);
+        assert_eq!(picture.reduced(90), picture);
+        let thin = Picture { width: 1, height: 900, rgb: vec![9; 2700] };
+        assert_eq!(thin.reduced(9), Picture { width: 1, height: 9, rgb: vec![9; 27] });
+    }
+}

@@ -1,0 +1,267 @@
+//! Whole trainings of a tiny network: they learn, resume bit for bit, and don't mind how many threads there are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
+use utsushi_engine::arch::brush::Sizes;
+use utsushi_training::checkpoint::{Checkpoint, CheckpointError};
+use utsushi_training::optimiser::Tensors;
+use utsushi_training::recipe::{Course, Length, Preset, Recipe};
+use utsushi_training::trainer::{Batches, StepReport, TrainError, Trainer, TrainingData};
+
+const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 1, 1], ch: 8, cf: 4 };
+
+/// Soft stripes, and as a second version the same, paler and bluer.
+struct Stripes {
+    versions: usize,
+    /// What is seen instead of pictures, at this step and after it.
+    burst: Option<(u64, f32)>,
+}
+
+impl Batches for Stripes {
+    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
+        let wave = |i: usize| {
+            let (picture, pixel) = (i / (3 * size * size), i / 3 % (size * size));
+            let (row, col) = ((pixel / size) as f32, (pixel % size) as f32);
+            let angle = (seed % 7 + step * 5 + picture as u64) as f32 + (i % 3) as f32;
+            (0.3 * (row * angle.sin() + col * angle.cos()) + angle).sin() * 0.8
+        };
+        let mut photos: Vec<f32> = (0..count * size * size * 3).map(wave).collect();
+        let targets = photos.iter().enumerate().map(|(i, v)| 0.5 * v + 0.2 * (i % 3) as f32).collect();
+        if let Some((_, value)) = self.burst.filter(|(from, _)| *from == step) {
+            photos.fill(value);
+        }
+        [photos, targets].into_iter().take(self.versions).collect()
+    }
+}
+
+fn data() -> TrainingData {
+    TrainingData { photos: Arc::new(Stripes { versions: 2, burst: None }), art: Vec::new(), features: None }
+}
+
+fn with_course(mut recipe: Recipe, change: impl Fn(&mut Course)) -> Recipe {
+    recipe.imitation.iter_mut().for_each(|stage| change(&mut stage.course));
+    recipe.adversarial.iter_mut().for_each(|stage| change(&mut stage.course));
+    recipe
+}
+
+fn imitation(steps: u64) -> Recipe {
+    let recipe = Recipe { generator: TINY, adversarial: None, ..Recipe::preset(Preset::Fast) };
+    let recipe = with_course(recipe, |course| {
+        *course = Course {
+            length: Length::Steps(steps),
+            batch: 2,
+            crops_px: vec![64, 72],
+            learning_rate: 4e-3,
+            warm_up_steps: 5,
+            ..course.clone()
+        };
+    });
+    let watch = utsushi_training::recipe::Watch { keep_every: 3, ..recipe.watch };
+    Recipe { watch, ..recipe }
+}
+
+fn values(tensors: &Tensors) -> Vec<(String, Vec<f32>)> {
+    let values = |tensor: &Tensor| tensor.flatten_all().and_then(|t| t.to_vec1()).expect("values");
+    tensors.iter().map(|(name, tensor)| (name.clone(), values(tensor))).collect()
+}
+
+fn run(trainer: &mut Trainer, steps: u64) -> Vec<StepReport> {
+    let step = |_| StepReport { seconds: 0.0, ..trainer.step().expect("a step") };
+    (0..steps).map(step).collect()
+}
+
+/// All that a checkpoint's file says; the order of its metadata means nothing.
+fn contents(trainer: &Trainer) -> (BTreeMap<String, String>, Vec<u8>) {
+    let bytes = trainer.checkpoint().expect("a state").to_bytes().expect("bytes");
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).expect("a header");
+    let metadata = metadata.metadata().clone().expect("metadata");
+    (metadata.into_iter().collect(), bytes[8 + header..].to_vec())
+}
+
+fn weights(trainer: &Trainer) -> Vec<(String, Vec<f32>)> {
+    values(&trainer.style_weights().expect("weights"))
+}
+
+/// A run that is stopped after each of these steps and resumed, against one that isn't, on other threads.
+fn check_resuming(recipe: &Recipe, data: &TrainingData, steps: u64, stops: &[u64]) {
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    let (want, want_reports) = pool(1).install(|| {
+        let mut trainer = Trainer::new(recipe.clone(), data.clone(), None).expect("a trainer");
+        let reports = run(&mut trainer, steps);
+        (contents(&trainer), reports)
+    });
+    for stop in stops {
+        let (got, reports) = pool(2).install(|| {
+            let mut trainer = Trainer::new(recipe.clone(), data.clone(), None).expect("a trainer");
+            let mut reports = run(&mut trainer, *stop);
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            trainer.checkpoint().expect("a state").write(file.path()).expect("a file");
+            let checkpoint = Checkpoint::read(file.path()).expect("a checkpoint");
+            let mut trainer = Trainer::resume(&checkpoint, data.clone()).expect("it goes on");
+            reports.extend(run(&mut trainer, steps - stop));
+            (contents(&trainer), reports)
+        });
+        // As text, in which NaN is NaN.
+        assert_eq!(format!("{reports:?}"), format!("{want_reports:?}"), "stopped after {stop}");
+        assert_eq!(got.0, want.0, "stopped after {stop}");
+        assert!(got.1 == want.1, "stopped after {stop}: another state");
+    }
+}
+
+#[test]
+fn imitation_resumes_bit_for_bit() {
+    check_resuming(&imitation(12), &data(), 12, &[1, 5, 9, 11]);
+}
+
+#[test]
+fn imitation_learns() {
+    let mut trainer = Trainer::new(imitation(150), data(), None).expect("a trainer");
+    let reports = run(&mut trainer, 150);
+    assert!(trainer.is_done());
+    let l1 = |reports: &[StepReport]| {
+        reports.iter().map(|report| report.losses[0].1).sum::<f64>() / reports.len() as f64
+    };
+    let (first, last) = (l1(&reports[..10]), l1(&reports[140..]));
+    assert!(last < 0.6 * first, "from {first} to {last}");
+    assert!(reports.iter().all(|report| report.event.is_none() && report.of == Some(150)));
+    assert_eq!(reports[149].losses[0].0, "l1");
+    // The average is what draws.
+    let batch = Stripes { versions: 2, burst: None }.batch(9, 9, 1, 64);
+    let picture = |values: &Vec<f32>| {
+        Tensor::from_vec(values.clone(), (1, 64, 64, 3), &Device::Cpu).expect("a picture")
+    };
+    let drawn = trainer.draw(&picture(&batch[0]), 0).expect("a picture");
+    let off =
+        (drawn - picture(&batch[1])).and_then(|t| t.abs()?.mean_all()?.to_scalar::<f32>()).expect("a number");
+    assert!(f64::from(off) < 0.7 * first, "{off}, after {first}");
+}
+
+#[test]
+fn it_goes_back_when_a_loss_is_no_number() {
+    let burst =
+        |value| TrainingData { photos: Arc::new(Stripes { versions: 2, burst: Some((7, value)) }), ..data() };
+    let mut trainer = Trainer::new(imitation(20), burst(f32::NAN), None).expect("a trainer");
+    let reports = run(&mut trainer, 10);
+    let event = reports[7].event.as_deref();
+    assert_eq!(event, Some("a loss was no number: it went back 1 steps and halved the learning rate"));
+    assert!(reports.iter().enumerate().all(|(i, report)| i == 7 || report.event.is_none()));
+    let (before, after) = (reports[6].learning_rate, reports[8].learning_rate);
+    assert!((0.4..0.6).contains(&(after / before)), "{before}, then {after}");
+    assert!(weights(&trainer).iter().all(|(_, values)| values.iter().all(|v| v.is_finite())));
+    // That, too, resumes.
+    check_resuming(&imitation(14), &burst(f32::NAN), 14, &[6, 7, 8, 13]);
+}
+
+#[test]
+fn it_gives_up_what_always_goes_wrong() {
+    struct Nothing;
+    impl Batches for Nothing {
+        fn batch(&self, _: u64, _: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
+            vec![vec![f32::NAN; count * size * size * 3]; 2]
+        }
+    }
+    let data = TrainingData { photos: Arc::new(Nothing), ..data() };
+    let mut trainer = Trainer::new(imitation(1000), data, None).expect("a trainer");
+    let most = trainer.recipe().watch.most_returns;
+    for _ in 0..most {
+        assert!(trainer.step().expect("it tries again").event.is_some());
+    }
+    assert!(matches!(trainer.step(), Err(TrainError::Diverged(_))));
+}
+
+#[test]
+fn weights_to_start_from_are_taken_for_every_style() {
+    let mut first = Trainer::new(imitation(2), data(), None).expect("a trainer");
+    run(&mut first, 2);
+    let start = first.style_weights().expect("weights");
+    let second = Trainer::new(imitation(2), data(), Some(&start)).expect("a trainer");
+    assert_eq!(weights(&second), weights(&first));
+    let both = Trainer::new(Recipe { styles: 2, ..imitation(2) }, data(), Some(&start)).expect("a trainer");
+    let both = both.style_weights().expect("weights");
+    let scale = |i: usize| both["n.g"].get(i).and_then(|row| row.to_vec1::<f32>()).expect("a row");
+    assert_eq!(
+        (scale(0), scale(1)),
+        (start["n.g"].flatten_all().and_then(|t| t.to_vec1()).expect("a row"), scale(0))
+    );
+    let mut wrong = start.clone();
+    wrong.remove("rgb.weight");
+    let error = Trainer::new(imitation(2), data(), Some(&wrong)).err().expect("it doesn't fit").to_string();
+    assert!(error.contains("rgb.weight"), "{error}");
+}
+
+#[test]
+fn data_that_do_not_fit_are_refused() {
+    let both = Recipe { generator: TINY, ..Recipe::preset(Preset::Fast) };
+    let error = Trainer::new(both, data(), None).err().expect("it doesn't fit").to_string();
+    assert!(error.contains("perceptual network"), "{error}");
+    let content = |recipe: Recipe| {
+        let imitation = recipe.imitation.map(|i| utsushi_training::recipe::Imitation { content: 1.0, ..i });
+        Recipe { imitation, ..recipe }
+    };
+    assert!(Trainer::new(content(imitation(2)), data(), None).is_err());
+    let one_version = TrainingData { photos: Arc::new(Stripes { versions: 1, burst: None }), ..data() };
+    let mut trainer = Trainer::new(imitation(2), one_version, None).expect("a trainer");
+    assert!(matches!(trainer.step(), Err(TrainError::Network(_))));
+}
+
+/// What is said of a checkpoint's file in which bytes were changed.
+fn check_damage(change: impl Fn(&mut Vec<u8>), want: &str) {
+    let mut trainer = Trainer::new(imitation(4), data(), None).expect("a trainer");
+    run(&mut trainer, 2);
+    let mut bytes = trainer.checkpoint().expect("a state").to_bytes().expect("bytes");
+    change(&mut bytes);
+    let error = match Checkpoint::parse(&bytes) {
+        Ok(checkpoint) => Trainer::resume(&checkpoint, data()).err().expect("it is damaged").to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert!(error.contains(want), "{error}");
+}
+
+/// One text for another of the same length.
+fn swap(from: &'static str, to: &'static str) -> impl Fn(&mut Vec<u8>) {
+    assert_eq!(from.len(), to.len());
+    move |bytes| {
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).expect("it is there");
+        bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+    }
+}
+
+#[test]
+fn damaged_checkpoints_are_refused() {
+    check_damage(|bytes| bytes.truncate(bytes.len() - 1), "no checkpoint, or a damaged one");
+    check_damage(Vec::clear, "no checkpoint, or a damaged one");
+    check_damage(|bytes| bytes[7] = 1, "a header of");
+    check_damage(swap("utsushi-checkpoint", "utsushi-checkpiont"), "something else");
+    check_damage(swap("\"format_version\":\"1\"", "\"format_version\":\"2\""), "version 2");
+    check_damage(swap("c1 = 8", "c1 = 9"), "isn't whole");
+    check_damage(swap("batch = 2", "batch = 0"), "batch is 0");
+    check_damage(swap("now.generator.moments.first.h1", "now.generator.moments.frist.h1"), "h1.bias");
+    check_damage(swap("\"now.average.rgb.bias", "\"now.average.rbg.bias"), "rbg.bias");
+    check_damage(swap("\\\"stage\\\":\\\"imitation", "\\\"stage\\\":\\\"imitatoin"), "unknown variant");
+    check_damage(
+        swap("\\\"stage\\\":\\\"imitation", "\\\"stage\\\":\\\"measuring"),
+        "stage that the recipe doesn't",
+    );
+    let last = |bytes: &mut Vec<u8>| {
+        let len = bytes.len();
+        bytes[len - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    };
+    check_damage(last, "no numbers");
+}
+
+#[test]
+fn a_checkpoint_that_can_not_be_written_leaves_the_old_one() {
+    let trainer = Trainer::new(imitation(4), data(), None).expect("a trainer");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("missing").join("checkpoint");
+    let checkpoint = trainer.checkpoint().expect("a state");
+    assert!(matches!(checkpoint.write(&path), Err(CheckpointError::Io { .. })));
+    let path = folder.path().join("checkpoint");
+    std::fs::write(&path, b"old").expect("a file");
+    checkpoint.write(&path).expect("a checkpoint");
+    assert!(Checkpoint::read(&path).is_ok());
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing else is left");
+}
