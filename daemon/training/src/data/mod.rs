@@ -3,7 +3,7 @@
 //! ```text
 //! folder > walk > open (the caller's) > resample to a working size > scan: usable ones, and why the others aren't
 //! usable > split: for training | held out, to judge by
-//! for training > Crops: (seed, step) -> a batch > Loader: the next batches, ready in time
+//! for training > Crops: (seed, step) -> a batch > Prefetched: the next ones, ready in time
 //! ```
 //!
 //! Memory is bounded: pictures are kept as bytes, reduced to a working size ([`Limits`]), and only so many of them.
@@ -13,6 +13,7 @@ mod crops;
 mod edges;
 mod loader;
 mod picture;
+mod prefetch;
 mod resample;
 mod scan;
 mod twins;
@@ -22,6 +23,7 @@ pub use crops::{Crops, split};
 pub use edges::{EdgeSmoothing, smooth_edges};
 pub use loader::Loader;
 pub use picture::{Picture, WrongLength};
+pub use prefetch::Prefetched;
 pub use scan::{
     ENOUGH_PICTURES, Found, Limits, MIN_PICTURES, MIN_SIDE_PX, Open, Progress, Scan, ScanError, Skipped, scan,
 };

@@ -1,1 +1,120 @@
-//! How good a style is, in numbers.
+//! How good is a style? By numbers that can be compared, taken from held-out pictures.
+//!
+//! ```text
+//! KID        are results like the art? 0: they can't be told apart
+//! content    do results show what the photos show? 0: exactly that
+//! diversity  are results unlike each other? 0: all are the same
+//! ```
+//!
+//! All are taken from what a perceptual network sees ([`Features`]), so that numbers of different networks can't be
+//! compared. They depend on the scale of the pictures too: the same crops have to be judged from checkpoint to
+//! checkpoint.
+
+mod kid;
+mod pooled;
+mod scores;
+
+use candle_core::{Result, Tensor};
+
+use crate::networks::perceptual::Features;
+
+pub use kid::{Kid, LEAST_PICTURES, kid};
+pub use pooled::{Pooled, pooled};
+pub use scores::{Bounds, Scores, best};
+
+/// What the judge saw before: art, and photos.
+pub struct Judge {
+    art: Pooled,
+    /// Pictures of one size, `[pictures, height, width, 3]`.
+    photos: Tensor,
+    photo_diversity: f64,
+}
+
+impl Judge {
+    /// Judges by this art and these photos, each `[pictures, height, width, 3]` in -1..1, at least
+    /// [`LEAST_PICTURES`] of each.
+    ///
+    /// # Errors
+    /// If there are fewer, or the network fails.
+    pub fn new(features: &dyn Features, art: &Tensor, photos: &Tensor) -> Result<Self> {
+        for pictures in [art, photos] {
+            if pictures.dim(0)? < LEAST_PICTURES {
+                candle_core::bail!("{} pictures are too few to judge by", pictures.dim(0)?);
+            }
+        }
+        let art = pooled(features, art)?;
+        let photo_diversity = diversity(&pooled(features, photos)?.scaled_as(&art));
+        Ok(Self { art: art.scaled_as(&art), photos: photos.clone(), photo_diversity })
+    }
+
+    /// The photos that results are drawn from, in their order.
+    pub fn photos(&self) -> &Tensor {
+        &self.photos
+    }
+
+    /// Judges the results, one a photo and of its size. What only the trainer knows is not filled in.
+    ///
+    /// # Errors
+    /// If they have other sizes, or the network fails.
+    pub fn judge(&self, features: &dyn Features, results: &Tensor) -> Result<Scores> {
+        let pooled = pooled(features, results)?.scaled_as(&self.art);
+        let Kid { value, standard_error } = kid(pooled.rows(), self.art.rows());
+        Ok(Scores {
+            kid: value,
+            kid_error: standard_error,
+            content: content_distance(features, results, &self.photos)?,
+            diversity: diversity(&pooled) / self.photo_diversity.max(f64::MIN_POSITIVE),
+            art_accuracy: None,
+            result_accuracy: None,
+            seconds_per_megapixel: None,
+        })
+    }
+}
+
+/// How far the content of pictures is from that of others, pair by pair: the mean absolute difference of the
+/// coarsest features of their luminance, each channel of a picture brought to mean 0 and variance 1. So neither
+/// colours nor contrast count. 0 for equal pictures; unrelated ones are about 1 apart.
+///
+/// # Errors
+/// If sizes differ, or the network fails.
+pub fn content_distance(features: &dyn Features, a: &Tensor, b: &Tensor) -> Result<f64> {
+    let (count, ..) = a.dims4()?;
+    if a.dims() != b.dims() {
+        candle_core::bail!("pictures of {:?} and {:?} can't be compared one by one", a.dims(), b.dims());
+    }
+    let mut sum = 0.0;
+    for i in 0..count {
+        let whitened = |pictures: &Tensor| whitened(features, &pictures.narrow(0, i, 1)?);
+        sum += (whitened(a)? - whitened(b)?)?.abs()?.mean_all()?.to_scalar::<f32>()? as f64;
+    }
+    Ok(sum / count as f64)
+}
+
+/// The coarsest features of one picture's luminance, `[places, channels]`, each channel at mean 0 and variance 1.
+fn whitened(features: &dyn Features, picture: &Tensor) -> Result<Tensor> {
+    let shares = Tensor::new(&[0.299_f32, 0.587, 0.114], picture.device())?;
+    let luminance = picture.broadcast_mul(&shares)?.sum_keepdim(3)?;
+    let maps = features.forward(&luminance.broadcast_as(picture.shape())?.contiguous()?)?;
+    let Some(map) = maps.last() else { candle_core::bail!("a perceptual network without levels") };
+    let map = map.flatten(0, 2)?;
+    let centred = map.broadcast_sub(&map.mean_keepdim(0)?)?;
+    let variance = centred.sqr()?.mean_keepdim(0)?;
+    // As when training: what hardly varies isn't blown up.
+    let floor = (map.abs()?.mean_all()?.to_scalar::<f32>()? * 1e-3).max(f32::MIN_POSITIVE);
+    centred.broadcast_div(&(variance + f64::from(floor))?.sqrt()?)
+}
+
+/// The mean distance between two pictures of a set: the root mean square difference of their pooled features.
+fn diversity(pooled: &Pooled) -> f64 {
+    let rows = pooled.rows();
+    let distance = |a: &[f32], b: &[f32]| {
+        let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        (sum / a.len() as f64).sqrt()
+    };
+    let pairs = (0..rows.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+    let count = rows.len() * rows.len().saturating_sub(1) / 2;
+    pairs.map(|(i, j)| distance(&rows[i], &rows[j])).sum::<f64>() / count.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests;
