@@ -90,6 +90,14 @@ pub fn jobs() -> PathBuf {
     log().with_file_name("jobs")
 }
 
+/// What training makes of photos, and can make again: `$XDG_CACHE_HOME/utsushi/photos`.
+pub fn photo_cache() -> PathBuf {
+    match BaseDirs::new() {
+        Some(base) => base.cache_dir().join(OURS).join("photos"),
+        None => log().with_file_name("photos"),
+    }
+}
+
 /// The user's folder of pictures, if the desktop knows one: `XDG_PICTURES_DIR` in `user-dirs.dirs`.
 pub fn pictures() -> Option<PathBuf> {
     UserDirs::new()?.picture_dir().map(Path::to_path_buf)
@@ -171,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_path_is_absolute() {
-        for path in [socket(), styles(), log(), jobs()] {
+        for path in [socket(), styles(), log(), jobs(), photo_cache()] {
             assert!(path.is_absolute(), "{}", path.display());
         }
     }

@@ -28,8 +28,10 @@ impl Mirror {
             let stop = stop.clone();
             // Nobody trains here, and nothing of either folder is looked at before.
             let nowhere = socket.with_file_name("nowhere");
-            let jobs = jobs::Config::new(nowhere.clone(), Library::open(nowhere));
-            move || server::run(listener, config, Same, Jobs::new(jobs, Workshop), || vec![cel()], stop)
+            let library = Library::open(nowhere.clone());
+            let workshop = Workshop::new(library.clone(), nowhere.clone());
+            let jobs = jobs::Config::new(nowhere, library);
+            move || server::run(listener, config, Same, Jobs::new(jobs, workshop), || vec![cel()], stop)
         });
         Self { stop, thread: Some(thread) }
     }

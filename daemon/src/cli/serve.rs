@@ -62,7 +62,7 @@ impl Serve {
             checkpoint_interval: self.checkpoint_interval,
             ..jobs::Config::new(paths::jobs(), library())
         };
-        let jobs = Jobs::new(jobs, Workshop);
+        let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache()));
         server::run(listener, config, Studio::new(library()), jobs, styles, stop)?;
         Ok(Ending::Done)
     }

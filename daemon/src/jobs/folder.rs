@@ -5,7 +5,6 @@
 //!        log.txt          what happened
 //!        report.html      a page to look at
 //!        checkpoints/     all that the next step depends on, by the number of finished steps
-//!        cache/           what preparing has made of the photos
 //! ```
 //!
 //! Every file but the log is written under another name first, so that one that is there is whole.
@@ -111,11 +110,6 @@ impl JobFolder {
         self.0.join("report.html")
     }
 
-    /// For what takes long to make of the photos.
-    pub fn cache(&self) -> PathBuf {
-        self.0.join("cache")
-    }
-
     /// Adds a line to the log. It is worth less than the training: that it can't be written is no reason to stop.
     pub fn log(&self, line: &str) {
         let mut time = String::new();
@@ -150,9 +144,7 @@ impl JobFolder {
 
     /// Deletes what only a job needs that is to go on.
     pub(super) fn clear(&self) {
-        for name in ["checkpoints", "cache"] {
-            let _ = fs::remove_dir_all(self.0.join(name));
-        }
+        let _ = fs::remove_dir_all(self.0.join("checkpoints"));
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
