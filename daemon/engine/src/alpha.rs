@@ -108,7 +108,8 @@ pub(crate) fn fill_row(rgb: &mut [f32], alpha: &[f32], colours: &[[f32; 3]]) {
         for (pixel, alpha) in rgb.chunks_exact_mut(3).zip(alpha) {
             let hidden = 1.0 - alpha;
             for (value, colour) in pixel.iter_mut().zip(colour) {
-                *value += hidden * (colour - *value);
+                // So that where all is hidden not a bit of what is hidden shows.
+                *value = alpha * *value + hidden * colour;
             }
         }
     }

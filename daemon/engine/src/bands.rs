@@ -5,6 +5,8 @@
 //! finished. Nothing is computed twice, memory depends on the picture's width alone, and the result is that of
 //! the whole picture, bit for bit, however the rows were cut into bands.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 
 use crate::rows::Rows;
@@ -125,6 +127,37 @@ impl Context {
     }
 }
 
+/// Gives rows what lies around them, as [`Context`] does, but repeats nothing: for an operation that knows what a
+/// map's edges are itself.
+pub(crate) struct Overlap {
+    reach: usize,
+    held: Rows,
+    /// Rows of those held that are there as context alone.
+    above: usize,
+}
+
+impl Overlap {
+    pub(crate) fn new(reach: usize) -> Self {
+        Self { reach, held: Rows::default(), above: 0 }
+    }
+
+    /// Takes rows; gives those that have their context now, and which of them they are.
+    pub(crate) fn push(&mut self, band: Band) -> Result<(Rows, Range<usize>)> {
+        self.held.append(band.rows);
+        let below = if band.last { 0 } else { self.reach };
+        let end = self.held.count().saturating_sub(below);
+        if end <= self.above {
+            return Ok((Rows::default(), 0..0));
+        }
+        let (rows, inner) = (self.held.clone(), self.above..end);
+        self.above = self.reach.min(end);
+        let first = end - self.above;
+        self.held = rows.narrow(first, rows.count() - first)?;
+        self.held.let_go()?;
+        Ok((rows, inner))
+    }
+}
+
 /// Keeps rows until another branch of the network has caught up with them.
 #[derive(Default)]
 pub(crate) struct Delay {
@@ -199,6 +232,39 @@ mod tests {
                         want,
                         "{height} {reach} {cuts:?}"
                     );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_overlap_gives_every_row_its_neighbours_once() {
+        for (height, reach) in [(1, 1), (2, 1), (7, 2), (9, 4)] {
+            for first in 0..=height {
+                for second in first..=height {
+                    let (mut overlap, mut from, mut given) = (Overlap::new(reach), 0, Vec::new());
+                    for to in [first, second, height] {
+                        let rows = if to > from { numbers(from, to) } else { Rows::default() };
+                        let (rows, inner) = overlap.push(Band { rows, last: to == height }).expect("rows");
+                        from = to;
+                        if inner.is_empty() {
+                            continue;
+                        }
+                        let rows = values(&rows);
+                        given.extend_from_slice(&rows[inner.clone()]);
+                        let (top, bottom) = (rows[inner.start] as usize, rows[inner.end - 1] as usize);
+                        assert_eq!(
+                            rows[0] as usize,
+                            top - reach.min(top),
+                            "{height} {reach} {first} {second}"
+                        );
+                        assert!(rows.len() > inner.end + reach - 1 || bottom + reach >= height);
+                        if to == height {
+                            break;
+                        }
+                    }
+                    let want: Vec<f32> = (0..height).map(|y| y as f32).collect();
+                    assert_eq!(given, want, "{height} {reach} {first} {second}");
                 }
             }
         }

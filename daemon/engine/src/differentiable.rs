@@ -4,11 +4,14 @@
 //! variables or come from variables. A gradient is computed only for what depends on a variable: a network
 //! whose weights are plain tensors is frozen. The result's bits don't depend on the number of threads.
 
+mod features;
+
 use std::ops::Deref;
 
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
 };
+pub use features::{gram, instance_norm, pixel_norm};
 pub use utsushi_kernels::backward::{Border, WholeConv};
 use utsushi_kernels::{self as kernels, BlockWeights, ConvWeights, Cpu, backward};
 

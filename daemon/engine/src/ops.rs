@@ -3,7 +3,9 @@
 //! candle's own convolution gathers its input value by value and is tens of times slower than it could be, so
 //! that networks come here for everything that convolves. Rows carry their context, as in `utsushi-kernels`.
 
-use candle_core::{Device, Result, Tensor, bail};
+use std::ops::Range;
+
+use candle_core::{Device, Error, Result, Tensor, bail};
 use utsushi_kernels::{
     self as kernels, Activation, Affine, Columns, ConvWeights, Cpu, Geometry, PreparedRow, Shape, Source,
 };
@@ -48,11 +50,6 @@ impl Conv {
     /// The result, added to `base`.
     pub(crate) fn forward_add(&self, x: &Rows, base: &Rows) -> Result<Tensor> {
         x.read(|x| base.read(|base| self.run(Source::Map(x), Activation::Add(base))))
-    }
-
-    /// Of two maps joined along their channels.
-    pub(crate) fn forward_joined(&self, a: &Rows, b: &Rows) -> Result<Tensor> {
-        a.read(|a| b.read(|b| self.run(Source::Joined(a, b), self.activation)))
     }
 
     fn run(&self, source: Source, activation: Activation) -> Result<Tensor> {
@@ -120,6 +117,39 @@ pub(crate) fn upsample2_add(low: &Rows, base: &Rows) -> Result<Tensor> {
             map(shape, |out| kernels::upsample2_add(low, base, out))
         })
     })
+}
+
+/// The last layers of `brush`; see [`utsushi_kernels::Tail`].
+pub(crate) struct Tail(kernels::Tail);
+
+impl Tail {
+    /// Rows of context that a row of the half size needs.
+    pub(crate) const REACH: usize = kernels::Tail::REACH;
+
+    /// Weights and biases: `[4 * s, c]`, the norm folded in; `[b, s + 3, 3, 3]`; `[3, b, 3, 3]`.
+    pub(crate) fn new([expand, join, rgb]: [(&Tensor, &Tensor); 3]) -> Result<Self> {
+        let values = |(weight, bias): (&Tensor, &Tensor)| Ok::<_, Error>((to_vec(weight)?, to_vec(bias)?));
+        let (expand, join, rgb) = (values(expand)?, values(join)?, values(rgb)?);
+        let weights = kernels::TailWeights {
+            expand: ConvWeights { weight: &expand.0, bias: &expand.1 },
+            join: ConvWeights { weight: &join.0, bias: &join.1 },
+            rgb: ConvWeights { weight: &rgb.0, bias: &rgb.1 },
+        };
+        Ok(Self(kernels::Tail::new(Cpu::detect(), weights)))
+    }
+
+    /// Re-draws rows `rows` of the picture, which is twice as large as `half`.
+    pub(crate) fn forward(&self, half: &Rows, picture: &Rows, rows: Range<usize>) -> Result<Tensor> {
+        half.read(|half| {
+            picture.read(|picture| {
+                let (half_shape, shape) = (half.shape(), picture.shape());
+                if (shape.rows, shape.cols) != (half_shape.rows * 2, half_shape.cols * 2) {
+                    bail!("{half_shape:?} is not half of {shape:?}");
+                }
+                map(Shape { rows: rows.len(), ..shape }, |out| self.0.run(half, picture, rows, out))
+            })
+        })
+    }
 }
 
 /// A depthwise 3x3 convolution; see [`utsushi_kernels::Depthwise`].

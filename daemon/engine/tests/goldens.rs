@@ -11,6 +11,7 @@ use utsushi_engine::arch::animegan2::{self, AnimeGan2};
 use utsushi_engine::arch::brush::{Brush, Sizes};
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
 use utsushi_engine::weights::Weights;
+use utsushi_kernels::Cpu;
 
 fn load(path: &Path) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -49,13 +50,35 @@ fn run(network: &dyn Generator, picture: &Tensor, band: usize) -> Vec<f32> {
     result
 }
 
+/// What a picture by products of bf16 must have at least against the exact one, in dB: with weights that draw, no
+/// more than anyone can see.
+const SEEN_BY_NONE: f64 = 50.0;
+/// With small networks of random weights, which is harder.
+const RANDOM: f64 = 40.0;
+
+/// Does this process compute with nothing less than `f32`?
+fn is_single() -> bool {
+    Cpu::detect() == Cpu::detect().single()
+}
+
+/// Of pictures of -1..1.
+fn psnr_db(a: &[f32], b: &[f32]) -> f64 {
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    10.0 * (4.0 * a.len() as f64 / squares.max(1e-12)).log10()
+}
+
 #[track_caller]
-fn check(what: &str, network: &dyn Generator, case: &HashMap<String, Tensor>, tolerance: f32) {
+fn check(what: &str, network: &dyn Generator, case: &HashMap<String, Tensor>, tolerance: f32, least_db: f64) {
     let (input, want) = (channels_last(&case["input"]), values(&channels_last(&case["output"])));
     let height = input.dims()[0];
     let whole = run(network, &input, height);
     let worst = whole.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst <= tolerance, "{what}: off by {worst}");
+    if is_single() {
+        assert!(worst <= tolerance, "{what}: off by {worst}");
+    } else {
+        let psnr = psnr_db(&whole, &want);
+        assert!(psnr >= least_db, "{what}: {psnr:.1} dB, off by up to {worst}");
+    }
     for band in [1, 2, 5, 8, 13, 64] {
         assert!(run(network, &input, band) == whole, "{what}: bands of {band} rows give another picture");
     }
@@ -71,7 +94,7 @@ fn small_brushes_at_every_size_and_in_every_band() {
     let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
     let network = brush(sizes, &[1.0], golden("tiny"));
     for name in ["tiny-40x56", "tiny-37x53", "tiny-8x8", "tiny-1x1", "tiny-3x29"] {
-        check(name, &network, &golden(name), 2e-5);
+        check(name, &network, &golden(name), 2e-5, RANDOM);
     }
 }
 
@@ -80,14 +103,14 @@ fn a_mix_of_styles_is_a_mix_of_their_norms() {
     let case = golden("tiny-2-styles-11x13");
     let sizes = Sizes { c1: 4, c2: 8, blocks: [1, 1, 1], ch: 4, cf: 4 };
     let network = brush(sizes, &values(&case["mix"]), golden("tiny-2-styles"));
-    check("tiny-2-styles", &network, &case, 2e-5);
+    check("tiny-2-styles", &network, &case, 2e-5, RANDOM);
 }
 
 #[test]
 fn the_style_that_ships() {
     let style = StyleFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../styles/cel.safetensors"));
     let network = style.expect("a style file").generator(&[1.0]).expect("a network");
-    check("cel", &*network, &golden("cel-f16"), 2e-5);
+    check("cel", &*network, &golden("cel-f16"), 2e-5, SEEN_BY_NONE);
 }
 
 /// The folder of data that is too large, or not ours, to be kept with the project.
@@ -105,7 +128,7 @@ fn full_precision_weights_as_the_training_script_writes_them() {
     let bytes =
         std::fs::read(weights.join("brush1-cel.safetensors")).expect("the weights beside UTSUSHI_DATA");
     let network = undescribed(&bytes);
-    check("cel, f32", &*network, &load(&weights.join("brush1-cel-golden.safetensors")), 1e-4);
+    check("cel, f32", &*network, &load(&weights.join("brush1-cel-golden.safetensors")), 1e-4, SEEN_BY_NONE);
 }
 
 /// The network of weights that don't say whose style they are.
@@ -130,7 +153,7 @@ fn small_animegans_at_every_size_and_in_every_band() {
     let weights = VarBuilder::from_tensors(golden("animegan2-tiny"), DType::F32, &Device::Cpu);
     let network = AnimeGan2::load(TINY_ANIME, &weights).expect("the weights fit");
     for name in ["24x40", "37x53", "1x1", "3x29"] {
-        check(name, &network, &golden(&format!("animegan2-tiny-{name}")), 2e-5);
+        check(name, &network, &golden(&format!("animegan2-tiny-{name}")), 2e-5, RANDOM);
     }
 }
 
@@ -140,7 +163,7 @@ fn weights_are_recognised_as_safetensors_and_as_pytorch_saves_them() {
     for name in ["animegan2-tiny.safetensors", "animegan2-tiny.pth"] {
         let bytes = std::fs::read(folder.join(name)).expect("a golden");
         assert!(Weights::read(&bytes).expect("weights").is_foreign());
-        check(name, &*undescribed(&bytes), &golden("animegan2-tiny-24x40"), 2e-5);
+        check(name, &*undescribed(&bytes), &golden("animegan2-tiny-24x40"), 2e-5, RANDOM);
     }
 }
 
@@ -174,5 +197,5 @@ fn an_imported_network_with_its_real_weights() {
     let mut case = load(&data.join("parity/animeganv2_hayao.safetensors"));
     case.insert("input".into(), case["input_nchw"].clone());
     case.insert("output".into(), case["output_align_False"].clone());
-    check("AnimeGANv2", &*network, &case, 2e-4);
+    check("AnimeGANv2", &*network, &case, 2e-4, SEEN_BY_NONE);
 }

@@ -11,6 +11,7 @@ use utsushi_engine::arch::brush::{Brush, Sizes, TrainableBrush};
 use utsushi_engine::differentiable::{
     Border, WholeConv, conv, join, max_pool2, pixel_shuffle, pixel_unshuffle,
 };
+use utsushi_kernels::Cpu;
 
 const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
 const TINY_2_STYLES: Sizes = Sizes { c1: 4, c2: 8, blocks: [1, 1, 1], ch: 4, cf: 4 };
@@ -110,7 +111,9 @@ fn check_forward(name: &str, sizes: Sizes, shares: &[f32], height: usize, width:
             want.extend(stream.push(rows).expect("the network runs").iter().flat_map(values));
         }
         let what = format!("{name}, {height} x {width}, picture {i}");
-        assert_close(&what, &values(&got.get(i).expect("a picture")), &want, 1e-5);
+        // The streaming network may compute with products of bf16, training never does.
+        let relative = if Cpu::detect() == Cpu::detect().single() { 1e-5 } else { 5e-2 };
+        assert_close(&what, &values(&got.get(i).expect("a picture")), &want, relative);
     }
 }
 

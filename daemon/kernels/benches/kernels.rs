@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use pulp::{Simd, WithSimd};
 use utsushi_kernels::{
-    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map, Shape, Source,
+    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map, Shape, Source, Tail,
+    TailWeights,
 };
 
 fn main() {
@@ -78,6 +79,33 @@ fn main() {
             black_box(&out);
         });
     }
+    tail(report);
+}
+
+/// The layers of brush-1 at the full size of 300 x 300.
+fn tail(report: impl Fn(&str, f64, f64, &mut dyn FnMut())) {
+    let (half_shape, shape) = (Shape::new(150, 150, 24), Shape::new(300, 300, 3));
+    let (half, picture) = (noise(half_shape.len()), noise(shape.len()));
+    let weights = |inputs: usize, outputs: usize| (noise(inputs * outputs), noise(outputs));
+    let (expand, join, rgb) = (weights(24, 48), weights(15 * 9, 12), weights(12 * 9, 3));
+    let tail = Tail::new(
+        Cpu::detect(),
+        TailWeights {
+            expand: ConvWeights { weight: &expand.0, bias: &expand.1 },
+            join: ConvWeights { weight: &join.0, bias: &join.1 },
+            rgb: ConvWeights { weight: &rgb.0, bias: &rgb.1 },
+        },
+    );
+    let (half, picture): (Vec<_>, Vec<_>) =
+        (half.chunks_exact(half_shape.row_len()).collect(), picture.chunks_exact(shape.row_len()).collect());
+    let mut out = vec![0.0; shape.len()];
+    let products =
+        half_shape.rows * half_shape.cols * 24 * 48 + shape.rows * shape.cols * 9 * (15 * 12 + 12 * 3);
+    report("brush tail 24->3 300", 2.0 * products as f64, 2.0 * products as f64, &mut || {
+        let half = Map::new(&half, half_shape.cols, half_shape.channels);
+        tail.run(half, Map::new(&picture, shape.cols, 3), 0..shape.rows, &mut out);
+        black_box(&out);
+    });
 }
 
 /// Name, geometry, channels before an unshuffle, outputs, rows and columns as the convolution sees them.
@@ -168,8 +196,10 @@ impl WithSimd for Fma {
 /// Runs with the instructions that the kernels use.
 #[cfg(target_arch = "x86_64")]
 fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
-    match Cpu::detect() {
-        Cpu::Avx512 => Simd::vectorize(pulp::x86::V4::try_new().expect("AVX-512 was detected"), op),
+    match Cpu::detect().single() {
+        Cpu::Avx512 | Cpu::Avx512Bf16 => {
+            Simd::vectorize(pulp::x86::V4::try_new().expect("AVX-512 was detected"), op)
+        }
         Cpu::Avx2 => Simd::vectorize(pulp::x86::V3::try_new().expect("AVX2 was detected"), op),
         Cpu::Portable => Simd::vectorize(pulp::Scalar::new(), op),
     }
@@ -177,7 +207,7 @@ fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
 
 #[cfg(target_arch = "aarch64")]
 fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
-    match Cpu::detect() {
+    match Cpu::detect().single() {
         Cpu::Neon => Simd::vectorize(pulp::aarch64::Neon::try_new().expect("NEON was detected"), op),
         Cpu::Portable => Simd::vectorize(pulp::Scalar::new(), op),
     }

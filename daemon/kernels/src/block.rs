@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::gemm::{Panels, Taps, Target, Write, multiply};
+use crate::gemm::{Panels, Taps, Target, Write, multiply, pack};
 use crate::patch::{clamp_col, normalise};
 use crate::scratch::{Buffers, first, with_buffers};
 use crate::{Map, Shape, strip_rows};
@@ -100,6 +100,7 @@ impl Kernel for Strip<'_> {
         let [patch, normed, expanded] = self.buffers;
         let padded = channels.next_multiple_of(L::COUNT);
         let inside = self.block.expand.outputs();
+        let inside_words = inside.next_multiple_of(L::COUNT) / L::INPUTS;
         let rows = self.out.len() / self.x.shape().row_len();
         for first_col in (0..cols).step_by(TILE_COLS) {
             let count = TILE_COLS.min(cols - first_col);
@@ -119,7 +120,7 @@ impl Kernel for Strip<'_> {
                 }
             }
             let normed = first(normed, whole * padded);
-            let expanded = first(expanded, whole * inside);
+            let expanded = first(expanded, whole * inside_words);
             for row in 0..rows {
                 for v in 0..padded / L::COUNT {
                     let patch = &L::vectors(patch)[v * plane + row * patch_cols..];
@@ -127,6 +128,7 @@ impl Kernel for Strip<'_> {
                 }
                 for pixel in normed.chunks_exact_mut(padded) {
                     normalise(lanes, pixel, channels);
+                    pack(lanes, pixel);
                 }
                 let taps = |data, len, pixel_stride| Taps {
                     data,
@@ -136,14 +138,18 @@ impl Kernel for Strip<'_> {
                     len,
                     pixel_stride,
                 };
-                let taps_in = taps(normed, channels, padded);
-                let mut target =
-                    Target { data: expanded, stride: inside, outputs: 0..inside, write: Write::Relu };
+                let taps_in = taps(normed, channels.div_ceil(L::INPUTS), padded);
+                let mut target = Target {
+                    data: expanded,
+                    stride: inside_words,
+                    outputs: 0..inside,
+                    write: Write::ReluWords,
+                };
                 multiply(lanes, &taps_in, &self.block.expand, count, &mut target);
                 let at = (row * cols + first_col) * channels;
                 let x = &self.x.row(self.first + row + REACH)[first_col * channels..];
                 self.out[at..at + count * channels].copy_from_slice(&x[..count * channels]);
-                let taps_inside = taps(expanded, inside, inside);
+                let taps_inside = taps(expanded, inside.div_ceil(L::INPUTS), inside_words);
                 let data = &mut self.out[at..];
                 let mut target = Target { data, stride: channels, outputs: 0..channels, write: Write::Add };
                 multiply(lanes, &taps_inside, &self.block.project, count, &mut target);

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::gemm::{Panels, Taps, Target, Write, multiply};
+use crate::gemm::{Panels, Taps, Target, Write, multiply, pack};
 use crate::patch::{Window, normalise};
 use crate::scratch::{Buffers, first, with_buffers};
 use crate::winograd::{self, Winograd};
@@ -127,7 +127,10 @@ impl Conv {
             && shuffle == 1
             && geometry.input == InputNorm::None
             && geometry.row_multiple.is_multiple_of(winograd::TILE);
-        let way = if can_winograd && Winograd::pays(kernel, inputs, outputs) {
+        let by_winograd = can_winograd && Winograd::pays(kernel, inputs, outputs);
+        // What 7x7 goes through on the way is too large for bf16's 8 bits.
+        let cpu = if by_winograd && kernel == 7 { cpu.single() } else { cpu };
+        let way = if by_winograd {
             Way::Winograd(Winograd::new(cpu, kernel, inputs, &bias, weight))
         } else {
             Way::Direct(Direct::new(cpu, &geometry, inputs, &bias, weight))
@@ -243,22 +246,24 @@ impl Direct {
         weight: impl Fn(usize, usize, usize, usize) -> f32,
     ) -> Self {
         let Geometry { kernel, stride, shuffle, .. } = *geometry;
+        let tile = cpu.tile();
         let outputs = bias.len() / shuffle;
+        let pixel = inputs.next_multiple_of(tile.inputs);
         let window = |neighbours: usize| (neighbours - 1) * stride + kernel;
-        let (lanes, _) = cpu.tile();
         let cost = |neighbours: usize| {
-            let vectors = (neighbours * outputs).div_ceil(lanes);
+            let vectors = (neighbours * outputs).div_ceil(tile.lanes);
             (window(neighbours) * vectors * inputs) as f32 / neighbours as f32
         };
         let most = if kernel > 1 && shuffle == 1 { 8 } else { 1 };
         let neighbours = (1..=most).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(1);
-        let tap = window(neighbours) * inputs;
+        let tap = window(neighbours) * pixel;
         let panels = (0..shuffle)
             .map(|part| {
                 let bias = bias[part * outputs..][..outputs].repeat(neighbours);
                 Panels::new(cpu, kernel * tap, bias, |i, o| {
-                    let (ky, x, input) = (i / tap, i % tap / inputs, i % inputs);
+                    let (ky, x, input) = (i / tap, i % tap / pixel, i % pixel);
                     let kx = x.checked_sub(o / outputs * stride).filter(|kx| *kx < kernel);
+                    let kx = kx.filter(|_| input < inputs);
                     kx.map_or(0.0, |kx| weight(input, part * outputs + o % outputs, ky, kx))
                 })
             })
@@ -279,14 +284,16 @@ impl Kernel for Strip<'_> {
         let outputs = self.conv.outputs / shuffle;
         let neighbours = self.direct.neighbours;
         let pixel = match input {
-            InputNorm::None => inputs,
+            InputNorm::None => inputs.next_multiple_of(L::INPUTS),
             InputNorm::Channels => inputs.next_multiple_of(L::COUNT),
         };
         // A kernel of one pixel reads what lies in the map already.
         let in_place = match self.source {
-            Source::Map(map) if (kernel, stride, input) == (1, 1, InputNorm::None) => Some(map),
+            Source::Map(map) if (kernel, stride, input, L::INPUTS) == (1, 1, InputNorm::None, 1) => Some(map),
             _ => None,
         };
+        // From one pixel to the next, once they are packed.
+        let words = pixel / L::INPUTS;
         let cols = self.out_shape.cols / shuffle;
         let rows = self.out.len() / self.out_shape.row_len() / shuffle;
         let patch_rows = (rows - 1) * stride + kernel;
@@ -294,7 +301,9 @@ impl Kernel for Strip<'_> {
         for first_col in (0..cols).step_by(tile_cols) {
             let count = tile_cols.min(cols - first_col);
             let patch_cols = (count.next_multiple_of(neighbours) - 1) * stride + kernel;
-            let patch = first(patch, if in_place.is_some() { 0 } else { patch_rows * patch_cols * pixel });
+            let patch_len = if in_place.is_some() { 0 } else { patch_rows * patch_cols * pixel };
+            let packed = first(patch, patch_len.next_multiple_of(L::COUNT));
+            let patch = &mut packed[..patch_len];
             Window {
                 first_row: self.first * stride,
                 first_col: first_col * stride,
@@ -308,18 +317,19 @@ impl Kernel for Strip<'_> {
                     normalise(lanes, pixel, inputs);
                 }
             }
+            pack(lanes, packed);
             for row in 0..rows {
                 let (data, start) = match in_place {
                     Some(map) => (map.row(self.first + row), first_col * pixel),
-                    None => (&*patch, row * patch_cols * stride * pixel),
+                    None => (&*packed, row * patch_cols * stride * words),
                 };
                 let taps = |first: usize| Taps {
                     data,
-                    start: start + first * stride * pixel,
+                    start: start + first * stride * words,
                     rows: kernel,
-                    row_stride: patch_cols * pixel,
-                    len: ((neighbours - 1) * stride + kernel) * inputs,
-                    pixel_stride: neighbours * stride * pixel,
+                    row_stride: patch_cols * words,
+                    len: ((neighbours - 1) * stride + kernel) * inputs.div_ceil(L::INPUTS),
+                    pixel_stride: neighbours * stride * words,
                 };
                 for (part, panels) in self.direct.panels.iter().enumerate() {
                     let at = ((row * shuffle + part) * cols + first_col) * outputs;

@@ -3,6 +3,8 @@
 //! Channels last, the inputs of one kernel row of a convolution lie next to each other: a *tap* of
 //! `kernel * channels` values. A pixel's left-hand side is one tap for each kernel row, so no im2col is needed.
 //! A register tile of [`Lanes::TILE`] pixels x vectors is summed over all taps and written once.
+//!
+//! What is multiplied are words of inputs, see [`Lanes::INPUTS`]: whoever fills a left-hand side packs it.
 
 use std::ops::Range;
 
@@ -10,37 +12,39 @@ use crate::cpu::{Cpu, Lanes};
 
 /// A matrix, inputs x outputs, and a bias, cut into panels as wide as a register tile.
 pub(crate) struct Panels {
-    /// Panel by panel, input by input, the panel's outputs; the last ones padded with zeros.
+    /// Panel by panel, word by word of inputs, the panel's outputs; the last ones padded with zeros.
     data: Vec<f32>,
     bias: Vec<f32>,
     /// Vectors in each panel.
     widths: Vec<usize>,
-    inputs: usize,
+    /// Words of inputs.
+    words: usize,
     outputs: usize,
 }
 
 impl Panels {
     /// `weight(i, o)` is what input `i` adds to output `o`.
     pub(crate) fn new(cpu: Cpu, inputs: usize, bias: Vec<f32>, weight: impl Fn(usize, usize) -> f32) -> Self {
-        let (lanes, most) = cpu.tile();
+        let tile = cpu.tile();
         let outputs = bias.len();
-        let vectors = outputs.div_ceil(lanes);
-        let panels = vectors.div_ceil(most);
+        let vectors = outputs.div_ceil(tile.lanes);
+        let panels = vectors.div_ceil(tile.vectors);
         let widths: Vec<usize> =
             (0..panels).map(|p| (p + 1) * vectors / panels - p * vectors / panels).collect();
-        let mut data = Vec::with_capacity(inputs * vectors * lanes);
+        let words = inputs.div_ceil(tile.inputs);
+        let mut data = Vec::with_capacity(words * vectors * tile.lanes);
         let mut first = 0;
         for width in &widths {
-            for i in 0..inputs {
-                data.extend(
-                    (first..first + width * lanes).map(|o| if o < outputs { weight(i, o) } else { 0.0 }),
-                );
+            let last = first + width * tile.lanes;
+            for word in 0..words {
+                let weight = |i: usize, o: usize| if i < inputs && o < outputs { weight(i, o) } else { 0.0 };
+                data.extend((first..last).map(|o| self::word(tile.inputs, word, |i| weight(i, o))));
             }
-            first += width * lanes;
+            first = last;
         }
         let mut padded_bias = bias;
-        padded_bias.resize(vectors * lanes, 0.0);
-        Self { data, bias: padded_bias, widths, inputs, outputs }
+        padded_bias.resize(vectors * tile.lanes, 0.0);
+        Self { data, bias: padded_bias, widths, words, outputs }
     }
 
     pub(crate) fn outputs(&self) -> usize {
@@ -53,7 +57,20 @@ impl Panels {
     }
 }
 
-/// The left-hand side: pixels, each a tap for every kernel row.
+/// Word `index` of inputs, so many a word; see [`Lanes::INPUTS`].
+pub(crate) fn word(inputs: usize, index: usize, value: impl Fn(usize) -> f32) -> f32 {
+    // To the nearest, ties to even.
+    let bf16 = |value: f32| {
+        let bits = value.to_bits();
+        (bits + 0x7fff + (bits >> 16 & 1)) >> 16
+    };
+    match inputs {
+        1 => value(index),
+        _ => f32::from_bits(bf16(value(2 * index)) | bf16(value(2 * index + 1)) << 16),
+    }
+}
+
+/// The left-hand side, words: pixels, each a tap for every kernel row.
 pub(crate) struct Taps<'a> {
     pub(crate) data: &'a [f32],
     /// Where the first pixel's first tap starts.
@@ -61,7 +78,7 @@ pub(crate) struct Taps<'a> {
     /// How many taps a pixel has, and how far apart they start.
     pub(crate) rows: usize,
     pub(crate) row_stride: usize,
-    /// Values a tap.
+    /// Words a tap.
     pub(crate) len: usize,
     /// How far apart neighbouring pixels' taps start.
     pub(crate) pixel_stride: usize,
@@ -73,6 +90,8 @@ pub(crate) enum Write {
     Store,
     /// max(0, product)
     Relu,
+    /// The same, as words for the next product; whole vectors are written.
+    ReluWords,
     /// Below zero, this many times the product.
     Leaky(f32),
     /// Added to what is there.
@@ -83,7 +102,7 @@ pub(crate) enum Write {
 pub(crate) struct Target<'a> {
     /// The first pixel's, and on.
     pub(crate) data: &'a mut [f32],
-    /// Values from one pixel to the next.
+    /// Values, or words, from one pixel to the next.
     pub(crate) stride: usize,
     /// Which outputs are written. A pixel's values start with the first of them.
     pub(crate) outputs: Range<usize>,
@@ -108,14 +127,14 @@ pub(crate) fn multiply_panel<L: Lanes>(
     count: usize,
     target: &mut Target,
 ) {
-    debug_assert_eq!(taps.rows * taps.len, panels.inputs);
+    debug_assert_eq!(taps.rows * taps.len, panels.words);
     let width = panels.widths[panel];
     let first = panels.widths[..panel].iter().sum::<usize>() * L::COUNT;
     if first >= target.outputs.end {
         return;
     }
     let panel = Panel {
-        weights: &panels.data[panels.inputs * first..][..panels.inputs * width * L::COUNT],
+        weights: &panels.data[panels.words * first..][..panels.words * width * L::COUNT],
         bias: &panels.bias[first..],
         first,
     };
@@ -152,6 +171,14 @@ impl Panel<'_> {
         for first in (0..count).step_by(PIXELS) {
             let sums = self.tile::<L, PIXELS, VECTORS>(lanes, taps, first, count - 1);
             for (pixel, sums) in (first..count).zip(sums) {
+                if let Write::ReluWords = write {
+                    let out = &mut target.data[pixel * stride + offset / L::INPUTS..];
+                    let zero = lanes.splat(0.0);
+                    for (v, sum) in sums.into_iter().enumerate() {
+                        lanes.store_words(&mut out[v * L::COUNT / L::INPUTS..], lanes.max(sum, zero));
+                    }
+                    continue;
+                }
                 let out = &mut target.data[pixel * stride + offset..][..outputs];
                 if let Write::Store = write
                     && outputs == VECTORS * L::COUNT
@@ -191,7 +218,7 @@ impl Panel<'_> {
                 for p in 0..PIXELS {
                     let value = lanes.splat(pixels[p][i]);
                     for v in 0..VECTORS {
-                        sums[p][v] = lanes.mul_add(value, weights[v], sums[p][v]);
+                        sums[p][v] = lanes.add_product(value, weights[v], sums[p][v]);
                     }
                 }
             }
@@ -223,9 +250,20 @@ pub(crate) fn write_vector<L: Lanes>(lanes: L, out: &mut [f32], value: L::V, wri
 fn finish<L: Lanes>(lanes: L, old: &[f32], value: L::V, write: Write) -> L::V {
     match write {
         Write::Store => value,
-        Write::Relu => lanes.max(value, lanes.splat(0.0)),
+        Write::Relu | Write::ReluWords => lanes.max(value, lanes.splat(0.0)),
         Write::Leaky(slope) => leaky(lanes, value, slope),
         Write::Add if old.len() == L::COUNT => lanes.add(value, lanes.load(old)),
         Write::Add => lanes.add(value, lanes.load_first(old)),
+    }
+}
+
+/// Turns inputs into words, at the start of the same place. There is a whole number of vectors.
+#[inline(always)]
+pub(crate) fn pack<L: Lanes>(lanes: L, inputs: &mut [f32]) {
+    if L::INPUTS > 1 {
+        for first in (0..inputs.len()).step_by(L::COUNT) {
+            let vector = lanes.load(&inputs[first..]);
+            lanes.store_words(&mut inputs[first / L::INPUTS..], vector);
+        }
     }
 }

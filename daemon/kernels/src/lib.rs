@@ -3,9 +3,10 @@
 //! Maps are `f32`, channels last, row by row ([`Map`]). Every operation comes as a struct that is built once
 //! from weights, laid out for the CPU it finds ([`Cpu`]), and then run on maps:
 //!
-//! - [`Conv`]: a k x k convolution, with the pixel-unshuffle, the concatenation or the norm before it and the
+//! - [`Conv`]: a k x k convolution, with the pixel-unshuffle or the norm before it and the
 //!   pixel-shuffle, (leaky) ReLU or addition after it fused in, by Winograd where that is faster;
 //! - [`Block`]: depthwise 5x5, channel norm, 1x1, ReLU, 1x1, residual, in one pass over the map;
+//! - [`Tail`]: the last layers of `brush`, at the picture's full size, in one pass;
 //! - [`Depthwise`]: depthwise 3x3;
 //! - [`prepare()`]: what stands between the convolutions of networks that normalise over the whole picture;
 //! - [`upsample2_add`]: bilinear x2, added to another map;
@@ -17,7 +18,9 @@
 //! that the operation needs, and the result has as many fewer. Whoever holds the bands knows what lies beyond
 //! them; at a picture's edge it repeats the edge row.
 //!
-//! Everything here is safe Rust: the instruction set is chosen at run time through `pulp`.
+//! The instruction set is chosen at run time through `pulp`. Where the CPU multiplies bf16, products of inputs and
+//! weights are rounded to it, and everything else remains `f32`: maps, sums, norms, what a residual is added to.
+//! Everything but these instructions (`cpu/bf16.rs`) is safe Rust.
 
 pub mod backward;
 mod block;
@@ -28,8 +31,10 @@ mod enlarge;
 mod gemm;
 mod map;
 mod patch;
+mod planar;
 mod prepare;
 mod scratch;
+mod tail;
 mod toom;
 mod upsample;
 mod winograd;
@@ -42,6 +47,7 @@ pub use enlarge::{Enlarge, LowRows};
 pub use map::{Map, Shape};
 pub use patch::Source;
 pub use prepare::{Affine, Columns, PreparedRow, channel_sums, prepare};
+pub use tail::{Tail, TailWeights};
 pub use upsample::upsample2_add;
 
 /// How many rows a thread takes at a time: few enough that every thread gets some, many enough that the rows

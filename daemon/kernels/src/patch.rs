@@ -14,8 +14,6 @@ pub enum Source<'a> {
     Unshuffled(Map<'a>, usize),
     /// A map, to whose values something is done as they are read.
     Affine(Map<'a>, &'a Affine),
-    /// Two maps of the same rows and columns, one's channels after the other's.
-    Joined(Map<'a>, Map<'a>),
 }
 
 impl Source<'_> {
@@ -36,11 +34,6 @@ impl Source<'_> {
                 assert!(shape.rows.is_multiple_of(*f) && shape.cols.is_multiple_of(*f), "{shape:?} by {f}");
                 Shape::new(shape.rows / f, shape.cols / f, shape.channels * f * f)
             }
-            Self::Joined(a, b) => {
-                let (a, b) = (a.shape(), b.shape());
-                assert_eq!((a.rows, a.cols), (b.rows, b.cols));
-                Shape::new(a.rows, a.cols, a.channels + b.channels)
-            }
         }
     }
 }
@@ -59,12 +52,15 @@ pub(crate) struct Window {
 
 impl Window {
     /// Copies the pixels to `patch`, row by row, in the order that [`Conv`](crate::Conv) lays out its weights for.
-    /// What lies between one pixel's values and the next is left.
+    /// What lies between one pixel's values and the next is left, but for what a last word needs.
     #[inline(always)]
     pub(crate) fn gather<L: Lanes>(&self, lanes: L, source: Source, patch: &mut [f32]) {
         let shape = source.shape();
         for (y, patch) in patch.chunks_exact_mut(self.cols * self.pixel).enumerate() {
             self.copy_row(lanes, source, (self.first_row + y).min(shape.rows - 1), shape.cols, patch);
+            if !shape.channels.is_multiple_of(L::INPUTS) {
+                patch.chunks_exact_mut(self.pixel).for_each(|pixel| pixel[shape.channels] = 0.0);
+            }
             if let Source::Affine(_, affine) = source {
                 for pixel in patch.chunks_exact_mut(self.pixel) {
                     affine.apply(lanes, &mut pixel[..shape.channels]);
@@ -93,15 +89,6 @@ impl Window {
                     for dy in 0..f {
                         copy(lanes, &map.row(row * f + dy)[col * run..][..run], &mut out[dy * run..]);
                     }
-                }
-            }
-            Source::Joined(a, b) => {
-                let (row_a, row_b) = (a.row(row), b.row(row));
-                let (len_a, len_b) = (a.channels(), b.channels());
-                for (i, out) in out.chunks_exact_mut(pixel).enumerate() {
-                    let col = clamp_col(first + i, pad, cols);
-                    copy(lanes, &row_a[col * len_a..][..len_a], out);
-                    copy(lanes, &row_b[col * len_b..][..len_b], &mut out[len_a..]);
                 }
             }
         }

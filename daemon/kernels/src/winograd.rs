@@ -174,7 +174,7 @@ impl Strip<'_> {
             self.source,
             patch,
         );
-        let plane = block.rows * block.cols * padded + PLANE_PAD;
+        let plane = block.rows * block.cols * padded / L::INPUTS + PLANE_PAD;
         let inputs = first(inputs, SIZE * SIZE * plane);
         let patch = L::vectors(patch);
         let vectors = padded / L::COUNT;
@@ -195,8 +195,8 @@ impl Strip<'_> {
                         row[x] = columns[x][y];
                     }
                     for (x, value) in points.inputs::<L, SIZE>(lanes, row).into_iter().enumerate() {
-                        let at = (y * SIZE + x) * plane + tile * padded + v * L::COUNT;
-                        lanes.store(&mut inputs[at..], value);
+                        let at = (y * SIZE + x) * plane + (tile * padded + v * L::COUNT) / L::INPUTS;
+                        lanes.store_words(&mut inputs[at..], value);
                     }
                 }
             }
@@ -227,8 +227,8 @@ impl Strip<'_> {
                 start: i * plane,
                 rows: 1,
                 row_stride: 0,
-                len: *channels,
-                pixel_stride: channels.next_multiple_of(L::COUNT),
+                len: channels.div_ceil(L::INPUTS),
+                pixel_stride: channels.next_multiple_of(L::COUNT) / L::INPUTS,
             };
             let data = &mut products[i * products_plane..];
             let outputs = first_output..first_output + width;

@@ -3,8 +3,9 @@
 //! once, so that none is left out.
 
 use utsushi_kernels::backward::{
-    Border, WholeConv, block_forward, block_gradients, join, max_pool2, max_pool2_gradient, norm_forward,
-    norm_gradients, part, pixel_shuffle, pixel_unshuffle, upsample2_add_whole, upsample2_gradient,
+    Border, WholeConv, block_forward, block_gradients, gram, gram_gradient, instance_norm,
+    instance_norm_gradient, join, max_pool2, max_pool2_gradient, norm_forward, norm_gradients, part,
+    pixel_norm, pixel_norm_gradient, pixel_shuffle, pixel_unshuffle, upsample2_add_whole, upsample2_gradient,
 };
 use utsushi_kernels::{BlockWeights, ConvWeights, Cpu, Shape};
 
@@ -260,6 +261,68 @@ fn blocks() {
             let (d_x, d_flat) = block_gradients(cpu, weights, &x, shape, &gradient);
             differences.check(&what, &[&d_x, &d_flat]);
         }
+    }
+}
+
+/// One channel of a map, without its mean.
+fn centred(map: &[f64], channels: usize, c: usize) -> Vec<f64> {
+    let values: Vec<f64> = map.iter().skip(c).step_by(channels).copied().collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|v| v - mean).collect()
+}
+
+#[test]
+fn features() {
+    const FLOOR: f32 = 0.01;
+    for (maps, rows, cols, channels) in [(2, 5, 7, 64), (1, 40, 9, 5), (3, 4, 3, 17), (2, 1, 2, 1)] {
+        let shape = Shape::new(rows, cols, channels);
+        let x = noise(1, maps * shape.len());
+        let inputs = vec![wide(&x)];
+        let naive_length = |inputs: &[Vec<f64>]| {
+            let pixels = inputs[0].chunks_exact(channels).flat_map(|pixel| {
+                let mean = pixel.iter().map(|v| v * v).sum::<f64>() / channels as f64;
+                pixel.iter().map(move |v| v / (mean + 1.0).sqrt())
+            });
+            pixels.collect::<Vec<_>>()
+        };
+        let naive_contrast = |inputs: &[Vec<f64>]| {
+            let mut out = vec![0.0; inputs[0].len()];
+            for (out, map) in out.chunks_exact_mut(shape.len()).zip(inputs[0].chunks_exact(shape.len())) {
+                for c in 0..channels {
+                    let values = centred(map, channels, c);
+                    let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
+                    let scale = 1.0 / (variance + f64::from(FLOOR)).sqrt();
+                    out.iter_mut().skip(c).step_by(channels).zip(values).for_each(|(o, v)| *o = v * scale);
+                }
+            }
+            out
+        };
+        let naive_gram = |inputs: &[Vec<f64>]| {
+            let mut out = vec![0.0; channels * channels];
+            for map in inputs[0].chunks_exact(shape.len()) {
+                let centred: Vec<_> = (0..channels).map(|c| centred(map, channels, c)).collect();
+                for (at, out) in out.iter_mut().enumerate() {
+                    let pairs = centred[at / channels].iter().zip(&centred[at % channels]);
+                    *out += pairs.map(|(a, b)| a * b).sum::<f64>() / (maps * rows * cols) as f64;
+                }
+            }
+            out
+        };
+        let (weights, gram_weights) = (noise(2, x.len()), noise(3, channels * channels));
+        let length = Differences::new(&naive_length, &inputs, &weights);
+        let contrast = Differences::new(&naive_contrast, &inputs, &weights);
+        let together = Differences::new(&naive_gram, &inputs, &gram_weights);
+        for cpu in Cpu::available() {
+            let what = format!("{maps} {shape:?}, {cpu:?}");
+            assert_close(&what, &pixel_norm(cpu, channels, &x), &naive_length(&inputs));
+            length.check(&what, &[&pixel_norm_gradient(cpu, channels, &x, &weights)]);
+            assert_close(&what, &gram(cpu, &x, shape), &naive_gram(&inputs));
+            together.check(&what, &[&gram_gradient(cpu, &x, shape, &gram_weights)]);
+        }
+        let what = format!("{maps} {shape:?}");
+        let result = instance_norm(&x, shape, FLOOR);
+        assert_close(&what, &result, &naive_contrast(&inputs));
+        contrast.check(&what, &[&instance_norm_gradient(&x, shape, FLOOR, &result, &weights)]);
     }
 }
 

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use utsushi_engine::arch::brush::Sizes;
+use utsushi_engine::differentiable::{WholeConv, conv, max_pool2};
 use utsushi_training::checkpoint::{Checkpoint, CheckpointError};
+use utsushi_training::networks::perceptual::{Features, Level};
 use utsushi_training::optimiser::Tensors;
-use utsushi_training::recipe::{Course, Length, Preset, Recipe};
-use utsushi_training::trainer::{Batches, StepReport, TrainError, Trainer, TrainingData};
+use utsushi_training::recipe::{
+    Adversarial, Course, Discriminators, Imitation, Length, Preset, Recipe, Weights,
+};
+use utsushi_training::trainer::{Batches, Stage, StepReport, TrainError, Trainer, TrainingData};
 
 const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 1, 1], ch: 8, cf: 4 };
 
@@ -35,6 +39,58 @@ impl Batches for Stripes {
         }
         [photos, targets].into_iter().take(self.versions).collect()
     }
+}
+
+/// Three layers that see little: two at full size, one at half of it.
+struct Eyes;
+
+const LEVELS: [Level; 3] = [
+    Level { name: "a", channels: 4, stride: 1 },
+    Level { name: "b", channels: 5, stride: 1 },
+    Level { name: "c", channels: 6, stride: 2 },
+];
+
+impl Features for Eyes {
+    fn levels(&self) -> &[Level] {
+        &LEVELS
+    }
+
+    fn forward(&self, pictures: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+        let (mut x, mut inputs, mut all) = (pictures.clone(), 3, Vec::new());
+        for Level { channels, stride, .. } in LEVELS {
+            let weight =
+                (0..channels * inputs * 9).map(|i| ((i * 7 + channels) as f32 * 12.9898).sin() * 0.4);
+            let weight = Tensor::from_iter(weight, &Device::Cpu)?.reshape((channels, inputs, 3, 3))?;
+            let bias = Tensor::full(0.1f32, channels, &Device::Cpu)?;
+            if stride > 1 {
+                x = max_pool2(&x)?;
+            }
+            x = conv(&x, &weight, &bias, WholeConv { slope: 0.0, ..WholeConv::same(3) })?;
+            inputs = channels;
+            all.push(x.clone());
+        }
+        Ok(all)
+    }
+}
+
+/// Two styles' art.
+fn with_art() -> TrainingData {
+    let art = || Arc::new(Stripes { versions: 1, burst: None }) as Arc<dyn Batches>;
+    TrainingData { art: vec![art(), art()], features: Some(Arc::new(Eyes)), ..data() }
+}
+
+/// A few steps of everything, two styles.
+fn everything(steps: u64) -> Recipe {
+    let both = Recipe { styles: 2, generator: TINY, ..Recipe::preset(Preset::Fast) };
+    let first = imitation(3);
+    let adversarial = both.adversarial.map(|stage| Adversarial {
+        statistics_batches: 2,
+        discriminators: Discriminators { penalty: 0.1, ..stage.discriminators },
+        course: Course { length: Length::Steps(steps), ..first.imitation.clone().expect("a stage").course },
+        ..stage
+    });
+    let imitation = first.imitation.map(|stage| Imitation { content: 0.5, ..stage });
+    Recipe { styles: 2, imitation, adversarial, ..first }
 }
 
 fn data() -> TrainingData {
@@ -114,6 +170,73 @@ fn check_resuming(recipe: &Recipe, data: &TrainingData, steps: u64, stops: &[u64
 #[test]
 fn imitation_resumes_bit_for_bit() {
     check_resuming(&imitation(12), &data(), 12, &[1, 5, 9, 11]);
+}
+
+/// Three steps of imitation, two batches of each style's art, seven rounds of the game.
+#[test]
+fn every_stage_resumes_bit_for_bit() {
+    check_resuming(&everything(7), &with_art(), 3 + 4 + 7, &[2, 3, 4, 6, 7, 9, 12, 13]);
+}
+
+#[test]
+fn stages_follow_each_other() {
+    let mut trainer = Trainer::new(everything(4), with_art(), None).expect("a trainer");
+    let reports = run(&mut trainer, 11);
+    assert!(trainer.is_done());
+    let stages: Vec<_> = reports.iter().map(|report| (report.stage, report.step, report.of)).collect();
+    let part = |stage, steps| (1..=steps).map(move |step| (stage, step, Some(steps)));
+    let want = part(Stage::Imitation, 3).chain(part(Stage::Measuring, 4)).chain(part(Stage::Adversarial, 4));
+    assert_eq!(stages, want.collect::<Vec<_>>());
+    let names = |report: &StepReport| report.losses.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&reports[0]), ["l1", "gradient", "content"]);
+    let all = ["discriminator", "accuracy", "l1", "content", "style", "adversarial", "colour", "smoothness"];
+    assert_eq!(names(&reports[10]), all);
+    // Styles take turns, and are trained each for itself.
+    let weights = trainer.style_weights().expect("weights");
+    let row = |i: usize| weights["n.g"].get(i).and_then(|row| row.to_vec1::<f32>()).expect("a row");
+    assert_ne!(row(0), row(1));
+}
+
+/// The mean of a loss at the end of a short game between networks that learn so fast, for these losses alone.
+fn loss_after(name: &str, weights: Weights, learning_rate: f64, discriminator_rate: f64) -> f64 {
+    let recipe = everything(30);
+    let adversarial = recipe.adversarial.map(|stage| Adversarial {
+        weights,
+        discriminator_rate,
+        discriminators: Discriminators { spectral_norm: false, augment: false, ..stage.discriminators },
+        course: Course { learning_rate, ..stage.course },
+        ..stage
+    });
+    let recipe = Recipe { styles: 1, imitation: None, adversarial, ..recipe };
+    let data = TrainingData { art: with_art().art[..1].to_vec(), ..with_art() };
+    let mut trainer = Trainer::new(recipe, data, None).expect("a trainer");
+    let reports = run(&mut trainer, 32);
+    let loss = |report: &StepReport| {
+        report.losses.iter().find(|(of, _)| of == name).map(|(_, value)| *value).expect("the loss")
+    };
+    reports[22..].iter().map(loss).sum::<f64>() / 10.0
+}
+
+#[test]
+fn every_loss_teaches() {
+    let none = Weights { l1: 0.0, content: 0.0, style: 0.0, adversarial: 0.0, colour: 0.0, smoothness: 0.0 };
+    for (name, only) in [
+        ("l1", Weights { l1: 1.0, ..none }),
+        ("content", Weights { content: 1.0, ..none }),
+        ("style", Weights { style: 1.0, ..none }),
+        ("colour", Weights { colour: 1.0, ..none }),
+        ("smoothness", Weights { smoothness: 1.0, ..none }),
+    ] {
+        let (without, with) = (loss_after(name, only, 0.0, 0.0), loss_after(name, only, 8e-3, 0.0));
+        assert!(with < 0.95 * without, "{name}: {with} with learning, {without} without");
+    }
+    // One side of the game learns, and the other doesn't.
+    let game = Weights { adversarial: 1.0, ..none };
+    let (even, fooled) =
+        (loss_after("adversarial", game, 0.0, 0.0), loss_after("adversarial", game, 8e-3, 0.0));
+    assert!(fooled < even - 0.02, "the generator pays {fooled}, and {even} without learning");
+    let found = loss_after("accuracy", game, 0.0, 4e-3);
+    assert!(found > 0.8, "the discriminators are right so often: {found}");
 }
 
 #[test]

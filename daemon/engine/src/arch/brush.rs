@@ -31,14 +31,14 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use utsushi_kernels::{Activation, Geometry, InputNorm};
 
 use super::{Generator, RowStream};
-use crate::bands::{Band, Context, Delay, Padding};
-use crate::ops::{Block, BlockTensors, Conv, upsample2_add};
+use crate::bands::{Band, Context, Delay, Overlap, Padding};
+use crate::ops::{Block, BlockTensors, Conv, Tail, upsample2_add};
 use crate::rows::Rows;
 
 pub use onnx::to_onnx;
@@ -142,9 +142,7 @@ struct Layers {
     h1: Conv,
     skip: Conv,
     b2: Block,
-    h2: Conv,
-    dw: Conv,
-    rgb: Conv,
+    tail: Tail,
 }
 
 impl Brush {
@@ -173,9 +171,7 @@ impl Brush {
             h1: loader.norm_conv_shuffle(&weights.pp("n"), &weights.pp("h1"), c1, ch)?,
             skip: conv("skip", Geometry { unshuffle: 2, ..plain(3) }, 12, ch, store)?,
             b2: loader.block(&weights.pp("b2"), ch)?,
-            h2: loader.norm_conv_shuffle(&weights.pp("n2"), &weights.pp("h2"), ch, cf)?,
-            dw: conv("dw", tiles(3), cf + 3, cf, Activation::Relu)?,
-            rgb: conv("rgb", plain(3), cf, 3, store)?,
+            tail: loader.tail(weights, ch, cf)?,
         };
         Ok(Self { sizes, layers: Arc::new(layers) })
     }
@@ -198,14 +194,12 @@ impl Generator for Brush {
             d1: contexts(&self.layers.d1),
             skip: Context::new(1),
             b2: Context::new(Block::REACH),
-            dw: Context::in_multiples(1, Geometry::TILE_ROWS),
-            dw_x: Context::in_multiples(1, Geometry::TILE_ROWS),
-            rgb: Context::new(1),
+            tail: Overlap::new(Tail::REACH),
+            tail_x: Overlap::new(2 * Tail::REACH),
             quarter: Delay::default(),
             skip_x: Delay::default(),
             half: Delay::default(),
             full: Delay::default(),
-            residual: Delay::default(),
             layers: Arc::clone(&self.layers),
         })
     }
@@ -269,6 +263,16 @@ impl Loader {
         Conv::new(geometry, Activation::Store, &weight.reshape((outputs * 4, inputs, 1, 1))?, &bias)
     }
 
+    fn tail(&self, weights: &VarBuilder, ch: usize, cf: usize) -> Result<Tail> {
+        let (expand, expand_bias) = self.behind_norm(&weights.pp("n2"), &weights.pp("h2"), ch, 4 * cf)?;
+        let layer = |name: &str, inputs: usize, outputs: usize| {
+            let weights = weights.pp(name);
+            Ok::<_, Error>((weights.get((outputs, inputs, 3, 3), "weight")?, weights.get(outputs, "bias")?))
+        };
+        let (dw, rgb) = (layer("dw", cf + 3, cf)?, layer("rgb", cf, 3)?);
+        Tail::new([(&expand, &expand_bias), (&dw.0, &dw.1), (&rgb.0, &rgb.1)])
+    }
+
     fn block(&self, weights: &VarBuilder, channels: usize) -> Result<Block> {
         Block::new(&self.block_tensors(weights, channels)?)
     }
@@ -307,19 +311,16 @@ struct BrushStream {
     d1: Vec<Context>,
     skip: Context,
     b2: Context,
-    dw: Context,
-    dw_x: Context,
-    rgb: Context,
+    tail: Overlap,
+    tail_x: Overlap,
     /// What went into `down`, until `up` has caught up.
     quarter: Delay,
     /// x, until `h1` has caught up.
     skip_x: Delay,
     /// The skip from x, of which a row or two are there before `h1` needs them.
     half: Delay,
-    /// x, until `h2` has caught up.
+    /// x, until `b2` has caught up.
     full: Delay,
-    /// x, until `rgb` has caught up.
-    residual: Delay,
 }
 
 impl RowStream for BrushStream {
@@ -366,12 +367,11 @@ impl BrushStream {
         }
         let h = h.map(|h| layers.h1.forward_add(h, &self.half.take(h.count() * 2)?))?;
         let h = self.b2.push(h)?.map(|h| layers.b2.forward(h))?;
-        let h = h.map(|h| layers.h2.forward(h))?;
-        let x = self.full.take(h.rows.count())?;
-        self.residual.push(&x);
-        let x = self.dw_x.push(Band { rows: x, last: h.last })?;
-        let h = self.dw.push(h)?.map(|h| layers.dw.forward_joined(h, &x.rows))?;
-        self.rgb.push(h)?.map(|h| layers.rgb.forward_add(h, &self.residual.take(h.count() - 2)?))
+        let x = self.full.take(h.rows.count() * 2)?;
+        let (x, rows) = self.tail_x.push(Band { rows: x, last: h.last })?;
+        let last = h.last;
+        let (h, _) = self.tail.push(h)?;
+        Band { rows: h, last }.map(|h| layers.tail.forward(h, &x, rows))
     }
 
     /// Computes the skip from x as far as `count` rows of it are needed now: x is three channels, what becomes

@@ -45,7 +45,7 @@ impl<'a> BlockWeights<'a> {
 /// # Panics
 /// If the lengths don't fit together.
 pub fn block_forward(cpu: Cpu, weights: BlockWeights, x: &[f32], shape: Shape) -> Vec<f32> {
-    let block = Block::new(cpu, weights);
+    let block = Block::new(cpu.single(), weights);
     let mut out = vec![0.0; count(x, shape) * shape.len()];
     let maps = out.par_chunks_mut(shape.len()).zip(x.par_chunks_exact(shape.len()));
     maps.for_each(|(out, x)| {
@@ -67,6 +67,7 @@ pub fn block_gradients(
     shape: Shape,
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
+    let cpu = cpu.single();
     let (channels, inside) = (weights.depthwise_bias.len(), weights.expand_bias.len());
     let maps = count(x, shape);
     assert_eq!((shape.channels, gradient.len()), (channels, x.len()));

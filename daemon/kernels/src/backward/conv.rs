@@ -57,6 +57,7 @@ impl WholeConv {
     /// # Panics
     /// If the lengths don't fit together.
     pub fn forward(&self, cpu: Cpu, weights: ConvWeights, x: &[f32], shape: Shape) -> Vec<f32> {
+        let cpu = cpu.single();
         let (kernel, outputs, inputs) = (self.kernel, weights.bias.len(), shape.channels);
         let out_shape = self.sizes(shape, outputs);
         assert_eq!(weights.weight.len(), outputs * inputs * kernel * kernel);
@@ -105,6 +106,7 @@ impl WholeConv {
     /// # Panics
     /// If the lengths don't fit together.
     pub fn input_gradient(&self, cpu: Cpu, weights: ConvWeights, gradient: &[f32], shape: Shape) -> Vec<f32> {
+        let cpu = cpu.single();
         let out_shape = self.sizes(shape, weights.bias.len());
         assert_eq!(weights.weight.len(), shape.channels * out_shape.channels * self.kernel * self.kernel);
         let parts = Parts::new(cpu, self, weights.weight, shape, out_shape);
@@ -133,6 +135,7 @@ impl WholeConv {
         gradient: &[f32],
         outputs: usize,
     ) -> (Vec<f32>, Vec<f32>) {
+        let cpu = cpu.single();
         let out_shape = self.sizes(shape, outputs);
         let maps = count(x, shape);
         assert_eq!(gradient.len(), maps * out_shape.len());

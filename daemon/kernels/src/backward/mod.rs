@@ -8,14 +8,18 @@
 //! - [`block_forward`] and [`block_gradients`]: the residual block, of which nothing is kept but its input;
 //! - [`norm_forward`] and [`norm_gradients`]: the norm over the channels at a pixel, with scale and shift;
 //! - [`upsample2_add_whole`] and [`upsample2_gradient`], [`max_pool2`] and [`max_pool2_gradient`];
+//! - [`pixel_norm`], [`instance_norm`] and [`gram`], and their gradients: what losses make of features;
 //! - [`pixel_shuffle`] and [`pixel_unshuffle`], [`join`] and [`part`], each the other's gradient.
 //!
 //! A gradient of weights is a sum over all pixels. They are cut into pieces by the maps' sizes alone, each
 //! piece is summed by one thread, and the pieces are added in order: the result doesn't depend on the number of
 //! threads, not in its last bit.
+//!
+//! All of it is `f32`, on a CPU of bf16 too ([`Cpu::single`](crate::Cpu::single)).
 
 mod block;
 mod conv;
+mod features;
 mod norm;
 mod product;
 mod rearrange;
@@ -24,6 +28,9 @@ mod window;
 
 pub use block::{block_forward, block_gradients};
 pub use conv::WholeConv;
+pub use features::{
+    gram, gram_gradient, instance_norm, instance_norm_gradient, pixel_norm, pixel_norm_gradient,
+};
 pub use norm::{NormGradients, norm_forward, norm_gradients};
 pub use rearrange::{join, max_pool2, max_pool2_gradient, part, pixel_shuffle, pixel_unshuffle};
 pub use upsample::{upsample2_add_whole, upsample2_gradient};

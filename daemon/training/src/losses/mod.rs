@@ -13,7 +13,15 @@
 //! features run over them once, by operations of [`utsushi_engine::differentiable`].
 
 mod adversarial;
+mod colour;
+mod content;
+mod gram;
+mod penalty;
 mod smoothness;
 
 pub use adversarial::Form;
+pub use colour::{Colours, Palette, chroma, colour, grey, luminance};
+pub use content::content;
+pub use gram::{gram_matrix, style};
+pub use penalty::approximate_r1;
 pub use smoothness::{gradient_l1, l1, total_variation};

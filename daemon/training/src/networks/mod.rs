@@ -1,4 +1,8 @@
 //! The networks that a generator is trained against, one a file.
 
+pub mod feature_discriminator;
+pub mod layer;
+pub mod patch_discriminator;
 pub mod perceptual;
+
 pub mod vgg19;

@@ -7,7 +7,7 @@
 use candle_core::Result;
 
 use super::{Outcome, Trainer, deviation};
-use crate::losses::{gradient_l1, l1};
+use crate::losses::{gradient_l1, grey, l1};
 use crate::recipe::Imitation;
 
 impl Trainer {
@@ -18,10 +18,12 @@ impl Trainer {
         let mut losses = Outcome::default();
         losses.add("l1", recipe.l1, || l1(&drawn, &targets))?;
         losses.add("gradient", recipe.gradient, || gradient_l1(&drawn, &targets))?;
+        losses
+            .add("content", recipe.content, || self.content(&self.features(&grey(&drawn)?)?.0, &targets))?;
         let variation = deviation(&drawn)? / deviation(&targets)?;
         let store = losses.total()?.backward()?;
         let (gradients, norm) = self.generator.gradients(&store)?;
-        losses.vitals.gradients.push(norm);
+        losses.vitals.gradient = norm;
         losses.vitals.variation = variation;
         if losses.is_finite() {
             self.move_generator(course, &gradients)?;

@@ -16,56 +16,40 @@
 //! in which all was well, halves the learning rate, and says so. Time isn't turned back: what comes next are new
 //! pictures, not those it failed on.
 
+mod adversarial;
+mod augment;
+mod critic;
 mod imitation;
 mod learner;
 mod outcome;
 mod plan;
 mod random;
 mod snapshot;
+mod statistics;
+mod supply;
+mod turns;
 mod watch;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::TrainableBrush;
 
+use self::critic::Critic;
 use self::learner::Learner;
 use self::outcome::Outcome;
 use self::plan::Plan;
 use self::random::Purpose;
 pub use self::snapshot::Snapshot;
-use self::watch::{History, Trouble};
+use self::statistics::Statistics;
+use self::supply::check_data;
+pub use self::supply::{Batches, TrainingData};
+use self::watch::History;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Crops, Picture};
-use crate::networks::perceptual::Features;
+use crate::data::Picture;
 use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
-use crate::recipe::{Course, MULTIPLE_PX, Recipe, RecipeError};
-
-/// Where batches come from.
-pub trait Batches: Send + Sync {
-    /// The batch of a step: for each version of the pictures `count` crops of `size` x `size` pixels, NHWC,
-    /// values in -1..1. The same arguments give the same batch, whatever was asked for before.
-    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>>;
-}
-
-impl Batches for Crops {
-    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
-        self.batch(seed, step, count, size)
-    }
-}
-
-/// What is learned from.
-#[derive(Clone)]
-pub struct TrainingData {
-    /// Photos, and as the second version what a filter makes of them.
-    pub photos: Arc<dyn Batches>,
-    /// The art of each style; none where there is no adversarial stage.
-    pub art: Vec<Arc<dyn Batches>>,
-    /// The perceptual network, where a loss looks at features.
-    pub features: Option<Arc<dyn Features + Send + Sync>>,
-}
+use crate::recipe::{Adversarial, Course, MULTIPLE_PX, Recipe, RecipeError};
 
 /// Why a training can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -85,10 +69,11 @@ pub enum TrainError {
 }
 
 /// A part of a training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// The generator learns a filter.
+    #[default]
     Imitation,
     /// The art is measured.
     Measuring,
@@ -99,7 +84,7 @@ pub enum Stage {
 }
 
 /// How far it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Progress {
     stage: Stage,
@@ -145,6 +130,9 @@ pub struct Trainer {
     generator: Learner,
     network: TrainableBrush,
     average: Average,
+    /// One a style, where there is an adversarial stage.
+    critics: Vec<Critic>,
+    statistics: Vec<Statistics>,
     history: History,
     /// The last state in which all was well.
     good: Option<Snapshot>,
@@ -174,23 +162,30 @@ impl Trainer {
                 .map_err(|e| TrainError::Unfit(format!("the weights to start from don't fit: {e}")))?;
         }
         let stage = if recipe.imitation.is_some() { Stage::Imitation } else { Stage::Measuring };
-        let course =
-            course(&recipe, stage).ok_or_else(|| TrainError::Unfit("a recipe without a stage".into()))?;
-        let progress =
-            Progress { stage, step: 0, tick: 0, plan: Plan::new(course), rates: [1.0; 2], returns: 0 };
-        let average = Average::new(course.average_decay, &parameters)?;
-        let generator = Learner::new(parameters, course);
+        let Some(course) = course(&recipe, stage) else {
+            return Err(TrainError::Unfit("the recipe has no stage".into()));
+        };
+        let critic = |style| match (&recipe.adversarial, &data.features) {
+            (Some(adversarial), Some(features)) => {
+                let seed = random::seed(recipe.seed, Purpose::DiscriminatorWeights, style);
+                Some(Critic::new(adversarial, features.levels(), seed))
+            }
+            _ => None,
+        };
+        let critics = (0..styles).filter_map(critic).collect::<Result<Vec<_>>>()?;
         let mut trainer = Self {
-            recipe,
-            data,
-            progress,
-            generator,
+            progress: Progress::default(),
+            average: Average::new(course.average_decay, &parameters)?,
+            generator: Learner::new(parameters, course),
+            statistics: critics.iter().map(|_| Statistics::default()).collect(),
+            critics,
             network,
-            average,
             history: History::default(),
             good: None,
+            recipe,
+            data,
         };
-        trainer.good = Some(trainer.snapshot()?);
+        trainer.enter(stage)?;
         Ok(trainer)
     }
 
@@ -244,10 +239,12 @@ impl Trainer {
         assert!(!self.is_done(), "a step after the last");
         let start = Instant::now();
         let stage = self.progress.stage;
-        let imitation = self.recipe.imitation.clone();
-        let outcome = match (stage, &imitation) {
-            (Stage::Imitation, Some(recipe)) => self.imitate(recipe)?,
-            _ => return Err(TrainError::Unfit("a stage without a recipe".into())),
+        let Recipe { imitation, adversarial, .. } = self.recipe.clone();
+        let outcome = match (stage, &imitation, &adversarial) {
+            (Stage::Imitation, Some(recipe), _) => self.imitate(recipe)?,
+            (Stage::Measuring, _, Some(recipe)) => self.measure(recipe)?,
+            (Stage::Adversarial, _, Some(recipe)) => self.play(recipe)?,
+            _ => return Err(TrainError::Unfit("the recipe doesn't have the stage that it is in".into())),
         };
         let course = course(&self.recipe, stage).cloned();
         let learning_rate = course.as_ref().map_or(0.0, |course| self.rate(course));
@@ -256,7 +253,7 @@ impl Trainer {
             None => None,
         };
         let seconds = start.elapsed().as_secs_f64();
-        if let Some(course) = &course {
+        if let Some(course) = course.as_ref().filter(|_| stage != Stage::Measuring) {
             self.progress.plan.measure(course, self.progress.step, seconds);
         }
         self.progress.step += 1;
@@ -268,7 +265,7 @@ impl Trainer {
             steps_in_all: self.progress.tick,
             losses: outcome.losses.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
             learning_rate,
-            gradient: outcome.vitals.gradients.first().copied().unwrap_or(0.0),
+            gradient: outcome.vitals.gradient,
             event,
             seconds,
         };
@@ -309,11 +306,20 @@ impl Trainer {
         self.average.tensors()
     }
 
-    /// The learning rate of the step that comes, before what has gone wrong lowered it.
+    /// The generator's learning rate in the step that comes.
     fn rate(&self, course: &Course) -> f64 {
-        let Course { learning_rate: rate, warm_up_steps, last_rate_share: last_share, .. } = *course;
-        let Progress { step, plan, rates, .. } = &self.progress;
-        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step)) * rates[0]
+        self.scheduled(course, course.learning_rate) * self.progress.rates[0]
+    }
+
+    /// That of the discriminators.
+    fn discriminator_rate(&self, recipe: &Adversarial) -> f64 {
+        self.scheduled(&recipe.course, recipe.discriminator_rate) * self.progress.rates[1]
+    }
+
+    fn scheduled(&self, course: &Course, rate: f64) -> f64 {
+        let Course { warm_up_steps, last_rate_share: last_share, .. } = *course;
+        let Progress { step, plan, .. } = &self.progress;
+        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step))
     }
 
     fn move_generator(&mut self, course: &Course, gradients: &Gradients) -> Result<()> {
@@ -321,17 +327,11 @@ impl Trainer {
         self.average.step(&self.generator.parameters)
     }
 
-    /// The step's photos and targets.
-    fn photos(&self, course: &Course) -> Result<(Tensor, Tensor)> {
-        let Progress { step, tick, plan, .. } = &self.progress;
-        let (count, size) = (course.batch, plan.crop_px(course, *step));
-        let seed = random::seed(self.recipe.seed, Purpose::Photos, 0);
-        let mut versions = self.data.photos.batch(seed, *tick, count, size).into_iter();
-        let mut next = || match versions.next() {
-            Some(values) => Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu),
-            None => candle_core::bail!("photos come without targets"),
-        };
-        Ok((next()?, next()?))
+    /// The sides of the step's crops. Art is measured in small ones.
+    fn crop_px(&self, course: &Course) -> usize {
+        let Progress { stage, step, plan, .. } = &self.progress;
+        let step = if *stage == Stage::Measuring { 0 } else { *step };
+        plan.crop_px(course, step)
     }
 
     /// Styles take turns.
@@ -341,80 +341,6 @@ impl Trainer {
 
     fn shares(&self) -> Result<Tensor> {
         one_of(self.recipe.styles, self.style())
-    }
-
-    /// After a step: keeps a good state, ends a stage.
-    fn go_on(&mut self) -> Result<()> {
-        if self.progress.plan.steps.is_some_and(|steps| self.progress.step >= steps) {
-            self.next_stage()?;
-        } else if self.progress.step.is_multiple_of(self.recipe.watch.keep_every)
-            && self.history.is_calm(&self.recipe.watch)
-        {
-            self.keep()?;
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self) -> Result<()> {
-        self.progress.returns = 0;
-        self.good = Some(self.snapshot()?);
-        Ok(())
-    }
-
-    fn next_stage(&mut self) -> Result<()> {
-        self.progress.stage = Stage::Done;
-        self.keep()
-    }
-
-    /// Returns to the last good state, and says so.
-    fn go_back(&mut self, trouble: Trouble) -> std::result::Result<String, TrainError> {
-        self.progress.returns += 1;
-        if self.progress.returns > self.recipe.watch.most_returns {
-            return Err(TrainError::Diverged(self.progress.returns));
-        }
-        let [generator, discriminators] = &mut self.progress.rates;
-        *discriminators /= 2.0;
-        // One that is never wrong is the only one that learns too fast.
-        let whose = match trouble {
-            Trouble::TooEasy => "its learning rate",
-            _ => {
-                *generator /= 2.0;
-                "the learning rate"
-            }
-        };
-        let progress = self.progress.clone();
-        if let Some(good) = self.good.take() {
-            self.restore(&good)?;
-            self.good = Some(good);
-        }
-        let back = progress.step - self.progress.step.min(progress.step);
-        self.progress = progress;
-        self.history = History::default();
-        Ok(format!("{}: it went back {back} steps and halved {whose}", trouble.in_words()))
-    }
-
-    fn snapshot(&self) -> Result<Snapshot> {
-        let mut snapshot = Snapshot::new(self.progress.clone());
-        self.generator.save("generator", &mut snapshot)?;
-        snapshot.put("average", self.average.tensors()?);
-        snapshot.steps.insert("average".into(), self.average.steps());
-        snapshot.put("history", self.history.tensors()?);
-        Ok(snapshot)
-    }
-
-    fn restore(&mut self, from: &Snapshot) -> Result<()> {
-        self.progress = from.progress.clone();
-        let Some(course) = course(&self.recipe, self.progress.stage).cloned() else {
-            candle_core::bail!("it is in a stage that the recipe doesn't have")
-        };
-        self.generator.restore("generator", &course, from)?;
-        let average = from.get("average");
-        // The same names and shapes as the weights'.
-        self.generator.parameters.set(&average)?;
-        self.average = Average::restored(course.average_decay, from.steps_of("average")?, &average)?;
-        self.generator.parameters.set(&from.get("generator.weights"))?;
-        self.history = History::restored(&self.recipe.watch, &from.get("history"))?;
-        Ok(())
     }
 }
 
@@ -427,22 +353,6 @@ fn course(recipe: &Recipe, stage: Stage) -> Option<&Course> {
         Stage::Measuring | Stage::Adversarial => adversarial,
         Stage::Done => adversarial.or(imitation),
     }
-}
-
-fn check_data(recipe: &Recipe, data: &TrainingData) -> std::result::Result<(), TrainError> {
-    let unfit = |why: String| Err(TrainError::Unfit(why));
-    let looks = recipe.adversarial.is_some() || recipe.imitation.as_ref().is_some_and(|i| i.content > 0.0);
-    if looks && data.features.is_none() {
-        return unfit("the recipe's losses look at features, and there is no perceptual network".into());
-    }
-    if recipe.adversarial.is_some() && data.art.len() != recipe.styles {
-        return unfit(format!(
-            "the recipe has {} styles, and there is art for {}",
-            recipe.styles,
-            data.art.len()
-        ));
-    }
-    Ok(())
 }
 
 /// Only this style.

@@ -49,6 +49,6 @@ impl Outcome {
 
     /// Are losses and gradients numbers?
     pub(super) fn is_finite(&self) -> bool {
-        self.vitals.losses.iter().chain(&self.vitals.gradients).all(|v| v.is_finite())
+        self.vitals.are_finite()
     }
 }

@@ -16,12 +16,22 @@ const FEWEST_STEPS: usize = 50;
 pub(super) struct Vitals {
     /// All losses' sum, of each network.
     pub(super) losses: Vec<f64>,
-    /// The gradients' norms, of each network; the generator's first.
-    pub(super) gradients: Vec<f64>,
+    /// The norm of the generator's gradients.
+    pub(super) gradient: f64,
+    /// Of the discriminators'.
+    pub(super) discriminator_gradient: f64,
     /// How often the discriminator was right, 0..1.
     pub(super) accuracy: Option<f64>,
     /// The generator's pictures' deviation, as a share of that of what they are compared with.
     pub(super) variation: f64,
+}
+
+impl Vitals {
+    /// Are losses and gradients numbers?
+    pub(super) fn are_finite(&self) -> bool {
+        let gradients = [self.gradient, self.discriminator_gradient];
+        self.losses.iter().chain(&gradients).all(|v| v.is_finite())
+    }
 }
 
 /// What has gone wrong.
@@ -62,10 +72,10 @@ pub(super) struct History {
 impl History {
     /// Looks at a step.
     pub(super) fn look(&mut self, watch: &Watch, vitals: &Vitals) -> Option<Trouble> {
-        if !vitals.losses.iter().chain(&vitals.gradients).all(|v| v.is_finite()) {
+        if !vitals.are_finite() {
             return Some(Trouble::NotFinite);
         }
-        let gradient = vitals.gradients.first().copied().unwrap_or(0.0);
+        let gradient = vitals.gradient;
         let is_long = self.usual().is_some_and(|usual| gradient > watch.gradient_factor * usual);
         self.explosions = if is_long { self.explosions + 1 } else { 0 };
         if !is_long {
@@ -164,7 +174,7 @@ mod tests {
     use crate::recipe::{Preset, Recipe};
 
     fn vitals(gradient: f64) -> Vitals {
-        Vitals { losses: vec![1.0], gradients: vec![gradient], accuracy: Some(0.7), variation: 1.0 }
+        Vitals { losses: vec![1.0], gradient, accuracy: Some(0.7), variation: 1.0, ..Vitals::default() }
     }
 
     /// After a hundred sound steps, what it says to each step of another kind.

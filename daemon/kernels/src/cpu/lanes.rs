@@ -1,116 +1,6 @@
-//! Which instructions there are, and vectors of them.
+//! Vectors of `f32`.
 
-use std::sync::OnceLock;
-
-/// The instruction sets that the kernels are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cpu {
-    /// Whatever the compiler makes of arrays of eight; on x86-64 that is SSE2.
-    Portable,
-    /// AVX2 and FMA: vectors of 8.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// AVX-512 F, BW, CD, DQ and VL: vectors of 16.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// NEON: vectors of 4.
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-}
-
-impl Cpu {
-    /// Every instruction set that this machine can run, the fastest first.
-    pub fn available() -> Vec<Self> {
-        let mut all = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            if pulp::x86::V4::try_new().is_some() {
-                all.push(Self::Avx512);
-            }
-            if pulp::x86::V3::try_new().is_some() {
-                all.push(Self::Avx2);
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        if pulp::aarch64::Neon::try_new().is_some() {
-            all.push(Self::Neon);
-        }
-        all.push(Self::Portable);
-        all
-    }
-
-    /// The fastest that this machine can run, or the one that the environment variable `UTSUSHI_CPU` names
-    /// (`avx512`, `avx2`, `neon`, `portable`) if this machine can run it. Asked once a process.
-    pub fn detect() -> Self {
-        static CPU: OnceLock<Cpu> = OnceLock::new();
-        *CPU.get_or_init(|| {
-            let available = Self::available();
-            let wanted = std::env::var("UTSUSHI_CPU").unwrap_or_default();
-            available.iter().copied().find(|cpu| cpu.name() == wanted).unwrap_or(available[0])
-        })
-    }
-
-    /// As in `UTSUSHI_CPU`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512",
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => "neon",
-        }
-    }
-
-    /// Values a vector, and vectors a register tile.
-    pub(crate) fn tile(self) -> (usize, usize) {
-        struct Tile;
-        impl Kernel for Tile {
-            type Output = (usize, usize);
-            #[inline(always)]
-            fn run<L: Lanes>(self, _: L) -> (usize, usize) {
-                (L::COUNT, L::TILE.1)
-            }
-        }
-        self.run(Tile)
-    }
-
-    /// Runs a kernel compiled for this instruction set.
-    ///
-    /// # Panics
-    /// If this machine lacks it: it did not come from [`Cpu::available`] or [`Cpu::detect`].
-    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        match self {
-            Self::Portable => kernel.run(Portable),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => vectorize(pulp::x86::V3::try_new(), kernel),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => vectorize(pulp::x86::V4::try_new(), kernel),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => vectorize(pulp::aarch64::Neon::try_new(), kernel),
-        }
-    }
-}
-
-/// A loop that is compiled once for each instruction set.
-pub(crate) trait Kernel {
-    type Output;
-    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
-}
-
-fn vectorize<S: pulp::Simd, K: Kernel>(simd: Option<S>, kernel: K) -> K::Output {
-    struct Op<K>(K);
-    impl<K: Kernel> pulp::WithSimd for Op<K> {
-        type Output = K::Output;
-        #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, simd: S) -> K::Output {
-            self.0.run(Native(simd))
-        }
-    }
-    let simd = simd.expect("a Cpu comes from Cpu::available()");
-    simd.vectorize(Op(kernel))
-}
+use std::marker::PhantomData;
 
 /// Vectors of `f32`. `load` and `store` take slices of at least `COUNT` values.
 pub(crate) trait Lanes: Copy {
@@ -133,12 +23,59 @@ pub(crate) trait Lanes: Copy {
     /// a * b + c, rounded once where the CPU can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn sum(self, a: Self::V) -> f32;
+
+    /// Inputs in a *word*, which is what a product multiplies with at once: 1, and the word is the input; or 2, and
+    /// the word's bits are two inputs in bf16, the first in the lower half. Words are moved, never computed with.
+    const INPUTS: usize;
+    /// Inputs become words: a vector of them the first `COUNT / INPUTS` values of `to`.
+    fn store_words(self, to: &mut [f32], inputs: Self::V);
+    /// Each lane's word of a first and a second input. Where a word is one input, it is the first.
+    fn word(self, first: Self::V, second: Self::V) -> Self::V;
+    /// The product of a word of inputs, in every lane, and words of weights, plus `sum`.
+    fn add_product(self, word: Self::V, weights: Self::V, sum: Self::V) -> Self::V;
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct Native<S>(S);
+/// How inputs are multiplied with weights.
+pub(crate) trait Products<S: pulp::Simd>: Copy {
+    /// See [`Lanes::INPUTS`].
+    const INPUTS: usize;
+    fn store_words(simd: S, to: &mut [f32], inputs: S::f32s);
+    fn word(simd: S, first: S::f32s, second: S::f32s) -> S::f32s;
+    fn add_product(simd: S, word: S::f32s, weights: S::f32s, sum: S::f32s) -> S::f32s;
+}
 
-impl<S: pulp::Simd> Lanes for Native<S> {
+/// As they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Single;
+
+impl<S: pulp::Simd> Products<S> for Single {
+    const INPUTS: usize = 1;
+
+    #[inline(always)]
+    fn store_words(_: S, to: &mut [f32], inputs: S::f32s) {
+        S::as_mut_simd_f32s(&mut to[..S::F32_LANES]).0[0] = inputs;
+    }
+    #[inline(always)]
+    fn word(_: S, first: S::f32s, _: S::f32s) -> S::f32s {
+        first
+    }
+    #[inline(always)]
+    fn add_product(simd: S, word: S::f32s, weights: S::f32s, sum: S::f32s) -> S::f32s {
+        simd.mul_add_f32s(word, weights, sum)
+    }
+}
+
+/// The vectors of an instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Native<S, P>(S, PhantomData<P>);
+
+impl<S, P> Native<S, P> {
+    pub(crate) const fn new(simd: S) -> Self {
+        Self(simd, PhantomData)
+    }
+}
+
+impl<S: pulp::Simd, P: Products<S>> Lanes for Native<S, P> {
     type V = S::f32s;
     const COUNT: usize = S::F32_LANES;
     // AVX2 has 16 registers, the others 32.
@@ -192,6 +129,20 @@ impl<S: pulp::Simd> Lanes for Native<S> {
     #[inline(always)]
     fn sum(self, a: S::f32s) -> f32 {
         self.0.reduce_sum_f32s(a)
+    }
+
+    const INPUTS: usize = P::INPUTS;
+    #[inline(always)]
+    fn store_words(self, to: &mut [f32], inputs: S::f32s) {
+        P::store_words(self.0, to, inputs);
+    }
+    #[inline(always)]
+    fn word(self, first: S::f32s, second: S::f32s) -> S::f32s {
+        P::word(self.0, first, second)
+    }
+    #[inline(always)]
+    fn add_product(self, word: S::f32s, weights: S::f32s, sum: S::f32s) -> S::f32s {
+        P::add_product(self.0, word, weights, sum)
     }
 }
 
@@ -260,5 +211,19 @@ impl Lanes for Portable {
     #[inline(always)]
     fn sum(self, a: [f32; 8]) -> f32 {
         a.iter().sum()
+    }
+
+    const INPUTS: usize = 1;
+    #[inline(always)]
+    fn store_words(self, to: &mut [f32], inputs: [f32; 8]) {
+        self.store(to, inputs);
+    }
+    #[inline(always)]
+    fn word(self, first: [f32; 8], _: [f32; 8]) -> [f32; 8] {
+        first
+    }
+    #[inline(always)]
+    fn add_product(self, word: [f32; 8], weights: [f32; 8], sum: [f32; 8]) -> [f32; 8] {
+        self.mul_add(word, weights, sum)
     }
 }

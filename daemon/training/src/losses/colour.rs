@@ -1,0 +1,108 @@
+//! A picture's colours, and what is left of it without them.
+//!
+//! With colour inside the discriminator and the Gram matrices, a palette comes in blotches. So those look at
+//! luminance, and colour has a loss of its own, against a palette that is the same for all pictures.
+
+use candle_core::{Device, Result, Tensor};
+use utsushi_engine::differentiable::{Border, WholeConv, conv};
+
+/// Of red, green and blue (ITU-R BT.601).
+const LUMINANCE: [f32; 3] = [0.299, 0.587, 0.114];
+/// U = 1.128 (B - Y), V = 1.426 (R - Y): both as far from 0 as the luminance.
+const CHROMA: [f32; 2] = [1.128, 1.426];
+/// Colours are compared over so many pixels a side ...
+const PATCH: usize = 4;
+/// ... and so much at single pixels.
+const PIXELS: f64 = 0.3;
+/// How much of the way a palette's mean is moved towards the art's.
+const SHIFT: f64 = 0.6;
+/// How much a palette may be narrowed and spread.
+const GAINS: [f64; 2] = [0.8, 1.5];
+
+/// Y of pictures, `[.., 1]`.
+///
+/// # Errors
+/// If they aren't RGB.
+pub fn luminance(pictures: &Tensor) -> Result<Tensor> {
+    pointwise(pictures, &[LUMINANCE])
+}
+
+/// Pictures without colour, `[.., 3]`, as a perceptual network takes them.
+///
+/// # Errors
+/// If they aren't RGB.
+pub fn grey(pictures: &Tensor) -> Result<Tensor> {
+    pointwise(pictures, &[LUMINANCE; 3])
+}
+
+/// U and V of pictures, `[.., 2]`.
+///
+/// # Errors
+/// If they aren't RGB.
+pub fn chroma(pictures: &Tensor) -> Result<Tensor> {
+    let [r, g, b] = LUMINANCE;
+    let [u, v] = CHROMA;
+    pointwise(pictures, &[[-u * r, -u * g, u * (1.0 - b)], [v * (1.0 - r), -v * g, -v * b]])
+}
+
+fn pointwise(pictures: &Tensor, rows: &[[f32; 3]]) -> Result<Tensor> {
+    let weight = Tensor::from_slice(rows.as_flattened(), (rows.len(), 3, 1, 1), &Device::Cpu)?;
+    conv(pictures, &weight, &zeros(rows.len())?, WholeConv::same(1))
+}
+
+fn zeros(len: usize) -> Result<Tensor> {
+    Tensor::zeros(len, candle_core::DType::F32, &Device::Cpu)
+}
+
+/// How the filter's colours become the art's: U and V each times a gain, plus a shift.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Palette {
+    /// Of U and of V.
+    pub gain: [f32; 2],
+    /// Of U and of V.
+    pub shift: [f32; 2],
+}
+
+/// Means and deviations of U and V over many pictures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Colours {
+    /// Of U and of V.
+    pub mean: [f64; 2],
+    /// Of U and of V.
+    pub deviation: [f64; 2],
+}
+
+impl Palette {
+    /// From pictures with these colours to art with those (after Reinhard et al. 2001,
+    /// <https://doi.org/10.1109/38.946629>, in part): the gain is the deviations' ratio, within 0.8 to 1.5; the
+    /// shift is 0.6 of what the means then differ by.
+    pub fn new(pictures: Colours, art: Colours) -> Self {
+        let gain = |i: usize| {
+            (art.deviation[i] / pictures.deviation[i].max(f64::MIN_POSITIVE)).clamp(GAINS[0], GAINS[1])
+        };
+        let shift = |i: usize| SHIFT * (art.mean[i] - pictures.mean[i] * gain(i));
+        Self { gain: [gain(0) as f32, gain(1) as f32], shift: [shift(0) as f32, shift(1) as f32] }
+    }
+
+    fn applied(&self, chroma: &Tensor) -> Result<Tensor> {
+        let numbers = |values: &[f32; 2]| Tensor::from_slice(values, 2, &Device::Cpu);
+        chroma.broadcast_mul(&numbers(&self.gain)?)?.broadcast_add(&numbers(&self.shift)?)
+    }
+}
+
+/// How far colours are from a target's in the art's palette: with d = UV(x) - palette(UV(t)),
+/// mean |mean of d over 4 x 4 pixels| + 0.3 mean |d|. So edges of colour may be where the lines are.
+///
+/// # Errors
+/// If the shapes differ, or are no multiples of 4 pixels.
+pub fn colour(pictures: &Tensor, targets: &Tensor, palette: Palette) -> Result<Tensor> {
+    let difference = (chroma(pictures)? - palette.applied(&chroma(&targets.detach())?)?.detach())?;
+    let mean = 1.0 / (PATCH * PATCH) as f32;
+    let weight: Vec<f32> = (0..4 * PATCH * PATCH)
+        .map(|at| if [0, 3].contains(&(at / (PATCH * PATCH))) { mean } else { 0.0 })
+        .collect();
+    let weight = Tensor::from_vec(weight, (2, 2, PATCH, PATCH), &Device::Cpu)?;
+    let patches = WholeConv { kernel: PATCH, stride: PATCH, pad: 0, border: Border::Zero, slope: 1.0 };
+    let coarse = conv(&difference, &weight, &zeros(2)?, patches)?.abs()?.mean_all()?;
+    coarse + (difference.abs()?.mean_all()? * PIXELS)?
+}

@@ -1,0 +1,90 @@
+//! A discriminator that looks through a perceptual network's eyes (Projected GAN, Sauer et al. 2021,
+//! <https://arxiv.org/abs/2111.01007>).
+//!
+//! On the last level of each size of the perceptual network's maps sits a small head that says of every patch how
+//! real it looks:
+//!
+//! ```text
+//! features over their length at a pixel                          names in the weights
+//! conv 1x1, leaky ReLU 0.2              -> 64                    heads.LEVEL.0
+//! conv 4x4, stride 2 (at a quarter of the size: 1), leaky ReLU   heads.LEVEL.1
+//! conv 4x4, stride 2, leaky ReLU        -> 64                    heads.LEVEL.2
+//! conv 1x1                              -> scores                heads.LEVEL.3
+//! ```
+//!
+//! What the features leave out, such a discriminator can't see: it is stable from the first step, and cheap, since
+//! the losses look at the features, too.
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+use utsushi_engine::differentiable::pixel_norm;
+
+use super::layer::{Layer, WeightNorm};
+use super::perceptual::Level;
+
+const WIDTH: usize = 64;
+/// Maps from this stride on are small enough to be looked at pixel by pixel.
+const FINE_STRIDE: usize = 4;
+
+/// A head for each size of maps.
+pub struct FeatureDiscriminator {
+    heads: Vec<Head>,
+}
+
+struct Head {
+    level: usize,
+    layers: [Layer; 4],
+}
+
+impl FeatureDiscriminator {
+    /// Takes its weights.
+    ///
+    /// # Errors
+    /// If one is missing or has another shape.
+    pub fn load(levels: &[Level], norm: WeightNorm, weights: &VarBuilder) -> Result<Self> {
+        let head = |&level: &usize| -> Result<Head> {
+            let Level { name, channels, stride } = levels[level];
+            let weights = weights.pp("heads").pp(name);
+            let layer =
+                |i: usize, inputs, outputs, shape| Layer::load(&weights.pp(i), inputs, outputs, shape, norm);
+            let first_stride = if stride < FINE_STRIDE { 2 } else { 1 };
+            let layers = [
+                layer(0, channels, WIDTH, (1, 1))?,
+                layer(1, WIDTH, WIDTH, (4, first_stride))?,
+                layer(2, WIDTH, WIDTH, (4, 2))?,
+                layer(3, WIDTH, 1, (1, 1))?.linear(),
+            ];
+            Ok(Head { level, layers })
+        };
+        Ok(Self { heads: Self::levels(levels).iter().map(head).collect::<Result<_>>()? })
+    }
+
+    /// The levels that heads sit on: the last of each stride.
+    pub fn levels(levels: &[Level]) -> Vec<usize> {
+        let is_last = |i: &usize| levels.get(i + 1).is_none_or(|next| next.stride != levels[*i].stride);
+        (0..levels.len()).filter(is_last).collect()
+    }
+
+    /// What the heads look at, of a perceptual network's features.
+    ///
+    /// # Errors
+    /// If there are fewer levels than it was loaded for.
+    pub fn views(&self, features: &[Tensor]) -> Result<Vec<Tensor>> {
+        let view = |head: &Head| match features.get(head.level) {
+            Some(features) => pixel_norm(features),
+            None => candle_core::bail!("there are only {} levels of features", features.len()),
+        };
+        self.heads.iter().map(view).collect()
+    }
+
+    /// The scores of each head, `[pictures, height, width, 1]`, from its [view](Self::views).
+    ///
+    /// # Errors
+    /// If a map is too small.
+    pub fn forward(&self, views: &[Tensor]) -> Result<Vec<Tensor>> {
+        let scores = |(head, view): (&Head, &Tensor)| {
+            head.layers.iter().try_fold(view.clone(), |x, layer| layer.forward(&x))
+        };
+        self.heads.iter().zip(views).map(scores).collect()
+    }
+}

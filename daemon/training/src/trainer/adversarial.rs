@@ -1,0 +1,122 @@
+//! The second stage: the generator learns to draw what can't be told from the art, and keeps what is in the photo.
+//!
+//! The filter's picture stays the reference of what is where (content and luminance), the art that of how it is
+//! drawn (Gram matrices, discriminators) and of the palette. All but the palette look at luminance alone.
+//!
+//! In a step the perceptual network sees the art, the filter's pictures and the drawn ones once each. First the
+//! discriminators learn, then the generator, from what they know now.
+
+use candle_core::{Device, Result, Tensor};
+
+use super::augment::Augmentation;
+use super::critic::Seen;
+use super::random::{self, Purpose};
+use super::statistics::Statistics;
+use super::{Outcome, Trainer, deviation};
+use crate::data::{EdgeSmoothing, smooth_edges};
+use crate::losses::{colour, content, grey, l1, luminance, style, total_variation};
+use crate::recipe::Adversarial;
+
+impl Trainer {
+    /// Measures a batch of art.
+    pub(super) fn measure(&mut self, recipe: &Adversarial) -> Result<Outcome> {
+        let (_, targets) = self.photos(&recipe.course)?;
+        let art = self.art(recipe)?;
+        let (features, levels) = self.features(&grey(&art)?)?;
+        let features: Vec<_> = levels.iter().map(|level| &features[*level]).collect();
+        let style = self.style();
+        self.statistics[style].add(&art, &features, &targets)?;
+        let mut outcome = Outcome::default();
+        outcome.vitals.variation = 1.0;
+        Ok(outcome)
+    }
+
+    /// A round of the game.
+    pub(super) fn play(&mut self, recipe: &Adversarial) -> Result<Outcome> {
+        let Adversarial { weights, discriminators, course, .. } = recipe;
+        let mut losses = Outcome::default();
+        let (photos, targets) = self.photos(course)?;
+        let art = self.art(recipe)?;
+        let drawn = self.network.forward(&photos, &self.shares()?)?;
+        losses.vitals.variation = deviation(&drawn)? / deviation(&targets)?;
+        let (features, gram_levels) = self.features(&grey(&drawn)?)?;
+        let style_at = self.style();
+        let seed = |purpose| random::seed(self.recipe.seed, purpose, style_at);
+        let tick = self.progress.tick;
+        let size = drawn.dim(1)?;
+        let augmentation = discriminators.augment.then(|| {
+            Augmentation::random(&mut random::of_step(seed(Purpose::Augmentation), tick), course.batch, size)
+        });
+        let noise = seed(Purpose::Penalty).wrapping_add(tick);
+
+        let plays = weights.adversarial > 0.0;
+        let seen = plays
+            .then(|| {
+                let views = self.critics[style_at].views(&features)?;
+                Ok::<_, candle_core::Error>(Seen { views, luminance: luminance(&drawn)? })
+            })
+            .transpose()?;
+        if let Some(drawn) = &seen {
+            let views = if discriminators.features > 0.0 {
+                self.critics[style_at].views(&self.features(&grey(&art)?)?.0)?
+            } else {
+                Vec::new()
+            };
+            let real = Seen { views, luminance: luminance(&art)? };
+            let smoothed = (discriminators.pixels * discriminators.edge_smoothed > 0.0)
+                .then(|| {
+                    let values: Vec<f32> = art.flatten_all()?.to_vec1()?;
+                    let values = smooth_edges(&values, size, EdgeSmoothing::default());
+                    luminance(&Tensor::from_vec(values, art.shape(), &Device::Cpu)?)
+                })
+                .transpose()?;
+            let rate = self.discriminator_rate(recipe);
+            self.critics[style_at].learn(
+                discriminators,
+                (&real, &drawn.detached(), smoothed.as_ref()),
+                (augmentation.as_ref(), noise),
+                rate,
+                &mut losses,
+            )?;
+        }
+
+        let statistics = &self.statistics[style_at];
+        losses.add("l1", weights.l1, || l1(&luminance(&drawn)?, &luminance(&targets)?))?;
+        losses.add("content", weights.content, || self.content(&features, &targets))?;
+        losses.add("style", weights.style, || {
+            let features: Vec<_> = gram_levels.iter().map(|level| &features[*level]).collect();
+            style(&features, &statistics.grams()?)
+        })?;
+        if let Some(seen) = &seen {
+            let critic = &self.critics[style_at];
+            losses.add("adversarial", weights.adversarial, || {
+                critic.judge(discriminators, seen, augmentation.as_ref())
+            })?;
+        }
+        losses.add("colour", weights.colour, || colour(&drawn, &targets, statistics.palette()))?;
+        losses.add("smoothness", weights.smoothness, || total_variation(&drawn))?;
+        let (gradients, norm) = self.generator.gradients(&losses.total()?.backward()?)?;
+        losses.vitals.gradient = norm;
+        if losses.is_finite() {
+            self.move_generator(course, &gradients)?;
+        }
+        Ok(losses)
+    }
+
+    /// How far features are from those of targets, at the last level.
+    pub(super) fn content(&self, features: &[Tensor], targets: &Tensor) -> Result<Tensor> {
+        let (of_targets, _) = self.features(&grey(targets)?)?;
+        match (features.last(), of_targets.last()) {
+            (Some(features), Some(targets)) => content(features, targets),
+            _ => candle_core::bail!("a perceptual network without levels"),
+        }
+    }
+
+    /// The features of pictures, and the levels whose Gram matrices are looked at.
+    pub(super) fn features(&self, pictures: &Tensor) -> Result<(Vec<Tensor>, Vec<usize>)> {
+        match &self.data.features {
+            Some(network) => Ok((network.forward(pictures)?, Statistics::levels(network.levels()))),
+            None => candle_core::bail!("there is no perceptual network"),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A style's discriminators, and what moves them.
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+use rand::Rng;
+
+use super::augment::Augmentation;
+use super::learner::Learner;
+use super::outcome::Outcome;
+use super::random;
+use crate::losses::{Form, approximate_r1};
+use crate::networks::feature_discriminator::FeatureDiscriminator;
+use crate::networks::layer::WeightNorm;
+use crate::networks::patch_discriminator::PatchDiscriminator;
+use crate::networks::perceptual::Level;
+use crate::optimiser::{Parameters, usual_weights};
+use crate::recipe::{Adversarial, Discriminators};
+
+/// The discriminators of one style.
+pub(super) struct Critic {
+    pub(super) learner: Learner,
+    trained: Networks,
+    /// The same weights, for the generator's losses: no gradients for them.
+    frozen: Networks,
+}
+
+struct Networks {
+    features: Option<FeatureDiscriminator>,
+    pixels: Option<PatchDiscriminator>,
+}
+
+/// Pictures as discriminators see them.
+pub(super) struct Seen {
+    /// Features over their length.
+    pub(super) views: Vec<Tensor>,
+    pub(super) luminance: Tensor,
+}
+
+impl Seen {
+    pub(super) fn detached(&self) -> Self {
+        Self { views: self.views.iter().map(Tensor::detach).collect(), luminance: self.luminance.detach() }
+    }
+}
+
+impl Critic {
+    pub(super) fn new(recipe: &Adversarial, levels: &[Level], seed: u64) -> Result<Self> {
+        let load = |weights: &VarBuilder| Networks::load(&recipe.discriminators, levels, weights);
+        let (parameters, trained) = Parameters::initialised(seed, usual_weights, load)?;
+        let frozen = load(&parameters.frozen())?;
+        Ok(Self { learner: Learner::new(parameters, &recipe.course), trained, frozen })
+    }
+
+    /// What the discriminator on features looks at; nothing if there is none.
+    pub(super) fn views(&self, features: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.trained.features.as_ref().map_or(Ok(Vec::new()), |network| network.views(features))
+    }
+
+    /// Tells art from what the generator drew, and learns from it. `smoothed` is art without clear edges, as
+    /// luminance: a fake, too.
+    pub(super) fn learn(
+        &mut self,
+        recipe: &Discriminators,
+        (art, drawn, smoothed): (&Seen, &Seen, Option<&Tensor>),
+        (augmentation, noise): (Option<&Augmentation>, u64),
+        rate: f64,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let mut game = Game { form: recipe.form, losses: Vec::new(), accuracies: Vec::new() };
+        if let Some(network) = &self.trained.features {
+            let (real, fake) = (network.forward(&art.views)?, network.forward(&drawn.views)?);
+            for (real, fake) in real.iter().zip(&fake) {
+                game.add(recipe.features, real, fake)?;
+            }
+        }
+        if let Some(network) = &self.trained.pixels {
+            let scores = |luminance: &Tensor| match augmentation {
+                Some(augmentation) => network.forward(&augmentation.apply(luminance)?),
+                None => network.forward(luminance),
+            };
+            let real = scores(&art.luminance)?;
+            game.add(recipe.pixels, &real, &scores(&drawn.luminance)?)?;
+            if let Some(smoothed) = smoothed {
+                let loss = recipe.form.fake(&scores(smoothed)?)?;
+                game.losses.push((loss * (recipe.pixels * recipe.edge_smoothed))?);
+            }
+            if recipe.penalty > 0.0 {
+                let disturbed = disturbed(&art.luminance, recipe.penalty_deviation, noise)?;
+                let penalty = approximate_r1(&real, &scores(&disturbed)?, recipe.penalty_deviation)?;
+                game.losses.push((penalty * (recipe.pixels * recipe.penalty))?);
+            }
+        }
+        let loss = Tensor::stack(&game.losses, 0)?.sum_all()?;
+        let accuracy = game.accuracies.iter().sum::<f64>() / game.accuracies.len() as f64;
+        outcome.tell("discriminator", loss.to_scalar::<f32>()?.into());
+        outcome.tell("accuracy", accuracy);
+        outcome.vitals.accuracy = Some(accuracy);
+        outcome.vitals.losses.push(loss.to_scalar::<f32>()?.into());
+        let (gradients, norm) = self.learner.gradients(&loss.backward()?)?;
+        outcome.vitals.discriminator_gradient = norm;
+        if outcome.is_finite() { self.learner.step(&gradients, rate) } else { Ok(()) }
+    }
+
+    /// What the generator pays.
+    pub(super) fn judge(
+        &self,
+        recipe: &Discriminators,
+        drawn: &Seen,
+        augmentation: Option<&Augmentation>,
+    ) -> Result<Tensor> {
+        let mut losses = Vec::new();
+        if let Some(network) = &self.frozen.features {
+            for scores in network.forward(&drawn.views)? {
+                losses.push((recipe.form.generator(&scores)? * recipe.features)?);
+            }
+        }
+        if let Some(network) = &self.frozen.pixels {
+            let scores = match augmentation {
+                Some(augmentation) => network.forward(&augmentation.apply(&drawn.luminance)?)?,
+                None => network.forward(&drawn.luminance)?,
+            };
+            losses.push((recipe.form.generator(&scores)? * recipe.pixels)?);
+        }
+        Tensor::stack(&losses, 0)?.sum_all()
+    }
+}
+
+impl Networks {
+    fn load(recipe: &Discriminators, levels: &[Level], weights: &VarBuilder) -> Result<Self> {
+        let norm = if recipe.spectral_norm { WeightNorm::Spectral } else { WeightNorm::None };
+        let features = (recipe.features > 0.0)
+            .then(|| FeatureDiscriminator::load(levels, norm, &weights.pp("features")))
+            .transpose()?;
+        let pixels = (recipe.pixels > 0.0)
+            .then(|| PatchDiscriminator::load(norm, &weights.pp("pixels")))
+            .transpose()?;
+        Ok(Self { features, pixels })
+    }
+}
+
+/// A round of it.
+struct Game {
+    form: Form,
+    losses: Vec<Tensor>,
+    accuracies: Vec<f64>,
+}
+
+impl Game {
+    fn add(&mut self, weight: f64, real: &Tensor, fake: &Tensor) -> Result<()> {
+        let loss = (self.form.real(real)? + self.form.fake(fake)?)?;
+        self.losses.push((loss * weight)?);
+        let threshold = self.form.threshold();
+        let above = |scores: &Tensor| -> Result<f64> {
+            let scores: Vec<f32> = scores.flatten_all()?.to_vec1()?;
+            let count = scores.iter().filter(|score| f64::from(**score) > threshold).count();
+            Ok(count as f64 / scores.len() as f64)
+        };
+        self.accuracies.push((above(real)? + 1.0 - above(fake)?) / 2.0);
+        Ok(())
+    }
+}
+
+/// With normally distributed noise of this deviation.
+fn disturbed(pictures: &Tensor, deviation: f64, seed: u64) -> Result<Tensor> {
+    let mut random = random::of_step(seed, 0);
+    // A sum of twelve is near enough to normal.
+    let noise = |_| (0..12).map(|_| random.random::<f32>()).sum::<f32>() - 6.0;
+    let noise: Vec<f32> = (0..pictures.elem_count()).map(noise).collect();
+    pictures + (Tensor::from_vec(noise, pictures.shape(), pictures.device())? * deviation)?
+}

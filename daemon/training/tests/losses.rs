@@ -1,0 +1,194 @@
+//! Losses and a discriminator's layers, their values and gradients, against PyTorch's (`tests/reference` makes the
+//! goldens).
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_nn::VarBuilder;
+use utsushi_engine::differentiable::pixel_norm;
+use utsushi_training::losses::{
+    Colours, Form, Palette, approximate_r1, chroma, colour, content, gradient_l1, grey, l1, luminance, style,
+    total_variation,
+};
+use utsushi_training::networks::feature_discriminator::FeatureDiscriminator;
+use utsushi_training::networks::layer::{Layer, WeightNorm, largest_singular_value};
+use utsushi_training::networks::patch_discriminator::PatchDiscriminator;
+use utsushi_training::networks::perceptual::Level;
+use utsushi_training::optimiser::{Parameters, Tensors, usual_weights};
+
+fn golden(name: &str) -> Tensors {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    let tensors = candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu);
+    tensors.expect("a golden").into_iter().collect()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|t| t.to_vec1()).expect("values")
+}
+
+#[track_caller]
+fn assert_close(what: &str, got: &Tensor, want: &Tensor) {
+    assert_eq!(got.dims(), want.dims(), "{what}");
+    let (got, want) = (values(got), values(want));
+    let largest = want.iter().fold(1e-6, |most, v| f32::max(most, v.abs()));
+    let worst = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= 1e-4 * largest, "{what}: off by {worst}, where the largest is {largest}");
+}
+
+/// The loss of one of the golden's tensors, and what the tensor changes in it.
+fn check(golden: &Tensors, name: &str, of: &str, loss: impl Fn(&Tensor) -> Result<Tensor>) {
+    let of = Var::from_tensor(&golden[of]).expect("a variable");
+    let loss = loss(&of).expect("a loss");
+    assert_close(name, &loss, &golden[name]);
+    let gradients = loss.backward().expect("gradients");
+    assert_close(name, gradients.get(&of).expect("a gradient"), &golden[&format!("{name}.gradient")]);
+}
+
+#[test]
+fn both_sides_of_the_game() {
+    let golden = golden("adversarial");
+    for (form, name) in [(Form::Bce, "bce"), (Form::Lsgan, "lsgan"), (Form::Hinge, "hinge")] {
+        check(&golden, &format!("{name}.real"), "real", |scores| form.real(scores));
+        check(&golden, &format!("{name}.fake"), "fake", |scores| form.fake(scores));
+        check(&golden, &format!("{name}.generator"), "fake", |scores| form.generator(scores));
+    }
+}
+
+#[test]
+fn losses_of_pictures() {
+    let golden = golden("losses");
+    let numbers = |name: &str| values(&golden[name]).try_into().expect("two numbers");
+    let palette = Palette { gain: numbers("gain"), shift: numbers("shift") };
+    let targets = &golden["targets"];
+    check(&golden, "l1", "pictures", |x| l1(x, targets));
+    check(&golden, "gradient_l1", "pictures", |x| gradient_l1(x, targets));
+    check(&golden, "total_variation", "pictures", total_variation);
+    check(&golden, "colour", "pictures", |x| colour(x, targets, palette));
+    let pictures = &golden["pictures"];
+    assert_close("luminance", &luminance(pictures).expect("luminance"), &golden["luminance"]);
+    assert_close("chroma", &chroma(pictures).expect("chroma"), &golden["chroma"]);
+    let grey = grey(pictures).expect("a picture");
+    for channel in 0..3 {
+        assert_close("grey", &grey.narrow(3, channel, 1).expect("a channel"), &golden["luminance"]);
+    }
+}
+
+#[test]
+fn losses_of_features() {
+    let golden = golden("losses");
+    check(&golden, "content", "maps", |maps| content(maps, &golden["maps.targets"]));
+    let gram = &golden["gram"];
+    check(&golden, "style", "maps", |maps| style(&[maps, maps], &[gram.clone(), gram.clone()]));
+    assert!(style(&[&golden["maps"]], &[]).is_err());
+}
+
+#[test]
+fn palettes_move_towards_the_art() {
+    let colours = |mean, deviation| Colours { mean, deviation };
+    let photos = colours([0.1, 0.0], [0.1, 0.2]);
+    for (art, gain, shift) in [
+        (photos, [1.0, 1.0], [0.0, 0.0]),
+        (colours([0.2, -0.1], [0.12, 0.2]), [1.2, 1.0], [0.6 * (0.2 - 0.12), -0.06]),
+        // Not more than this.
+        (colours([0.1, 0.0], [0.9, 0.01]), [1.5, 0.8], [0.6 * (0.1 - 0.15), 0.0]),
+    ] {
+        let palette = Palette::new(photos, art);
+        for i in 0..2 {
+            assert!((palette.gain[i] - gain[i]).abs() < 1e-6, "{art:?}: {palette:?}");
+            assert!((palette.shift[i] - shift[i]).abs() < 1e-6, "{art:?}: {palette:?}");
+        }
+    }
+}
+
+/// Of d(x) = a x along one noise, the penalty is that of R1: a^2 times the noise's square.
+#[test]
+fn a_steep_discriminator_pays() {
+    let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).expect("a tensor");
+    let (x, noise, deviation) = (tensor(&[1.0, -2.0, 3.0]), tensor(&[0.5, -1.0, 2.0]), 0.01);
+    let penalty = |slope: f64| {
+        let real = (&x * slope).expect("scores");
+        let disturbed =
+            ((&x + (&noise * deviation).expect("noise")).expect("pictures") * slope).expect("scores");
+        approximate_r1(&real, &disturbed, deviation).and_then(|p| p.to_scalar::<f32>()).expect("a penalty")
+    };
+    for slope in [0.0, 1.0, 3.0] {
+        let want = slope * slope * 5.25 / 3.0;
+        assert!((f64::from(penalty(slope)) - want).abs() <= 2e-3 * want, "{slope}: {}", penalty(slope));
+    }
+}
+
+#[test]
+fn layers_are_those_of_pytorch() {
+    let golden = golden("layers");
+    let is_weight = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());
+    let weights: Tensors =
+        golden.iter().filter(|(name, _)| is_weight(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let parameters = Parameters::from_tensors(&weights).expect("parameters");
+    let shapes = [(6, 8, (1, 1)), (8, 10, (4, 2)), (10, 5, (4, 1)), (5, 1, (1, 1))];
+    let scores = |weights: VarBuilder, features: &Tensor| -> Result<Tensor> {
+        let mut x = pixel_norm(features)?;
+        for (i, (inputs, outputs, shape)) in shapes.into_iter().enumerate() {
+            let layer = Layer::load(&weights.pp(i), inputs, outputs, shape, WeightNorm::Spectral)?;
+            x = if i == 3 { layer.linear() } else { layer }.forward(&x)?;
+        }
+        Ok(x)
+    };
+    let features = Var::from_tensor(&golden["features"]).expect("a variable");
+    let trained = scores(parameters.trained(), &features).expect("scores");
+    assert_close("scores", &trained, &golden["scores"]);
+    let gradients = trained.sqr().and_then(|s| s.sum_all()?.backward()).expect("gradients");
+    assert_close("features", gradients.get(&features).expect("a gradient"), &golden["gradient.features"]);
+    for (name, variable) in parameters.iter() {
+        let gradient = gradients.get(variable).unwrap_or_else(|| panic!("{name} has no gradient"));
+        assert_close(name, gradient, &golden[&format!("gradient.{name}")]);
+    }
+    // Frozen ones pass the gradient on, and get none.
+    let frozen = scores(parameters.frozen(), &features).expect("scores");
+    let gradients = frozen.sqr().and_then(|s| s.sum_all()?.backward()).expect("gradients");
+    assert_close("frozen", gradients.get(&features).expect("a gradient"), &golden["gradient.features"]);
+    assert!(parameters.iter().all(|(_, variable)| gradients.get(variable).is_none()));
+}
+
+/// Also where the iteration's start is of no use: rows that cancel out, no weights at all.
+#[test]
+fn singular_values_are_found() {
+    for (rows, want) in [
+        ([[3.0f32, 4.0], [0.0, 0.0]], 5.0),
+        ([[1.0, 0.0], [-1.0, 0.0]], 2f32.sqrt()),
+        ([[2.0, 0.0], [0.0, 0.5]], 2.0),
+        ([[0.0, 0.0], [0.0, 0.0]], 0.0),
+    ] {
+        let weight = Tensor::new(rows.map(Vec::from).to_vec(), &Device::Cpu).expect("a matrix");
+        let got = largest_singular_value(&weight).and_then(|s| s.to_scalar::<f32>()).expect("a number");
+        assert!((got - want).abs() < 1e-3, "{rows:?}: {got}, not {want}");
+    }
+}
+
+#[test]
+fn discriminators_score_patches() {
+    let levels = [("a", 4, 1), ("b", 5, 1), ("c", 6, 2), ("d", 7, 4), ("e", 8, 4)]
+        .map(|(name, channels, stride)| Level { name, channels, stride });
+    assert_eq!(FeatureDiscriminator::levels(&levels), [1, 2, 4]);
+    let load = |weights: &VarBuilder| FeatureDiscriminator::load(&levels, WeightNorm::Spectral, weights);
+    let (parameters, network) = Parameters::initialised(1, usual_weights, load).expect("a network");
+    assert!(parameters.iter().all(|(name, _)| name.starts_with("heads.b.")
+        || name.starts_with("heads.c.")
+        || name.starts_with("heads.e.")));
+    let features: Vec<_> = levels
+        .iter()
+        .map(|level| {
+            let size = 64 / level.stride;
+            Tensor::ones((2, size, size, level.channels), DType::F32, &Device::Cpu).expect("a map")
+        })
+        .collect();
+    let views = network.views(&features).expect("views");
+    let scores = network.forward(&views).expect("scores");
+    let dims: Vec<_> = scores.iter().map(|scores| scores.dims().to_vec()).collect();
+    assert_eq!(dims, [[2, 16, 16, 1], [2, 8, 8, 1], [2, 7, 7, 1]]);
+    assert!(network.views(&features[..3]).is_err());
+
+    let load = |weights: &VarBuilder| PatchDiscriminator::load(WeightNorm::None, weights);
+    let (_, network) = Parameters::initialised(1, usual_weights, load).expect("a network");
+    let scores = network.forward(&Tensor::ones((2, 64, 72, 1), DType::F32, &Device::Cpu).expect("pictures"));
+    assert_eq!(scores.expect("scores").dims(), [2, 7, 8, 1]);
+}
