@@ -8,6 +8,7 @@
 //! bands        rows in, rows with context out      why bands equal the whole picture bit for bit
 //! rows         a map, in one tensor or in several  what lets bands be read without copying them together
 //! ops          tensors <-> utsushi-kernels         what networks are made of
+//! prune        a style file with fewer channels
 //! onnx         networks as files that other programs run
 //! differentiable                                   the same for whole maps, with gradients: for training
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
@@ -24,6 +25,7 @@ mod error;
 mod onnx;
 mod ops;
 mod pixels;
+pub mod prune;
 mod pth;
 mod rows;
 mod scale;

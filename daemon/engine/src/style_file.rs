@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `format` | `utsushi-style` |
 //! | `format_version` | `1` |
-//! | `arch` | the network: `brush-1`, `animegan2-1` |
+//! | `arch` | the network: `brush-1`, `brush-1-pruned`, `animegan2-1` |
 //! | `sizes` | the network's sizes, JSON: `{"c1":48,"c2":96,"blocks":[3,6,3],"ch":24,"cf":12}`; `{"widths":[32,64,128,256]}` |
 //! | `styles` | an array of [`StyleMeta`], JSON; 1 to [`MAX_STYLES`] |
 //!
@@ -320,6 +320,21 @@ impl StyleFile {
         };
         let weights = self.weights.iter().map(|(name, weight)| Ok((name.clone(), of_style(weight)?)));
         Some((sizes, weights.collect::<candle_core::Result<_>>().ok()?))
+    }
+
+    /// The same styles, drawn by another network.
+    pub(crate) fn with_network(
+        &self,
+        arch: Arch,
+        weights: HashMap<String, Tensor>,
+    ) -> Result<Self, StyleFileError> {
+        let Self { styles, thumbnails, .. } = self.clone();
+        Self { arch, styles, weights, thumbnails }.checked()
+    }
+
+    /// The network's kind and its weights.
+    pub(crate) fn network(&self) -> (Arch, &HashMap<String, Tensor>) {
+        (self.arch, &self.weights)
     }
 
     /// The network's kind.

@@ -22,6 +22,8 @@
 //! normalisation, Dumoulin et al. 2017, <https://arxiv.org/abs/1610.07629>), so that a mix of a file's styles
 //! is a mix of these rows.
 //!
+//! Inside a block there are twice as many channels as outside, or fewer in a network that was [pruned](crate::prune).
+//!
 //! Nothing normalises over the picture, which is what makes a band's result that of the whole.
 
 mod onnx;
@@ -31,7 +33,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use candle_core::{Error, Result, Tensor};
+use candle_core::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use utsushi_kernels::{Activation, Geometry, InputNorm};
@@ -46,6 +48,10 @@ pub use train::TrainableBrush;
 
 /// The name in style files.
 pub const ARCH: &str = "brush-1";
+
+/// The name in style files of a network with blocks that have fewer channels inside than twice those outside: programs
+/// that don't know such networks must not take it for the other.
+pub const PRUNED_ARCH: &str = "brush-1-pruned";
 
 /// Pictures are padded to multiples of this many pixels.
 const MULTIPLE: usize = 8;
@@ -105,6 +111,13 @@ impl Sizes {
         9 * (self.blocks.iter().sum::<usize>() + 1) + 2 * 2 + 8 * 2
     }
 
+    /// The names of the blocks, in the order in which they run.
+    pub(crate) fn block_names(&self) -> Vec<String> {
+        let [n1, n2, n3] = self.blocks;
+        let names = |name: &'static str, count| (0..count).map(move |i| format!("{name}.{i}"));
+        names("e1", n1).chain(names("mid", n2)).chain(names("d1", n3)).chain(["b2".to_owned()]).collect()
+    }
+
     /// How far beyond a pixel the network looks, in pixels.
     pub fn reach_px(&self) -> u32 {
         let [n1, n2, n3] = self.blocks;
@@ -123,6 +136,18 @@ pub(super) fn weight_shape(name: &str, shape: &[usize]) -> Vec<usize> {
     match shape {
         [1, channels, 1, 1] if is_norm => vec![1, *channels],
         shape => shape.to_vec(),
+    }
+}
+
+/// How many channels a block has inside: as its weights say, where there are some already.
+fn inside(weights: &VarBuilder, channels: usize) -> Result<usize> {
+    let widest = 2 * channels;
+    if !weights.contains_tensor("p1.bias") {
+        return Ok(widest);
+    }
+    match weights.get_unchecked("p1.bias")?.dims1()? {
+        inside if (1..=widest).contains(&inside) => Ok(inside),
+        inside => bail!("a block has {inside} channels inside, not 1 to {widest}"),
     }
 }
 
@@ -278,7 +303,7 @@ impl Loader {
     }
 
     fn block_tensors(&self, weights: &VarBuilder, channels: usize) -> Result<BlockTensors> {
-        let inside = 2 * channels;
+        let inside = inside(weights, channels)?;
         let (expand, expand_bias) =
             self.behind_norm(&weights.pp("n"), &weights.pp("p1"), channels, inside)?;
         let gain = weights.get((1, channels, 1, 1), "g")?.reshape((channels, 1))?;

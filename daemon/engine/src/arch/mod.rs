@@ -46,6 +46,8 @@ pub trait RowStream: Send {
 pub enum Arch {
     /// See [`brush`].
     Brush(brush::Sizes),
+    /// The same with fewer channels inside its blocks.
+    PrunedBrush(brush::Sizes),
     /// See [`animegan2`].
     AnimeGan2(animegan2::Sizes),
 }
@@ -53,7 +55,7 @@ pub enum Arch {
 impl Arch {
     /// Is it the name of one of them?
     pub fn is_known(name: &str) -> bool {
-        [brush::ARCH, animegan2::ARCH].contains(&name)
+        [brush::ARCH, brush::PRUNED_ARCH, animegan2::ARCH].contains(&name)
     }
 
     /// The network of a name that [is known](Self::is_known), and of sizes in JSON.
@@ -63,6 +65,7 @@ impl Arch {
     pub fn parse(name: &str, sizes: &str) -> std::result::Result<Self, String> {
         let parsed = match name {
             animegan2::ARCH => serde_json::from_str(sizes).map(Self::AnimeGan2),
+            brush::PRUNED_ARCH => serde_json::from_str(sizes).map(Self::PrunedBrush),
             _ => serde_json::from_str(sizes).map(Self::Brush),
         };
         let arch = parsed.map_err(|e| e.to_string())?;
@@ -91,7 +94,7 @@ impl Arch {
 
     fn is_sane(&self) -> bool {
         match self {
-            Self::Brush(sizes) => sizes.are_sane(),
+            Self::Brush(sizes) | Self::PrunedBrush(sizes) => sizes.are_sane(),
             Self::AnimeGan2(sizes) => sizes.are_sane(),
         }
     }
@@ -100,6 +103,7 @@ impl Arch {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Brush(_) => brush::ARCH,
+            Self::PrunedBrush(_) => brush::PRUNED_ARCH,
             Self::AnimeGan2(_) => animegan2::ARCH,
         }
     }
@@ -110,7 +114,7 @@ impl Arch {
     /// Never, as far as anyone knows.
     pub fn sizes(&self) -> serde_json::Result<String> {
         match self {
-            Self::Brush(sizes) => serde_json::to_string(sizes),
+            Self::Brush(sizes) | Self::PrunedBrush(sizes) => serde_json::to_string(sizes),
             Self::AnimeGan2(sizes) => serde_json::to_string(sizes),
         }
     }
@@ -118,7 +122,7 @@ impl Arch {
     /// Can one network hold so many styles?
     pub fn can_hold(&self, styles: usize) -> bool {
         match self {
-            Self::Brush(_) => true,
+            Self::Brush(_) | Self::PrunedBrush(_) => true,
             Self::AnimeGan2(_) => styles == 1,
         }
     }
@@ -126,7 +130,7 @@ impl Arch {
     /// The shape in which the network has a weight that files may have in this one.
     pub fn weight_shape(&self, name: &str, shape: &[usize]) -> Vec<usize> {
         match self {
-            Self::Brush(_) => brush::weight_shape(name, shape),
+            Self::Brush(_) | Self::PrunedBrush(_) => brush::weight_shape(name, shape),
             Self::AnimeGan2(_) => shape.to_vec(),
         }
     }
@@ -142,7 +146,7 @@ impl Arch {
             false => Err(format!("{} tensors, not {count}", weights.len())),
         };
         match self {
-            Self::Brush(sizes) => {
+            Self::Brush(sizes) | Self::PrunedBrush(sizes) => {
                 check_count(sizes.tensor_count())?;
                 // Which is quickly built.
                 let weights = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
@@ -163,7 +167,7 @@ impl Arch {
     /// How far beyond a pixel it looks, in pixels.
     pub fn reach_px(&self) -> u32 {
         match self {
-            Self::Brush(sizes) => sizes.reach_px(),
+            Self::Brush(sizes) | Self::PrunedBrush(sizes) => sizes.reach_px(),
             Self::AnimeGan2(sizes) => sizes.reach_px(),
         }
     }
@@ -174,7 +178,9 @@ impl Arch {
     /// If a weight is missing or has another shape than the network's.
     pub fn load(&self, shares: &[f32], weights: &VarBuilder) -> Result<Arc<dyn Generator>> {
         Ok(match self {
-            Self::Brush(sizes) => Arc::new(brush::Brush::load(*sizes, shares, weights)?),
+            Self::Brush(sizes) | Self::PrunedBrush(sizes) => {
+                Arc::new(brush::Brush::load(*sizes, shares, weights)?)
+            }
             Self::AnimeGan2(sizes) => Arc::new(animegan2::AnimeGan2::load(*sizes, weights)?),
         })
     }
@@ -191,7 +197,9 @@ impl Arch {
         notes: &[(&str, &str)],
     ) -> Option<Result<Vec<u8>>> {
         match self {
-            Self::Brush(sizes) => Some(brush::to_onnx(*sizes, shares, weights, notes)),
+            Self::Brush(sizes) | Self::PrunedBrush(sizes) => {
+                Some(brush::to_onnx(*sizes, shares, weights, notes))
+            }
             Self::AnimeGan2(_) => None,
         }
     }

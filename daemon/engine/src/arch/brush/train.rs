@@ -65,23 +65,38 @@ impl TrainableBrush {
     /// # Errors
     /// If the sides are no multiples of 8, or there are not as many shares as styles.
     pub fn forward(&self, pictures: &Tensor, shares: &Tensor) -> Result<Tensor> {
+        self.forward_watched(pictures, shares, &mut |_, _| Ok(()))
+    }
+
+    /// [`Self::forward`], which shows each block's input and folded weights, in the order of
+    /// [`Sizes::block_names`].
+    pub(crate) fn forward_watched(
+        &self,
+        pictures: &Tensor,
+        shares: &Tensor,
+        watch: &mut Watch,
+    ) -> Result<Tensor> {
         let (_, height, width, _) = pictures.dims4()?;
         if !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
             bail!("{height} x {width} pixels are no multiples of {MULTIPLE}");
         }
         let mix = &shares.unsqueeze(0)?;
-        let through = |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x, mix));
+        let mut through =
+            |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x, mix, watch));
         let quarter = through(self.stem.forward(&pixel_unshuffle(pictures, 4)?)?, &self.e1)?;
         let eighth = through(self.down.forward(&quarter)?, &self.mid)?;
         let quarter = through(upsample2_add(&self.up.forward(&eighth)?, &quarter)?, &self.d1)?;
         let half = pixel_shuffle(&self.h1.forward(&self.n.forward(&quarter, mix)?)?, 2)?;
         let half = (half + self.skip.forward(&pixel_unshuffle(pictures, 2)?)?)?;
-        let half = self.b2.forward(&half, mix)?;
+        let half = through(half, std::slice::from_ref(&self.b2))?;
         let full = pixel_shuffle(&self.h2.forward(&self.n2.forward(&half, mix)?)?, 2)?;
         let full = self.dw.forward(&join(&full, pictures)?)?;
         self.rgb.forward(&full)? + pictures
     }
 }
+
+/// Sees a block's input and folded weights.
+pub(crate) type Watch<'a> = dyn FnMut(&Tensor, &BlockTensors) -> Result<()> + 'a;
 
 /// A convolution.
 struct Layer {
@@ -135,7 +150,7 @@ struct Block {
 
 impl Block {
     fn load(weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
-        let inside = 2 * channels;
+        let inside = super::inside(weights, channels)?;
         let pointwise = WholeConv::same(1);
         Ok(Self {
             // Depthwise: its weights have one input channel.
@@ -147,7 +162,7 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, mix: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, mix: &Tensor, watch: &mut Watch) -> Result<Tensor> {
         let (scale, shift) = self.n.mixed(mix)?;
         let p1 = self.p1.weight.flatten_from(1)?;
         let gain = self.g.flatten_all()?;
@@ -159,6 +174,7 @@ impl Block {
             project: self.p2.weight.flatten_from(1)?.broadcast_mul(&gain.unsqueeze(1)?)?,
             project_bias: (&self.p2.bias * gain)?,
         };
+        watch(x, &weights)?;
         block(x, &weights)
     }
 }
