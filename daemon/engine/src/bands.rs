@@ -19,8 +19,8 @@ pub(crate) struct Band {
 
 impl Band {
     /// Applies an operation to the rows there are.
-    pub(crate) fn map(self, f: impl FnOnce(&Rows) -> Result<Tensor>) -> Result<Self> {
-        let rows = if self.rows.is_empty() { Rows::default() } else { Rows::new(&f(&self.rows)?)? };
+    pub(crate) fn map(self, f: impl FnOnce(&Rows) -> Result<Rows>) -> Result<Self> {
+        let rows = if self.rows.is_empty() { self.rows } else { f(&self.rows)? };
         Ok(Self { rows, last: self.last })
     }
 
@@ -71,7 +71,7 @@ impl Padding {
             let edge = rows.narrow(1, self.width - 1, 1)?;
             rows = Tensor::cat(&[&[rows][..], &vec![edge; width - self.width]].concat(), 1)?;
         }
-        let mut rows = Rows::new(&rows)?;
+        let mut rows = Rows::from_tensor(&rows)?;
         let last = self.taken == self.height;
         if last {
             rows.append(rows.narrow(rows.count() - 1, 1)?.repeated(height - self.height));
@@ -120,7 +120,7 @@ impl Context {
         let ready = if last { inner } else { inner / self.multiple * self.multiple };
         if !last {
             self.held = all.narrow(ready, all.count() - ready)?;
-            self.held.let_go()?;
+            self.held.let_go();
         }
         let rows = if ready > 0 { all.narrow(0, ready + 2 * self.reach)? } else { Rows::default() };
         Ok(Band { rows, last })
@@ -153,7 +153,7 @@ impl Overlap {
         self.above = self.reach.min(end);
         let first = end - self.above;
         self.held = rows.narrow(first, rows.count() - first)?;
-        self.held.let_go()?;
+        self.held.let_go();
         Ok((rows, inner))
     }
 }
@@ -190,11 +190,11 @@ mod tests {
     fn numbers(from: usize, to: usize) -> Rows {
         let values: Vec<f32> = (from..to).map(|v| v as f32).collect();
         let tensor = Tensor::from_vec(values, (to - from, 1, 1), &Device::Cpu);
-        tensor.and_then(|tensor| Rows::new(&tensor)).expect("rows")
+        tensor.and_then(|tensor| Rows::from_tensor(&tensor)).expect("rows")
     }
 
     fn values(rows: &Rows) -> Vec<f32> {
-        rows.whole().and_then(|rows| rows.flatten_all()?.to_vec1()).expect("values")
+        rows.to_tensor(1).and_then(|rows| rows.flatten_all()?.to_vec1()).expect("values")
     }
 
     /// The sum of each row's context, computed over bands, for a map that counts its rows.

@@ -19,6 +19,7 @@
 mod alpha;
 pub mod arch;
 mod bands;
+mod buffers;
 mod colour;
 pub mod differentiable;
 mod error;

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use candle_core::{Device, Error, Result, Tensor, bail};
+use candle_core::{Error, Result, Tensor, bail};
+use rayon::prelude::*;
 use utsushi_kernels::{
     self as kernels, Activation, Affine, Columns, ConvWeights, Cpu, Geometry, PreparedRow, Shape, Source,
 };
@@ -40,7 +41,7 @@ impl Conv {
         Ok(Self { conv, geometry, activation })
     }
 
-    pub(crate) fn forward(&self, x: &Rows) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Rows) -> Result<Rows> {
         x.read(|x| match self.geometry.unshuffle {
             1 => self.run(Source::Map(x), self.activation),
             factor => self.run(Source::Unshuffled(x, factor), self.activation),
@@ -48,17 +49,17 @@ impl Conv {
     }
 
     /// The result, added to `base`.
-    pub(crate) fn forward_add(&self, x: &Rows, base: &Rows) -> Result<Tensor> {
+    pub(crate) fn forward_add(&self, x: &Rows, base: &Rows) -> Result<Rows> {
         x.read(|x| base.read(|base| self.run(Source::Map(x), Activation::Add(base))))
     }
 
-    fn run(&self, source: Source, activation: Activation) -> Result<Tensor> {
+    fn run(&self, source: Source, activation: Activation) -> Result<Rows> {
         let shape = source.shape();
         if shape.rows < self.geometry.kernel || shape.cols < self.geometry.stride {
             bail!("{shape:?} is too small for a convolution of {:?}", self.geometry);
         }
         let shape = self.conv.output_shape(shape);
-        map(shape, |out| self.conv.run(source, activation, out))
+        Ok(Rows::draw(shape, |out| self.conv.run(source, activation, out)))
     }
 }
 
@@ -93,19 +94,19 @@ impl Block {
         )))
     }
 
-    pub(crate) fn forward(&self, x: &Rows) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Rows) -> Result<Rows> {
         x.read(|x| {
             let shape = x.shape();
             let Some(rows) = shape.rows.checked_sub(2 * Self::REACH) else {
                 bail!("{} rows have no room for a block's context", shape.rows);
             };
-            map(Shape { rows, ..shape }, |out| self.0.run(x, out))
+            Ok(Rows::draw(Shape { rows, ..shape }, |out| self.0.run(x, out)))
         })
     }
 }
 
 /// `low` with a row of context above and below, enlarged twice bilinearly, plus `base`.
-pub(crate) fn upsample2_add(low: &Rows, base: &Rows) -> Result<Tensor> {
+pub(crate) fn upsample2_add(low: &Rows, base: &Rows) -> Result<Rows> {
     low.read(|low| {
         base.read(|base| {
             let (shape, low_shape) = (base.shape(), low.shape());
@@ -114,7 +115,7 @@ pub(crate) fn upsample2_add(low: &Rows, base: &Rows) -> Result<Tensor> {
             if shape != enlarged {
                 bail!("{low_shape:?} enlarged twice is not {shape:?}");
             }
-            map(shape, |out| kernels::upsample2_add(low, base, out))
+            Ok(Rows::draw(shape, |out| kernels::upsample2_add(low, base, out)))
         })
     })
 }
@@ -139,14 +140,16 @@ impl Tail {
     }
 
     /// Re-draws rows `rows` of the picture, which is twice as large as `half`.
-    pub(crate) fn forward(&self, half: &Rows, picture: &Rows, rows: Range<usize>) -> Result<Tensor> {
+    pub(crate) fn forward(&self, half: &Rows, picture: &Rows, rows: Range<usize>) -> Result<Rows> {
         half.read(|half| {
             picture.read(|picture| {
                 let (half_shape, shape) = (half.shape(), picture.shape());
                 if (shape.rows, shape.cols) != (half_shape.rows * 2, half_shape.cols * 2) {
                     bail!("{half_shape:?} is not half of {shape:?}");
                 }
-                map(Shape { rows: rows.len(), ..shape }, |out| self.0.run(half, picture, rows, out))
+                Ok(Rows::draw(Shape { rows: rows.len(), ..shape }, |out| {
+                    self.0.run(half, picture, rows, out)
+                }))
             })
         })
     }
@@ -165,24 +168,24 @@ impl Depthwise {
         Ok(Self(kernels::Depthwise::new(Cpu::detect(), &to_vec(weight)?, &to_vec(bias)?)))
     }
 
-    pub(crate) fn forward(&self, x: &Rows) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Rows) -> Result<Rows> {
         x.read(|x| {
             let Shape { rows, cols, channels } = x.shape();
             if rows < 3 || cols < 3 {
                 bail!("{:?} is too small for a depthwise convolution", x.shape());
             }
-            map(Shape::new(rows - 2, cols - 2, channels), |out| self.0.run(x, out))
+            Ok(Rows::draw(Shape::new(rows - 2, cols - 2, channels), |out| self.0.run(x, out)))
         })
     }
 }
 
 /// What stands between two convolutions; see [`utsushi_kernels::prepare`].
-pub(crate) fn prepare(x: &Rows, affine: &Affine, columns: Columns, rows: &[PreparedRow]) -> Result<Tensor> {
+pub(crate) fn prepare(x: &Rows, affine: &Affine, columns: Columns, rows: &[PreparedRow]) -> Result<Rows> {
     let factor = if let Some(PreparedRow::Between(..)) = rows.first() { 2 } else { 1 };
     x.read(|x| {
         let Shape { cols, channels, .. } = x.shape();
         let shape = Shape::new(rows.len(), columns.count(cols, factor), channels);
-        map(shape, |out| kernels::prepare(Cpu::detect(), affine, columns, x, rows, out))
+        Ok(Rows::draw(shape, |out| kernels::prepare(Cpu::detect(), affine, columns, x, rows, out)))
     })
 }
 
@@ -191,13 +194,36 @@ pub(crate) fn channel_sums(x: &Rows, trim: usize) -> Result<Vec<[f64; 2]>> {
     x.read(|x| Ok(kernels::channel_sums(Cpu::detect(), x, trim)))
 }
 
-fn to_vec(tensor: &Tensor) -> Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1()
+/// The sum of two maps.
+pub(crate) fn add(a: &Rows, b: &Rows) -> Result<Rows> {
+    a.read(|a| {
+        b.read(|b| {
+            if a.shape() != b.shape() {
+                bail!("{:?} can't be added to {:?}", b.shape(), a.shape());
+            }
+            let sum = |(out, (a, b)): (&mut f32, (&f32, &f32))| *out = a + b;
+            Ok(by_rows(a.shape(), |row, out| {
+                out.iter_mut().zip(a.row(row).iter().zip(b.row(row))).for_each(sum)
+            }))
+        })
+    })
 }
 
-/// The map that a kernel writes.
-fn map(shape: Shape, kernel: impl FnOnce(&mut [f32])) -> Result<Tensor> {
-    let mut out = vec![0.0; shape.len()];
-    kernel(&mut out);
-    Tensor::from_vec(out, (shape.rows, shape.cols, shape.channels), &Device::Cpu)
+/// The hyperbolic tangent of each value.
+pub(crate) fn tanh(x: &Rows) -> Result<Rows> {
+    x.read(|x| {
+        let tanh = |(out, x): (&mut f32, &f32)| *out = x.tanh();
+        Ok(by_rows(x.shape(), |row, out| out.iter_mut().zip(x.row(row)).for_each(tanh)))
+    })
+}
+
+/// A map, row by row.
+fn by_rows(shape: Shape, draw: impl Fn(usize, &mut [f32]) + Sync) -> Rows {
+    Rows::draw(shape, |out| {
+        out.par_chunks_mut(shape.row_len()).enumerate().for_each(|(row, out)| draw(row, out));
+    })
+}
+
+fn to_vec(tensor: &Tensor) -> Result<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1()
 }

@@ -1,28 +1,67 @@
-//! Rows of a map that may lie in several tensors: what comes in bands need not be copied together to be read.
+//! Rows of a map that may lie in several buffers: what comes in bands need not be copied together to be read.
 
-use candle_core::{Result, Storage, Tensor, bail};
-use utsushi_kernels::Map;
+use std::sync::Arc;
 
-/// Consecutive rows of a map, perhaps none: tensors of `[rows, cols, channels]`, one below the other.
+use candle_core::{Device, Result, Storage, Tensor, bail};
+use utsushi_kernels::{Map, Shape};
+
+use crate::buffers::Buffer;
+
+/// Consecutive rows of a map, perhaps none: parts of as many columns and channels, one below the other.
 #[derive(Clone, Default)]
 pub(crate) struct Rows {
-    parts: Vec<Tensor>,
+    parts: Vec<Part>,
+}
+
+/// Rows in one buffer.
+#[derive(Clone)]
+struct Part {
+    buffer: Arc<Buffer>,
+    /// Where in it the first row starts.
+    start: usize,
+    shape: Shape,
+}
+
+impl Part {
+    fn values(&self) -> &[f32] {
+        &self.buffer[self.start..][..self.shape.len()]
+    }
+
+    fn narrow(&self, from: usize, count: usize) -> Self {
+        let start = self.start + from * self.shape.row_len();
+        Self { buffer: Arc::clone(&self.buffer), start, shape: Shape { rows: count, ..self.shape } }
+    }
 }
 
 impl Rows {
-    pub(crate) fn new(rows: &Tensor) -> Result<Self> {
-        Ok(Self { parts: vec![rows.contiguous()?] })
+    /// Copies `[rows, cols, channels]`.
+    pub(crate) fn from_tensor(rows: &Tensor) -> Result<Self> {
+        let (count, cols, channels) = rows.dims3()?;
+        let rows = rows.contiguous()?;
+        let (storage, layout) = rows.storage_and_layout();
+        let (Storage::Cpu(storage), Some((from, to))) = (&*storage, layout.contiguous_offsets()) else {
+            bail!("the rows are not on the CPU: {layout:?}")
+        };
+        let values = &storage.as_slice::<f32>()?[from..to];
+        Ok(Self::draw(Shape::new(count, cols, channels), |out| out.copy_from_slice(values)))
+    }
+
+    /// Rows that `kernel` writes, all of them: it finds anything in their place.
+    pub(crate) fn draw(shape: Shape, kernel: impl FnOnce(&mut [f32])) -> Self {
+        let mut buffer = Buffer::new(shape.len());
+        kernel(&mut buffer);
+        Self { parts: vec![Part { buffer: Arc::new(buffer), start: 0, shape }] }
     }
 
     /// How many.
     pub(crate) fn count(&self) -> usize {
-        self.parts.iter().map(|part| part.dims()[0]).sum()
+        self.parts.iter().map(|part| part.shape.rows).sum()
     }
 
-    /// Columns and channels.
-    pub(crate) fn dims(&self) -> Result<(usize, usize)> {
+    /// All of them; an error if there are none.
+    pub(crate) fn shape(&self) -> Result<Shape> {
         let Some(first) = self.parts.first() else { bail!("a map without rows") };
-        first.dims3().map(|(_, cols, channels)| (cols, channels))
+        Ok(Shape { rows: self.count(), ..first.shape })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -38,10 +77,10 @@ impl Rows {
     pub(crate) fn narrow(&self, from: usize, count: usize) -> Result<Self> {
         let (mut skip, mut missing, mut parts) = (from, count, Vec::new());
         for part in &self.parts {
-            let rows = part.dim(0)?;
+            let rows = part.shape.rows;
             let taken = rows.saturating_sub(skip).min(missing);
             if taken > 0 {
-                parts.push(part.narrow(0, skip, taken)?);
+                parts.push(part.narrow(skip, taken));
             }
             skip = skip.saturating_sub(rows);
             missing -= taken;
@@ -57,54 +96,50 @@ impl Rows {
         Self { parts: std::iter::repeat_n(&self.parts, count).flatten().cloned().collect() }
     }
 
-    /// Lets go of the maps that these rows are a small part of, for which they are copied.
-    pub(crate) fn let_go(&mut self) -> Result<()> {
+    /// Lets go of the buffers that these rows are a small part of, for which they are copied.
+    pub(crate) fn let_go(&mut self) {
         for part in &mut self.parts {
-            let whole = match &*part.storage_and_layout().0 {
-                Storage::Cpu(storage) => storage.as_slice::<f32>()?.len(),
-                _ => 0,
-            };
-            if part.elem_count() * 2 < whole {
-                *part = part.force_contiguous()?;
+            if part.shape.len() * 2 < part.buffer.len() {
+                let mut buffer = Buffer::new(part.shape.len());
+                buffer.copy_from_slice(part.values());
+                *part = Part { buffer: Arc::new(buffer), start: 0, shape: part.shape };
             }
         }
-        Ok(())
     }
 
     /// The same values in rows `from / to` times as many, or as few, and as much shorter, or longer.
-    pub(crate) fn regrouped(&self, from: usize, to: usize) -> Result<Self> {
-        let regroup = |part: &Tensor| {
-            let (rows, cols, channels) = part.dims3()?;
-            part.reshape((rows * from / to, cols * to / from, channels))
-        };
-        // New rows can't lie in several tensors, as the old ones that they are made of may.
-        let parts = match self.parts.iter().all(|part| (part.dims()[0] * from).is_multiple_of(to)) {
-            true => self.parts.clone(),
-            false => vec![self.whole()?],
-        };
-        Ok(Self { parts: parts.iter().map(regroup).collect::<Result<_>>()? })
+    pub(crate) fn regrouped(mut self, from: usize, to: usize) -> Result<Self> {
+        // New rows can't lie in several buffers, as the old ones that they are made of may.
+        if !self.parts.iter().all(|part| (part.shape.rows * from).is_multiple_of(to)) {
+            self = Self::draw(self.shape()?, |out| self.copy_to(out));
+        }
+        for Part { shape, .. } in &mut self.parts {
+            *shape = Shape::new(shape.rows * from / to, shape.cols * to / from, shape.channels);
+        }
+        Ok(self)
     }
 
-    /// In one tensor.
-    pub(crate) fn whole(&self) -> Result<Tensor> {
-        match &self.parts[..] {
-            [part] => Ok(part.clone()),
-            parts => Tensor::cat(parts, 0),
+    fn copy_to(&self, mut out: &mut [f32]) {
+        for part in &self.parts {
+            out.split_off_mut(..part.shape.len()).expect("room for all rows").copy_from_slice(part.values());
         }
+    }
+
+    /// A copy of their first `cols` columns.
+    pub(crate) fn to_tensor(&self, cols: usize) -> Result<Tensor> {
+        let Shape { rows, channels, .. } = self.shape()?;
+        let mut values = Vec::with_capacity(rows * cols * channels);
+        for part in &self.parts {
+            let rows = part.values().chunks_exact(part.shape.row_len());
+            rows.for_each(|row| values.extend_from_slice(&row[..cols * channels]));
+        }
+        Tensor::from_vec(values, (rows, cols, channels), &Device::Cpu)
     }
 
     /// Lets a kernel read them.
     pub(crate) fn read<T>(&self, kernel: impl FnOnce(Map) -> Result<T>) -> Result<T> {
-        let Some(first) = self.parts.first() else { bail!("a map without rows") };
-        let (_, cols, channels) = first.dims3()?;
-        let locked: Vec<_> = self.parts.iter().map(Tensor::storage_and_layout).collect();
-        let mut rows = Vec::with_capacity(self.count());
-        for (storage, layout) in &locked {
-            let (Storage::Cpu(storage), Some((from, to))) = (&**storage, layout.contiguous_offsets()) else {
-                bail!("the map is not a contiguous one of the CPU: {layout:?}")
-            };
-            rows.extend(storage.as_slice::<f32>()?[from..to].chunks_exact(cols * channels));
-        }
-        kernel(Map::new(&rows, cols, channels))
+        let Shape { cols, channels, .. } = self.shape()?;
+        let rows = self.parts.iter().flat_map(|part| part.values().chunks_exact(cols * channels));
+        kernel(Map::new(&rows.collect::<Vec<_>>(), cols, channels))
     }
 }

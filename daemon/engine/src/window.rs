@@ -60,7 +60,7 @@ impl Window {
         let picked = self.pick(around, ready, last);
         let prepared = match &picked[..] {
             [] => Rows::default(),
-            picked => Rows::new(&prepare(&all, affine, around.columns, picked)?)?,
+            picked => prepare(&all, affine, around.columns, picked)?,
         };
         if !last {
             self.keep(around, ready, &all)?;
@@ -119,7 +119,8 @@ impl Window {
         let needed = needed.min(self.end.saturating_sub(around.below + 1)).max(self.first);
         self.held = all.narrow(needed - self.first, self.end - needed)?;
         self.first = needed;
-        self.held.let_go()
+        self.held.let_go();
+        Ok(())
     }
 }
 
@@ -140,12 +141,12 @@ mod tests {
             let mut rows = Rows::default();
             if to > from {
                 let tensor = Tensor::from_slice(&values[from..to], (to - from, 1, 1), &Device::Cpu);
-                rows = tensor.and_then(|tensor| Rows::new(&tensor)).expect("rows");
+                rows = tensor.and_then(|tensor| Rows::from_tensor(&tensor)).expect("rows");
             }
             let band = window.push(Band { rows, last: to == values.len() }, around, &affine);
             let rows = band.expect("a band").rows;
             if !rows.is_empty() {
-                let column = rows.whole().and_then(|c| c.narrow(1, 0, 1)?.flatten_all()?.to_vec1());
+                let column = rows.to_tensor(1).and_then(|c| c.flatten_all()?.to_vec1());
                 let column: Vec<f32> = column.expect("values");
                 let length = around.above + 1 + around.below;
                 assert!(to == values.len() || (column.len() + 1 - length).is_multiple_of(around.multiple));

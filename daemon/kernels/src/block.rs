@@ -148,10 +148,10 @@ impl Kernel for Strip<'_> {
                 multiply(lanes, &taps_in, &self.block.expand, count, &mut target);
                 let at = (row * cols + first_col) * channels;
                 let x = &self.x.row(self.first + row + REACH)[first_col * channels..];
-                self.out[at..at + count * channels].copy_from_slice(&x[..count * channels]);
                 let taps_inside = taps(expanded, inside.div_ceil(L::INPUTS), inside_words);
                 let data = &mut self.out[at..];
-                let mut target = Target { data, stride: channels, outputs: 0..channels, write: Write::Add };
+                let mut target =
+                    Target { data, stride: channels, outputs: 0..channels, write: Write::AddTo(x) };
                 multiply(lanes, &taps_inside, &self.block.project, count, &mut target);
             }
         }

@@ -219,7 +219,7 @@ struct Strip<'a> {
     out_shape: Shape,
     /// The first row, before the shuffle.
     first: usize,
-    write: Write,
+    write: Write<'a>,
     buffers: &'a mut Buffers,
     out: &'a mut [f32],
 }

@@ -86,7 +86,7 @@ pub(crate) struct Taps<'a> {
 
 /// What happens to a product when it is written.
 #[derive(Clone, Copy)]
-pub(crate) enum Write {
+pub(crate) enum Write<'a> {
     Store,
     /// max(0, product)
     Relu,
@@ -96,6 +96,8 @@ pub(crate) enum Write {
     Leaky(f32),
     /// Added to what is there.
     Add,
+    /// Added to this, where what is written would be.
+    AddTo(&'a [f32]),
 }
 
 /// Where products go.
@@ -106,7 +108,7 @@ pub(crate) struct Target<'a> {
     pub(crate) stride: usize,
     /// Which outputs are written. A pixel's values start with the first of them.
     pub(crate) outputs: Range<usize>,
-    pub(crate) write: Write,
+    pub(crate) write: Write<'a>,
 }
 
 /// Multiplies `count` pixels with a matrix.
@@ -180,6 +182,17 @@ impl Panel<'_> {
                     continue;
                 }
                 let out = &mut target.data[pixel * stride + offset..][..outputs];
+                if let Write::AddTo(base) = write {
+                    let base = &base[pixel * stride + offset..][..outputs];
+                    for ((out, base), sum) in out.chunks_mut(L::COUNT).zip(base.chunks(L::COUNT)).zip(sums) {
+                        if out.len() == L::COUNT {
+                            lanes.store(out, lanes.add(sum, lanes.load(base)));
+                        } else {
+                            lanes.store_first(out, lanes.add(sum, lanes.load_first(base)));
+                        }
+                    }
+                    continue;
+                }
                 if let Write::Store = write
                     && outputs == VECTORS * L::COUNT
                 {
@@ -249,7 +262,7 @@ pub(crate) fn write_vector<L: Lanes>(lanes: L, out: &mut [f32], value: L::V, wri
 #[inline(always)]
 fn finish<L: Lanes>(lanes: L, old: &[f32], value: L::V, write: Write) -> L::V {
     match write {
-        Write::Store => value,
+        Write::Store | Write::AddTo(_) => value,
         Write::Relu | Write::ReluWords => lanes.max(value, lanes.splat(0.0)),
         Write::Leaky(slope) => leaky(lanes, value, slope),
         Write::Add if old.len() == L::COUNT => lanes.add(value, lanes.load(old)),

@@ -61,7 +61,11 @@ impl<'a> Map<'a> {
         self.shape.channels
     }
 
-    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+    /// A row's pixels.
+    ///
+    /// # Panics
+    /// If the map has no such row.
+    pub fn row(&self, row: usize) -> &'a [f32] {
         self.rows[row]
     }
 }

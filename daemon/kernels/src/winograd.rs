@@ -103,7 +103,7 @@ pub(crate) struct Strip<'a> {
     pub(crate) source: Source<'a>,
     pub(crate) shape: Shape,
     pub(crate) first: usize,
-    pub(crate) write: Write,
+    pub(crate) write: Write<'a>,
     /// The map's pixels; point by point, the tiles' transformed inputs; point by point, the tiles' products with
     /// one panel of the weights.
     pub(crate) buffers: &'a mut Buffers,

@@ -404,7 +404,7 @@ impl RowStream for AnimeStream {
         // The padding's rows come last, and are dropped.
         let count = y.count().min(self.height - self.given);
         self.given += count;
-        if count == 0 { Ok(None) } else { y.narrow(0, count)?.whole()?.narrow(1, 0, self.width).map(Some) }
+        if count == 0 { Ok(None) } else { y.narrow(0, count)?.to_tensor(self.width).map(Some) }
     }
 }
 

@@ -356,7 +356,7 @@ impl RowStream for BrushStream {
         // The padding's rows come last, and are dropped.
         let count = y.count().min(self.height - self.given);
         self.given += count;
-        if count == 0 { Ok(None) } else { y.narrow(0, count)?.whole()?.narrow(1, 0, self.width).map(Some) }
+        if count == 0 { Ok(None) } else { y.narrow(0, count)?.to_tensor(self.width).map(Some) }
     }
 }
 
@@ -424,6 +424,7 @@ fn through(contexts: &mut [Context], blocks: &[Block], h: Band) -> Result<Band> 
 /// Gives rows their context as they are after a pixel-unshuffle by `factor`, where a row is `factor` rows of x
 /// and it is these that are repeated at the edges.
 fn unshuffled(context: &mut Context, factor: usize, x: &Band) -> Result<Band> {
-    let Band { rows, last } = context.push(Band { rows: x.rows.regrouped(1, factor)?, last: x.last })?;
+    let Band { rows, last } =
+        context.push(Band { rows: x.rows.clone().regrouped(1, factor)?, last: x.last })?;
     Ok(Band { rows: rows.regrouped(factor, 1)?, last })
 }

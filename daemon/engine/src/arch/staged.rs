@@ -15,10 +15,10 @@
 use std::sync::Arc;
 
 use candle_core::{Result, bail};
-use utsushi_kernels::Affine;
+use utsushi_kernels::{Affine, Shape};
 
 use crate::bands::{Band, Delay};
-use crate::ops::{Conv, Depthwise, channel_sums};
+use crate::ops::{Conv, Depthwise, add, channel_sums, tanh};
 use crate::window::{Surroundings, Window};
 
 /// One of the things that are done to a map in turn.
@@ -59,8 +59,8 @@ impl Norm {
                 total[0] += sums[0];
                 total[1] += sums[1];
             }
-            let (cols, channels) = rows.dims()?;
-            count += (rows.count() * (cols - 2 * trim) * channels) as f64;
+            let Shape { rows: count_rows, cols, channels } = rows.shape()?;
+            count += (count_rows * (cols - 2 * trim) * channels) as f64;
         }
         let mean = total[0] / count;
         let factor = 1.0 / ((total[1] / count - mean * mean).max(0.0) + Self::EPSILON).sqrt();
@@ -129,7 +129,7 @@ impl State {
                     (Some(affine), _) => affine,
                     (None, Some(_)) => bail!("rows came before the picture was surveyed"),
                     (None, None) if band.rows.is_empty() => return Ok(band),
-                    (None, None) => self.affine.insert(identity(band.rows.dims()?.1, prepare.slope)),
+                    (None, None) => self.affine.insert(identity(band.rows.shape()?.channels, prepare.slope)),
                 };
                 self.window.push(band, &prepare.around, affine)
             }
@@ -139,10 +139,8 @@ impl State {
                 kept[*number].push(&band.rows);
                 Ok(band)
             }
-            Step::AddKept(number) => {
-                band.map(|rows| rows.whole()? + kept[*number].take(rows.count())?.whole()?)
-            }
-            Step::Tanh => band.map(|rows| rows.whole()?.tanh()),
+            Step::AddKept(number) => band.map(|rows| add(rows, &kept[*number].take(rows.count())?)),
+            Step::Tanh => band.map(tanh),
         }
     }
 }
