@@ -10,7 +10,7 @@ use std::sync::{
 use std::time::Duration;
 
 use utsushi_engine::style_file::StyleFile;
-use utsushi_ipc::protocol::{Budget, Fault, FaultKind, Loss, RecipeChoice, TrainSpec};
+use utsushi_ipc::protocol::{Budget, Fault, FaultKind, JobState, Loss, RecipeChoice, TrainSpec};
 
 use super::folder::JobFolder;
 use super::order::Order;
@@ -121,6 +121,12 @@ impl Trainers for FakeTrainers {
             events: self.events.clone(),
             gate: self.gate.clone(),
         }))
+    }
+
+    fn settled(&self, folder: &JobFolder, state: &JobState) {
+        if folder.report().exists() {
+            fs::write(folder.report(), format!("{state:?}")).expect("written");
+        }
     }
 }
 

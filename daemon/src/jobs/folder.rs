@@ -3,7 +3,7 @@
 //! ```text
 //! 3-hana/job.json         what was asked for, and how far it is
 //!        log.txt          what happened
-//!        report.html      a page to look at
+//!        report.html      a page to look at, made of report.json
 //!        checkpoints/     all that the next step depends on, by the number of finished steps
 //! ```
 //!
@@ -153,9 +153,14 @@ impl JobFolder {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::jobs::fake;
+
+    /// The folder of a new job.
+    pub(crate) fn folder(jobs: &Path) -> JobFolder {
+        JobFolder::create(jobs, &record(1)).expect("made")
+    }
 
     fn record(id: u32) -> Record {
         let spec = fake::spec(Path::new("/"), "hana", 7);

@@ -176,7 +176,9 @@ impl Jobs {
         self.0.changed.notify_all();
         let is_obeyed = |board: &mut Board| board.job(id).map_or(true, |job| job.wish.is_none());
         let mut board = self.wait_until(OBEDIENCE, is_obeyed);
-        Ok(board.job(id)?.info())
+        let job = board.job(id)?;
+        self.0.trainers.settled(&job.folder, &job.record.state);
+        Ok(job.info())
     }
 
     /// Has a job go on.

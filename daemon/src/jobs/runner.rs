@@ -115,6 +115,7 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
         },
     };
     info!(id = id.0, ?state, "the training");
+    shared.trainers.settled(&folder, &state);
     shared.lock().settle(id, state);
     shared.changed.notify_all();
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use utsushi_engine::style_file::StyleFile;
-use utsushi_ipc::protocol::{Fault, Loss};
+use utsushi_ipc::protocol::{Fault, JobState, Loss};
 
 use super::folder::JobFolder;
 use super::order::Order;
@@ -24,6 +24,8 @@ pub trait Trainers: Send + Sync + 'static {
         folder: &JobFolder,
         tell: &mut dyn FnMut(News<'_>) -> ControlFlow<()>,
     ) -> Result<Box<dyn Training>, Halt>;
+    /// Tells on the job's page how the job is now.
+    fn settled(&self, folder: &JobFolder, state: &JobState);
 }
 
 /// A training that was begun. Its steps depend on the checkpoint that it came from, and on nothing else.

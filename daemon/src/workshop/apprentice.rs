@@ -8,28 +8,36 @@ use utsushi_ipc::protocol::{Loss, RecipeChoice};
 use utsushi_training::checkpoint::CheckpointError;
 use utsushi_training::data::Picture;
 use utsushi_training::recipe::Recipe;
+use utsushi_training::report::MAX_SAMPLE_PICTURES;
 use utsushi_training::trainer::{Stage, StepReport, Trainer};
 
 use super::course::shares;
+use super::diary::Diary;
 use super::material::Material;
+use crate::jobs::folder::JobFolder;
 use crate::jobs::order::Order;
 use crate::jobs::training::{Halt, Progress, Step, Training};
 
 /// The longest side of a style's thumbnail.
 const THUMBNAIL_PX: u32 = 256;
+/// That of the page's pictures.
+const SAMPLE_PX: u32 = 512;
 
 /// A trainer with what it learns from.
 pub(super) struct Apprentice {
     trainer: Trainer,
     material: Material,
     order: Order,
+    diary: Diary,
     steps: u32,
 }
 
 impl Apprentice {
-    pub(super) fn new(trainer: Trainer, material: Material, order: Order) -> Self {
+    pub(super) fn new(trainer: Trainer, material: Material, order: Order, folder: &JobFolder) -> Self {
+        let Material { held_out, skipped, .. } = &material;
+        let diary = Diary::open(folder, &order.name, trainer.recipe(), held_out, skipped);
         let steps = trainer.steps() as u32;
-        Self { trainer, material, order, steps }
+        Self { trainer, material, order, diary, steps }
     }
 
     fn describe(&self) -> StyleMeta {
@@ -83,10 +91,12 @@ impl Training for Apprentice {
         let losses =
             report.losses.iter().map(|(name, value)| Loss { name: name.clone(), value: *value as f32 });
         let recipe = self.trainer.recipe();
+        let progress = progress(recipe, &report, self.trainer.is_done());
+        self.diary.step(&report, &progress);
         Ok(Step {
             losses: losses.collect(),
             ends_epoch: ends_epoch(recipe, &report, self.material.counts.photos),
-            progress: progress(recipe, &report, self.trainer.is_done()),
+            progress,
             note: report.event,
         })
     }
@@ -99,8 +109,20 @@ impl Training for Apprentice {
         })
     }
 
-    fn report(&mut self, _path: &Path) -> Result<(), Halt> {
-        Ok(())
+    fn report(&mut self, path: &Path) -> Result<(), Halt> {
+        if self.diary.wants_sample(self.trainer.is_done()) {
+            let photos: Vec<_> = self
+                .material
+                .held_out
+                .iter()
+                .map(|photo| photo.reduced(SAMPLE_PX))
+                .take(MAX_SAMPLE_PICTURES)
+                .collect();
+            let results = photos.iter().map(|photo| self.trainer.sample(photo, 0));
+            let results = results.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            self.diary.sample(&photos, &results);
+        }
+        self.diary.write(path).map_err(|error| Halt::Disk(format!("{}: {error}", path.display())))
     }
 
     fn style(&mut self) -> Result<StyleFile, Halt> {

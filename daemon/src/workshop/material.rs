@@ -8,11 +8,14 @@ use utsushi_engine::Layout;
 use utsushi_ipc::pixels::{Channels, Depth};
 use utsushi_training::abstraction::Cache;
 use utsushi_training::data::{
-    Crops, ENOUGH_PICTURES, Limits, MIN_PICTURES, Picture, Prefetched, Progress, Scan, ScanError, scan, split,
+    Crops, ENOUGH_PICTURES, Limits, MIN_PICTURES, Picture, Prefetched, Progress, Scan, ScanError, Skipped,
+    scan, split,
 };
+use utsushi_training::networks::perceptual::Features;
 use utsushi_training::recipe::Recipe;
 use utsushi_training::trainer::TrainingData;
 
+use super::eyes;
 use crate::jobs::folder::JobFolder;
 use crate::jobs::order::Order;
 use crate::jobs::training::{Halt, News};
@@ -35,6 +38,9 @@ pub(super) struct Material {
     pub(super) counts: Counts,
     /// For show.
     pub(super) held_out: Vec<Picture>,
+    /// What can't be learned from.
+    pub(super) skipped: Vec<Skipped>,
+    features: Option<Arc<dyn Features + Send + Sync>>,
 }
 
 /// How many pictures there are.
@@ -95,9 +101,11 @@ impl Material {
     ) -> Result<Self, Halt> {
         let sizes = &recipe.pictures;
         let art: Vec<_> = order.art.iter().map(std::path::PathBuf::as_path).collect();
-        let art = pictures("reading the art", &art, sizes.art_side_px, folder, tell)?;
+        let mut skipped = Vec::new();
+        let art = pictures("reading the art", &art, sizes.art_side_px, &mut skipped, folder, tell)?;
         let photos = [order.photos.as_path()];
-        let photos = pictures("reading the photos", &photos, sizes.photo_side_px, folder, tell)?;
+        let photos =
+            pictures("reading the photos", &photos, sizes.photo_side_px, &mut skipped, folder, tell)?;
         let (photos, held_out) = split(photos, HELD_OUT, recipe.seed);
         let prepared = Cache::new(cache.to_owned(), CACHE_BYTES)
             .prepare(&photos, &recipe.abstraction, |progress| tell(doing("smoothing the photos", progress)))
@@ -112,12 +120,18 @@ impl Material {
             art: prefetched(Crops::new(art, range(sizes.art_scales))),
             counts,
             held_out,
+            skipped,
+            features: eyes::features().map_err(Halt::Failed)?,
         })
     }
 
     /// As the trainer takes it.
     pub(super) fn data(&self) -> TrainingData {
-        TrainingData { photos: self.photos.clone(), art: vec![self.art.clone()], features: None }
+        TrainingData {
+            photos: self.photos.clone(),
+            art: vec![self.art.clone()],
+            features: self.features.clone(),
+        }
     }
 }
 
@@ -134,6 +148,7 @@ fn pictures(
     what: &str,
     folders: &[&Path],
     long_side_px: u32,
+    all_skipped: &mut Vec<Skipped>,
     job: &JobFolder,
     tell: &mut Tell<'_>,
 ) -> Result<Vec<Picture>, Halt> {
@@ -148,6 +163,7 @@ fn pictures(
     for skipped in &all.skipped {
         job.log(&format!("{}: skipped: it {}", skipped.path.display(), skipped.why));
     }
+    all_skipped.extend_from_slice(&all.skipped);
     let all = all.enough(folders[0]).map_err(halt)?;
     let (count, skipped) = (all.pictures.len(), all.skipped.len());
     job.log(&format!("{what}: {count} are used, {skipped} are skipped, {} are not needed", all.surplus));
@@ -168,7 +184,7 @@ fn halt(error: ScanError) -> Halt {
 }
 
 /// Reads a picture with 8 bits a channel.
-fn open(path: &Path) -> Result<Picture, String> {
+pub(crate) fn open(path: &Path) -> Result<Picture, String> {
     let picture = picture::read(path).map_err(|error| error.problem.to_string())?;
     let format = picture.raster.format();
     let layout = match format.channels {

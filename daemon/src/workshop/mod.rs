@@ -3,17 +3,19 @@
 //! ```text
 //! order   > course: the recipe, and what to start from
 //! folders > material: art, photos, and what the filter makes of these (kept for the next job)
-//! both    > apprentice: steps, checkpoints, the report, the style
+//! both    > apprentice: steps, checkpoints, the style; diary: the page to look at
 //! ```
 
 mod apprentice;
 mod course;
+mod diary;
+mod eyes;
 mod material;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use utsushi_ipc::protocol::{Fault, FaultKind};
+use utsushi_ipc::protocol::{Fault, FaultKind, JobState};
 use utsushi_training::checkpoint::Checkpoint;
 use utsushi_training::trainer::Trainer;
 
@@ -60,13 +62,19 @@ impl Trainers for Workshop {
                 .map_err(|error| error.to_string())
                 .and_then(|from| Trainer::resume(&from, material.data()).map_err(|error| error.to_string()));
             match resumed {
-                Ok(trainer) => return Ok(Box::new(Apprentice::new(trainer, material, order.clone()))),
+                Ok(trainer) => {
+                    return Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)));
+                }
                 Err(why) => folder.log(&format!("{}: can't go on from here: {why}", path.display())),
             }
         }
         let weights = start.map(|start| start.weights);
         let trainer = Trainer::new(recipe, material.data(), weights.as_ref())
             .map_err(|error| Halt::Failed(error.to_string()))?;
-        Ok(Box::new(Apprentice::new(trainer, material, order.clone())))
+        Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)))
+    }
+
+    fn settled(&self, folder: &JobFolder, state: &JobState) {
+        diary::settle(folder, state);
     }
 }
