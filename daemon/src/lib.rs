@@ -1,6 +1,7 @@
 //! Utsushi's daemon and command line.
 
 pub mod cli;
+pub mod jobs;
 pub mod library;
 pub mod picture;
 pub mod scheduler;
@@ -8,3 +9,4 @@ pub mod server;
 pub mod session;
 pub mod studio;
 pub mod worker;
+pub mod workshop;

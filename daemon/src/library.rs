@@ -206,7 +206,11 @@ impl Library {
 
     /// Takes a file into the user's folder. Gives the styles that came with it.
     pub fn import(&self, path: &Path, overrides: &ImportOverrides) -> Result<Vec<StyleEntry>, LibraryError> {
-        let file = self.described(path, overrides)?;
+        self.add(&self.described(path, overrides)?)
+    }
+
+    /// Writes a file into the user's folder. Gives the styles that came with it.
+    pub fn add(&self, file: &StyleFile) -> Result<Vec<StyleEntry>, LibraryError> {
         for StyleMeta { id, .. } in file.styles() {
             match self.find(id) {
                 Some(entry) if entry.info.built_in => return Err(LibraryError::BuiltIn(id.clone())),

@@ -7,6 +7,8 @@
 //! - A job that was worked on once is *started*. Started jobs hold the engine's state, so that their number is
 //!   bounded, and some of the places are kept from batch jobs, so that a person finds one free.
 //! - The queue of the others is bounded too; beyond it, jobs are turned away.
+//! - Training comes last: a step of it may begin only while there is no job at all, not even one whose client stalls,
+//!   since its next rows may come at any moment.
 
 use utsushi_ipc::protocol::Priority;
 
@@ -96,6 +98,11 @@ impl Scheduler {
         self.jobs.retain(|job| job.id != id);
     }
 
+    /// May a step of a training begin?
+    pub fn may_train(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// Jobs that were worked on already.
     pub fn started(&self) -> usize {
         self.jobs.iter().filter(|job| job.is_started).count()
@@ -124,7 +131,7 @@ mod tests {
 
     /// Plays a script, a word an event:
     /// `i1` `b2` an interactive or batch job comes, ready; `i1-` comes, not ready; `i1!` comes and is refused;
-    /// `+1` `-1` becomes ready or not; `x1` goes; `=1` is next; `=0` nobody is.
+    /// `+1` `-1` becomes ready or not; `x1` goes; `=1` is next; `=0` nobody is; `t0` `t1` training may not, or may.
     fn check(script: &str) {
         let mut scheduler = Scheduler::new(LIMITS);
         for word in script.split_whitespace() {
@@ -145,6 +152,7 @@ mod tests {
                     let expected = (number != 0).then_some(id);
                     assert_eq!(scheduler.choose(), expected, "{word} of {script}");
                 }
+                "t" => assert_eq!(scheduler.may_train(), number == 1, "{word} of {script}"),
                 _ => panic!("no such event: {word}"),
             }
         }
@@ -176,6 +184,9 @@ mod tests {
             // Three may wait; the fourth is refused; whoever starts or goes makes room.
             "b1 b2 b3 b4! i4! =1 b5 b6!",
             "b1 b2 b3 x2 b4 b5!",
+            // Training comes after everything, and waits for those, too, that wait for their clients.
+            "t1 i1 t0 =1 t0 x1 t1",
+            "b1- t0 +1 =1 t0 -1 t0 i2 x1 t0 =2 x2 t1",
         ] {
             check(script);
         }

@@ -1,9 +1,9 @@
 //! The daemon from its socket to its end: a library function, so that tests start the real one.
 //!
-//! Three kinds of thread: one accepts, one works ([`crate::worker`]), and each connection has its own
-//! ([`crate::session`]). The caller's thread waits to be stopped. All of them have ended when [`run`] returns.
+//! Four kinds of thread: one accepts, one works ([`crate::worker`]), one trains ([`crate::jobs`]), and each connection
+//! has its own ([`crate::session`]). The caller's thread waits to be stopped. All of them have ended when [`run`] returns.
 //!
-//! Stopping finishes what is running, for at most [`STOP_GRACE`]. Until then clients can still connect, but new
+//! Stopping finishes what is running, for at most [`STOP_GRACE`]; of a training that is the step, and a checkpoint. Until then clients can still connect, but new
 //! pictures are refused, and so are those that wait for their first turn: a program that asks again will find a
 //! new daemon. The socket is gone before the last connections are closed, so that whoever waited for the daemon's
 //! end can start another at once.
@@ -30,6 +30,7 @@ use utsushi_ipc::{
 pub(crate) use self::roster::Roster;
 pub use self::side_door::SideDoor;
 use crate::{
+    jobs::Jobs,
     scheduler::Limits,
     session::{self, Daemon},
     worker::{self, Engine},
@@ -84,6 +85,7 @@ pub fn run(
     listener: Listener,
     config: Config,
     engine: impl Engine,
+    jobs: Jobs,
     styles: impl Fn() -> Vec<StyleInfo> + Send + Sync,
     stop: Stop,
 ) -> Result<(), ServerError> {
@@ -96,9 +98,15 @@ pub fn run(
         worker::run(engine, commands, Limits::default(), config.idle_unload);
     });
     let working = working.map_err(ServerError::Thread)?;
+    let training = thread::Builder::new().name("training".into()).spawn({
+        let (jobs, turn) = (jobs.clone(), worker.turn().clone());
+        move || jobs.run(&turn)
+    });
+    training.map_err(ServerError::Thread)?;
 
     let daemon = Daemon {
         worker,
+        jobs,
         styles: &styles,
         stop,
         roster: Roster::new(MAX_CONNECTIONS),
@@ -130,9 +138,15 @@ fn serve<'scope>(
 
     daemon.stop.wait();
     info!("stopping");
+    let deadline = Instant::now() + STOP_GRACE;
+    daemon.jobs.stop();
     daemon.worker.stop();
     if !daemon.roster.wait_until_idle(STOP_GRACE) {
         warn!("some pictures are given up, as they took too long to finish");
+    }
+    // The jobs are free before the socket is, so that the next daemon can take them up.
+    if !daemon.jobs.wait_until_stopped(deadline) {
+        warn!("a training's last steps are given up, as its step took too long");
     }
     closer.close();
     // With its thread the listener is gone, and nobody new can come.

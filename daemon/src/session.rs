@@ -13,6 +13,9 @@
 //! A peer that owes bytes, or that doesn't take any, is given up after the stall timeout. Between two requests it
 //! owes nothing, and may stay for as long as it likes; what bounds these is the number of connections.
 
+mod jobs;
+mod spec;
+
 use std::{
     fs, io, process,
     sync::atomic::{AtomicBool, Ordering},
@@ -21,17 +24,16 @@ use std::{
 };
 
 use tracing::{debug, warn};
-use utsushi_engine::style_file::is_style_id;
 use utsushi_ipc::{
     endpoint::{Connection, Hangup, Receiver, Sender},
     pixels::Raster,
-    protocol::{
-        BrushSize, Fault, FaultKind, Hello, MAX_MIX, Progress, Reply, Request, Status, StyleInfo, StylizeSpec,
-    },
+    protocol::{Fault, FaultKind, Hello, Progress, Reply, Request, Status, StyleInfo, StylizeSpec},
     wire::{self, WireError},
 };
 
+use self::spec::parse;
 use crate::{
+    jobs::Jobs,
     server::{Roster, Stop},
     worker::{self, Gone, JobInput, JobOutput, Output},
 };
@@ -43,6 +45,7 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 /// What every session needs of the daemon.
 pub(crate) struct Daemon<'a> {
     pub(crate) worker: worker::Handle,
+    pub(crate) jobs: Jobs,
     pub(crate) styles: &'a (dyn Fn() -> Vec<StyleInfo> + Sync),
     pub(crate) stop: Stop,
     pub(crate) roster: Roster,
@@ -209,6 +212,19 @@ impl Session<'_> {
                     self.daemon.worker.unload()?;
                     self.answer(Reply::Done)?
                 }
+                Request::Train(spec) => {
+                    let job = self.daemon.jobs.train(spec)?;
+                    self.answer_job(job)?
+                }
+                Request::Jobs => self.list_jobs()?,
+                Request::WatchJob(id) => self.watch_job(id)?,
+                Request::PauseJob(id) => self.answer_job(self.daemon.jobs.pause(id)?)?,
+                Request::ResumeJob(id) => self.answer_job(self.daemon.jobs.resume(id)?)?,
+                Request::CancelJob(id) => self.answer_job(self.daemon.jobs.cancel(id)?)?,
+                Request::RemoveJob(id) => {
+                    self.daemon.jobs.remove(id)?;
+                    self.answer(Reply::Done)?
+                }
                 Request::Shutdown => {
                     send(&mut self.sender, &Reply::Done, &[])?;
                     self.daemon.stop.request();
@@ -336,49 +352,6 @@ fn band_bytes(raster: &Raster) -> usize {
     wire::band_rows(raster) as usize * raster.row_bytes()
 }
 
-/// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is
-/// a factor.
-fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
-    let invalid = |message: String| Err(Fault::new(FaultKind::Invalid, message));
-    for (name, value) in [("strength", spec.strength), ("share of kept colours", spec.keep_colours)] {
-        if !(0.0..=1.0).contains(&value) {
-            return invalid(format!("the {name} is {value}; give a number from 0 to 1"));
-        }
-    }
-
-    let brush_size = spec.brush_size.resolve(spec.raster.width(), spec.raster.height());
-    if !(1.0..=BrushSize::MAX).contains(&brush_size) {
-        return invalid(format!(
-            "the brush size is {brush_size}; give a number from 1 to {}, or leave it to the daemon",
-            BrushSize::MAX
-        ));
-    }
-    spec.brush_size = BrushSize::Factor(brush_size);
-
-    if !(1..=MAX_MIX).contains(&spec.mix.len()) {
-        return invalid(format!("the mix has {} styles; give 1 to {MAX_MIX}", spec.mix.len()));
-    }
-    if let Some(style) = spec.mix.iter().find(|style| !is_style_id(&style.id)) {
-        // In short: as long as it came, it might not fit into the answer.
-        let shown: String = style.id.chars().take(64).collect();
-        return Err(Fault::new(
-            FaultKind::UnknownStyle,
-            format!("no style can be called {shown:?}; run `utsushi styles` to see which there are"),
-        ));
-    }
-    if let Some(style) = spec.mix.iter().find(|style| !(style.share.is_finite() && style.share > 0.0)) {
-        return invalid(format!(
-            "the share of the style {:?} is {}; give a number above 0",
-            style.id, style.share
-        ));
-    }
-    let sum: f64 = spec.mix.iter().map(|style| f64::from(style.share)).sum();
-    for style in &mut spec.mix {
-        style.share = ((f64::from(style.share) / sum) as f32).max(f32::MIN_POSITIVE);
-    }
-    Ok(spec)
-}
-
 fn status(daemon: &Daemon<'_>) -> Result<Status, Gone> {
     let load = daemon.worker.describe()?;
     Ok(Status {
@@ -402,73 +375,7 @@ fn resident_bytes() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-
-    use utsushi_ipc::protocol::StyleShare;
-
     use super::*;
-    use crate::worker::fake;
-
-    /// Is the spec refused after this change? The message is to name what is wrong.
-    fn check(change: impl FnOnce(&mut StylizeSpec), refused_for: Option<&str>) {
-        let mut spec = fake::spec("ink", 0, 2048, 2048);
-        change(&mut spec);
-        match (parse(spec.clone()), refused_for) {
-            (Ok(parsed), None) => {
-                let sum: f32 = parsed.mix.iter().map(|style| style.share).sum();
-                assert!((sum - 1.0).abs() < 1e-6, "{spec:?}");
-                assert!(matches!(parsed.brush_size, BrushSize::Factor(_)), "{spec:?}");
-            }
-            (Err(fault), Some(name)) => {
-                assert_eq!(fault.kind, FaultKind::Invalid, "{spec:?}");
-                assert!(fault.message.contains(name), "{fault} of {spec:?}");
-            }
-            (parsed, _) => panic!("{parsed:?} of {spec:?}"),
-        }
-    }
-
-    #[test]
-    fn specs() {
-        for (value, is_sound) in [(0.0, true), (0.5, true), (1.0, true), (-0.1, false), (1.1, false)] {
-            check(|spec| spec.strength = value, (!is_sound).then_some("strength"));
-            check(|spec| spec.keep_colours = value, (!is_sound).then_some("colours"));
-        }
-        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            check(|spec| spec.strength = value, Some("strength"));
-            check(|spec| spec.keep_colours = value, Some("colours"));
-            check(|spec| spec.brush_size = BrushSize::Factor(value), Some("brush"));
-            check(|spec| spec.mix[0].share = value, Some("share"));
-        }
-        for (value, is_sound) in [(1.0, true), (64.0, true), (0.99, false), (64.1, false), (-2.0, false)] {
-            check(|spec| spec.brush_size = BrushSize::Factor(value), (!is_sound).then_some("brush"));
-        }
-        for (value, is_sound) in [(f32::MIN_POSITIVE, true), (f32::MAX, true), (0.0, false), (-1.0, false)] {
-            check(|spec| spec.mix[0].share = value, (!is_sound).then_some("ink"));
-        }
-        for (count, is_sound) in [(0, false), (1, true), (8, true), (9, false)] {
-            let widen = |spec: &mut StylizeSpec| {
-                let style = spec.mix[0].clone();
-                spec.mix = iter::repeat_n(style, count).collect();
-                spec.mix.iter_mut().for_each(|style| style.share = f32::MAX);
-            };
-            check(widen, (!is_sound).then_some("mix"));
-        }
-    }
-
-    #[test]
-    fn no_share_is_lost() {
-        let mut spec = fake::spec("ink", 0, 1, 1);
-        spec.mix.push(StyleShare { id: "oil".into(), share: f32::MIN_POSITIVE });
-        spec.mix[0].share = f32::MAX;
-        let parsed = parse(spec).expect("sound");
-        assert!(parsed.mix[0].share == 1.0 && parsed.mix[1].share > 0.0);
-    }
-
-    #[test]
-    fn the_brush_size_is_settled() {
-        let parsed = parse(fake::spec("ink", 0, 2048, 2048)).expect("sound");
-        assert_eq!(parsed.brush_size, BrushSize::Factor(2.0));
-    }
 
     #[test]
     fn this_process_has_memory() {

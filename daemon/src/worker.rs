@@ -11,13 +11,17 @@
 //!
 //! Dropping either end cancels the job, also while it waits. An engine that panics loses the picture at hand
 //! and whatever it had loaded, and nothing else.
+//!
+//! Training has a thread of its own, and goes by the [`Turn`] that the worker gives and takes.
+
+mod handle;
+mod turn;
 
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError},
     },
     time::{Duration, Instant},
@@ -26,6 +30,10 @@ use std::{
 use tracing::{debug, info, warn};
 use utsushi_ipc::protocol::{Fault, FaultKind, StylizeReport, StylizeSpec};
 
+pub use self::{
+    handle::{Handle, JobInput, JobOutput},
+    turn::Turn,
+};
 use crate::scheduler::{JobId, Limits, QueueFull, Scheduler};
 
 /// Bands that may wait at a job's entrance, and results that may wait at its exit.
@@ -98,110 +106,15 @@ enum Command {
     Stop,
 }
 
-/// Talks to the worker. The worker ends when all of these and all jobs' ends are dropped.
-#[derive(Clone)]
-pub struct Handle {
-    commands: Sender<Command>,
-    last_id: Arc<AtomicU64>,
-}
-
-impl Handle {
-    /// Queues a job. Where the queue is full or the daemon is stopping, the fault comes out of the job's end.
-    pub fn submit(&self, spec: StylizeSpec) -> (JobInput, JobOutput) {
-        let id = JobId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
-        let (bands_in, bands) = mpsc::sync_channel(WAITING_BANDS);
-        // One place more than the worker fills with rows, so that the last word always has room.
-        let (results, results_out) = mpsc::sync_channel(WAITING_BANDS + 1);
-        let job = |commands| Ticket { id, commands };
-        // A worker that is gone drops the ends, which tells the session.
-        let _ = self.commands.send(Command::Submit { id, spec, bands, results });
-        (
-            JobInput { ticket: job(self.commands.clone()), bands: bands_in },
-            JobOutput { ticket: job(self.commands.clone()), results: results_out },
-        )
-    }
-
-    /// Waits for the band at hand, then tells the state.
-    pub fn describe(&self) -> Result<Load, Gone> {
-        let (reply, answer) = mpsc::channel();
-        self.commands.send(Command::Describe(reply)).map_err(|_| Gone)?;
-        answer.recv().map_err(|_| Gone)
-    }
-
-    /// Waits for the band at hand, then frees the networks' memory.
-    pub fn unload(&self) -> Result<(), Gone> {
-        let (reply, answer) = mpsc::channel();
-        self.commands.send(Command::Unload(reply)).map_err(|_| Gone)?;
-        answer.recv().map_err(|_| Gone)
-    }
-
-    /// Turns away the jobs that wait, and all that will come; started ones go on.
-    pub fn stop(&self) {
-        // A worker that is gone works on nothing.
-        let _ = self.commands.send(Command::Stop);
-    }
-}
-
-/// A job's entrance. Dropped before the job is finished, it cancels the job.
-pub struct JobInput {
-    ticket: Ticket,
-    bands: SyncSender<Vec<u8>>,
-}
-
-impl JobInput {
-    /// Hands over the next whole rows; waits while [two bands](self) wait already.
-    pub fn give(&self, rows: Vec<u8>) -> Result<(), Gone> {
-        self.bands.send(rows).map_err(|_| Gone)?;
-        self.ticket.tell(Command::Given)
-    }
-}
-
-/// A job's exit. Dropped before the job is finished, it cancels the job.
-pub struct JobOutput {
-    ticket: Ticket,
-    results: Receiver<Output>,
-}
-
-impl JobOutput {
-    /// The next result, or `None` where none comes in time.
-    pub fn take(&self, patience: Duration) -> Result<Option<Output>, Gone> {
-        match self.results.recv_timeout(patience) {
-            Ok(output) => {
-                // A worker that has finished needs no news, and what it left behind is still to be taken.
-                let _ = self.ticket.tell(Command::Taken);
-                Ok(Some(output))
-            }
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(Gone),
-        }
-    }
-}
-
-struct Ticket {
-    id: JobId,
-    commands: Sender<Command>,
-}
-
-impl Ticket {
-    fn tell(&self, news: impl FnOnce(JobId) -> Command) -> Result<(), Gone> {
-        self.commands.send(news(self.id)).map_err(|_| Gone)
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        // After the job's end this says nothing new.
-        let _ = self.tell(Command::Cancel);
-    }
-}
-
 /// What was said to the worker and is still to be heard.
-pub struct Commands(Receiver<Command>);
+pub struct Commands(Receiver<Command>, Turn);
 
 /// The two sides of a worker that is still to be [`run`].
 pub fn channel() -> (Handle, Commands) {
     let (sender, commands) = mpsc::channel();
-    (Handle { commands: sender, last_id: Arc::default() }, Commands(commands))
+    let turn = Turn::default();
+    let handle = Handle { commands: sender, last_id: Arc::default(), turn: turn.clone() };
+    (handle, Commands(commands, turn))
 }
 
 /// Works, on this thread, until every [`Handle`] and every job's ends are dropped.
@@ -209,6 +122,7 @@ pub fn run(engine: impl Engine, commands: Commands, limits: Limits, idle_unload:
     let worker = Worker {
         engine,
         commands: commands.0,
+        turn: commands.1,
         scheduler: Scheduler::new(limits),
         jobs: HashMap::new(),
         idle_unload,
@@ -222,6 +136,7 @@ pub fn run(engine: impl Engine, commands: Commands, limits: Limits, idle_unload:
 struct Worker<E> {
     engine: E,
     commands: Receiver<Command>,
+    turn: Turn,
     scheduler: Scheduler,
     jobs: HashMap<JobId, Job>,
     idle_unload: Option<Duration>,
@@ -306,6 +221,7 @@ impl Job {
 impl<E: Engine> Worker<E> {
     fn run(mut self) {
         loop {
+            self.turn.set(self.scheduler.may_train());
             // All that was said comes before the next band: it may cancel, or bring somebody more urgent.
             match self.commands.try_recv() {
                 Ok(command) => self.obey(command),

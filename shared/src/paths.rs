@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use directories::BaseDirs;
+use directories::{BaseDirs, UserDirs};
 
 /// The variable that overrides [`socket`].
 pub const SOCKET_VARIABLE: &str = "UTSUSHI_SOCKET";
@@ -83,6 +83,24 @@ pub fn log() -> PathBuf {
         Some(state) => state.join(OURS).join("daemon.log"),
         None => socket().with_file_name("daemon.log"),
     }
+}
+
+/// Where training jobs have their folders: `$XDG_STATE_HOME/utsushi/jobs`.
+pub fn jobs() -> PathBuf {
+    log().with_file_name("jobs")
+}
+
+/// What training makes of photos, and can make again: `$XDG_CACHE_HOME/utsushi/photos`.
+pub fn photo_cache() -> PathBuf {
+    match BaseDirs::new() {
+        Some(base) => base.cache_dir().join(OURS).join("photos"),
+        None => log().with_file_name("photos"),
+    }
+}
+
+/// The user's folder of pictures, if the desktop knows one: `XDG_PICTURES_DIR` in `user-dirs.dirs`.
+pub fn pictures() -> Option<PathBuf> {
+    UserDirs::new()?.picture_dir().map(Path::to_path_buf)
 }
 
 /// `$XDG_RUNTIME_DIR`.
@@ -161,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_path_is_absolute() {
-        for path in [socket(), styles(), log()] {
+        for path in [socket(), styles(), log(), jobs(), photo_cache()] {
             assert!(path.is_absolute(), "{}", path.display());
         }
     }

@@ -1,8 +1,9 @@
 //! Every message that crosses the socket, and nothing else.
 //!
 //! A connection opens with one [`Hello`] each way. Then the client sends requests one after the other; each
-//! is answered by one [`Reply`], but for [`Request::Styles`], which is answered by one a style, and
-//! [`Request::Stylize`], whose pixels stream both ways at once:
+//! is answered by one [`Reply`], but for [`Request::Styles`] and [`Request::Jobs`], which are answered by one a style
+//! or a job, [`Request::WatchJob`], which is answered again and again, and [`Request::Stylize`], whose pixels stream
+//! both ways at once:
 //!
 //! ```text
 //! client                                      daemon
@@ -13,15 +14,23 @@
 //!
 //! Closing the connection cancels whatever it was waiting for. After a [`Reply::Fault`] to a `Stylize` the
 //! daemon closes the connection, since the client may still have been sending rows.
+//!
+//! Training is a job of the daemon's, which goes on without the client that asked for it: see [`TrainSpec`].
+
+mod jobs;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::jobs::{
+    Budget, JobId, JobInfo, JobState, Loss, MAX_ART_FOLDERS, MAX_PATH_BYTES, MAX_RECIPE_BYTES, MAX_STEPS,
+    MAX_TEXT_BYTES, PauseCause, RecipeChoice, TrainSpec,
+};
 use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// How long a daemon that was told to stop may take to finish the pictures that are being drawn.
 pub const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -72,6 +81,22 @@ pub enum Request {
     /// Finish what is running, within [`STOP_GRACE`], then exit. Answered by [`Reply::Done`] at once; the connection stays open until the
     /// daemon exits, so that a client can wait for that.
     Shutdown,
+    /// Train a style. Answered by a [`Reply::Job`] as soon as the job is in the queue.
+    Train(TrainSpec),
+    /// Which jobs are there? Answered by a [`Reply::Job`] each, oldest first, then [`Reply::Done`].
+    Jobs,
+    /// How does the job go? Answered by a [`Reply::Job`] at once, then by one whenever there is news and now and then
+    /// when there is none, and by [`Reply::Done`] after the one that tells of its end. Each tells all there is, so that
+    /// whoever is slow misses nothing but the news in between. Closing the connection ends the watching.
+    WatchJob(JobId),
+    /// Have the job wait, after a checkpoint. Answered by a [`Reply::Job`] when it does.
+    PauseJob(JobId),
+    /// Have a job go on that waits or has failed, also on battery power. Answered by a [`Reply::Job`].
+    ResumeJob(JobId),
+    /// End the job for good. Answered by a [`Reply::Job`] when it has ended.
+    CancelJob(JobId),
+    /// Delete all that is left of a job that has ended; not the style it made. Answered by [`Reply::Done`].
+    RemoveJob(JobId),
 }
 
 /// What the daemon answers.
@@ -92,6 +117,8 @@ pub enum Reply {
     Done,
     /// The request failed.
     Fault(Fault),
+    /// How a job is.
+    Job(JobInfo),
 }
 
 /// How to re-draw a picture.
@@ -268,6 +295,10 @@ pub enum FaultKind {
     OutOfMemory,
     /// A defect of the daemon's.
     Internal,
+    /// No job has that number.
+    UnknownJob,
+    /// The disk is full, or doesn't let itself be written to.
+    Disk,
 }
 
 #[cfg(test)]

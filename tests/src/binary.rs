@@ -68,6 +68,7 @@ impl Home {
             .env("UTSUSHI_STYLES", self.path().join("styles"))
             .env("UTSUSHI_DAEMON", binary())
             .env("XDG_STATE_HOME", self.path().join("state"))
+            .env("XDG_CACHE_HOME", self.path().join("cache"))
             .env_remove("UTSUSHI_LOG")
             .env_remove("RUST_LOG");
         command

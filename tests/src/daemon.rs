@@ -5,9 +5,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use utsushi::jobs::{self, Jobs};
 use utsushi::library::Library;
 use utsushi::server::{self, Config, ServerError, Stop};
 use utsushi::studio::Studio;
+use utsushi::workshop::Workshop;
 use utsushi_ipc::client::Client;
 use utsushi_ipc::endpoint::Listener;
 
@@ -24,14 +26,17 @@ impl Daemon {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = Listener::bind(&socket(folder.path())).expect("a free path");
         let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60), side_door: None };
-        let styles = folder.path().join("styles");
+        let [styles, jobs_folder, cache] = ["styles", "jobs", "cache"].map(|name| folder.path().join(name));
         let stop = Stop::default();
         let thread = std::thread::spawn({
             let stop = stop.clone();
             move || {
-                let list = Library::open(styles.clone());
+                let library = Library::open(styles);
+                let jobs = jobs::Config::new(jobs_folder, library.clone());
+                let workshop = Workshop::new(library.clone(), cache);
+                let list = library.clone();
                 let infos = move || list.list().into_iter().map(|entry| entry.info).collect();
-                server::run(listener, config, Studio::new(Library::open(styles)), infos, stop)
+                server::run(listener, config, Studio::new(library), Jobs::new(jobs, workshop), infos, stop)
             }
         });
         Self { folder, stop, thread: Some(thread) }

@@ -4,8 +4,11 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use utsushi::jobs::{self, Jobs};
+use utsushi::library::Library;
 use utsushi::server::{self, Config, ServerError, Stop};
 use utsushi::worker::{Engine, Stream};
+use utsushi::workshop::Workshop;
 use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
 
@@ -23,7 +26,12 @@ impl Mirror {
         let stop = Stop::default();
         let thread = std::thread::spawn({
             let stop = stop.clone();
-            move || server::run(listener, config, Same, || vec![cel()], stop)
+            // Nobody trains here, and nothing of either folder is looked at before.
+            let nowhere = socket.with_file_name("nowhere");
+            let library = Library::open(nowhere.clone());
+            let workshop = Workshop::new(library.clone(), nowhere.clone());
+            let jobs = jobs::Config::new(nowhere, library);
+            move || server::run(listener, config, Same, Jobs::new(jobs, workshop), || vec![cel()], stop)
         });
         Self { stop, thread: Some(thread) }
     }

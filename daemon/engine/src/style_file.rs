@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Generator;
 use crate::arch::Arch;
+use crate::arch::brush::Sizes;
 use crate::pth;
 use crate::weights::Weights;
 
@@ -308,6 +309,19 @@ impl StyleFile {
         self.thumbnails.insert(id.to_owned(), picture);
     }
 
+    /// A style's network, to be trained further: its sizes and its weights, `f32`, under their names in this file.
+    /// `None` where the file has no such style, or a network that isn't trained here.
+    pub fn trainable(&self, id: &str) -> Option<(Sizes, HashMap<String, Tensor>)> {
+        let Arch::Brush(sizes) = self.arch else { return None };
+        let style = self.styles.iter().position(|style| style.id == id)?;
+        let of_style = |weight: &Tensor| match is_of_styles(weight) {
+            true => weight.narrow(0, style, 1).and_then(|row| row.contiguous()),
+            false => Ok(weight.clone()),
+        };
+        let weights = self.weights.iter().map(|(name, weight)| Ok((name.clone(), of_style(weight)?)));
+        Some((sizes, weights.collect::<candle_core::Result<_>>().ok()?))
+    }
+
     /// The same styles, drawn by another network.
     pub(crate) fn with_network(
         &self,
@@ -345,6 +359,11 @@ impl StyleFile {
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
         self.arch.load(shares, &weights)
     }
+}
+
+/// A norm's scale or shift has a row for each style; no other weight has two dimensions.
+fn is_of_styles(weight: &Tensor) -> bool {
+    weight.rank() == 2
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StyleFileError> {

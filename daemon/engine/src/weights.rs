@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 
 use crate::arch::Arch;
+use crate::arch::brush::Sizes;
 use crate::pth;
 use crate::style_file::{StyleFileError, check_arch, field, safetensors, tensor, weight};
 
@@ -44,6 +45,11 @@ impl Weights {
             Some(arch) => Ok(Self { arch, tensors, is_foreign: false }),
             None => Self::foreign(tensors),
         }
+    }
+
+    /// Those of a brush that was trained here.
+    pub fn of_training(sizes: Sizes, tensors: HashMap<String, Tensor>) -> Self {
+        Self { arch: Arch::Brush(sizes), tensors, is_foreign: false }
     }
 
     fn foreign(tensors: HashMap<String, Tensor>) -> Result<Self, StyleFileError> {

@@ -25,7 +25,9 @@ use utsushi_ipc::paths;
 
 mod batch;
 mod file_id;
+mod follow;
 mod install;
+mod jobs;
 mod manual;
 mod order;
 mod painter;
@@ -38,6 +40,7 @@ mod styles;
 mod stylize;
 #[cfg(test)]
 mod tests;
+mod train;
 mod values;
 
 /// Re-draw pictures in a learned style, on this machine
@@ -50,6 +53,7 @@ mod values;
   utsushi stylize photo.jpg -o comic.png
   utsushi batch frames/ -o out/ --style cel
   utsushi styles
+  utsushi train --name Hana --art ~/art
 
 `utsushi help COMMAND` says more about a command."
 )]
@@ -66,6 +70,8 @@ enum Command {
     Stylize(stylize::Stylize),
     Batch(batch::Batch),
     Styles(styles::Styles),
+    Train(train::Train),
+    Jobs(jobs::Jobs),
     Status(status::StatusCommand),
     Stop(stop::StopCommand),
     Serve(serve::Serve),
@@ -108,6 +114,8 @@ impl Cli {
             Command::Stylize(stylize) => stylize.execute(address),
             Command::Batch(batch) => batch.execute(address),
             Command::Styles(styles) => styles.execute(),
+            Command::Train(train) => train.execute(&address),
+            Command::Jobs(jobs) => jobs.execute(&address),
             Command::Status(status) => status.execute(&address),
             Command::Stop(stop) => stop.execute(&address),
             Command::Serve(serve) => serve.execute(address),

@@ -11,9 +11,11 @@ use utsushi_ipc::paths;
 
 use super::values::{self, Limit};
 use super::{Address, Ending};
+use crate::jobs::{self, Jobs};
 use crate::library::Library;
 use crate::server::{self, Config, SideDoor, Stop};
 use crate::studio::Studio;
+use crate::workshop::Workshop;
 
 /// Run the daemon in the foreground
 ///
@@ -35,6 +37,9 @@ pub(super) struct Serve {
     /// Drop a client that neither sends nor takes what it should for this long
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
     stall_timeout: Duration,
+    /// Lose at most this much of a training when the daemon is killed
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = values::duration)]
+    checkpoint_interval: Duration,
 }
 
 impl Serve {
@@ -53,7 +58,12 @@ impl Serve {
         let config = Config { idle_unload, stall_timeout: self.stall_timeout, side_door };
         let library = || Library::open(paths::styles());
         let styles = move || library().list().into_iter().map(|entry| entry.info).collect();
-        server::run(listener, config, Studio::new(library()), styles, stop)?;
+        let jobs = jobs::Config {
+            checkpoint_interval: self.checkpoint_interval,
+            ..jobs::Config::new(paths::jobs(), library())
+        };
+        let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache()));
+        server::run(listener, config, Studio::new(library()), jobs, styles, stop)?;
         Ok(Ending::Done)
     }
 }

@@ -14,6 +14,8 @@ use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
 
 use super::{Cli, Ending, exit_code};
+use crate::jobs::{self, Jobs, fake::FakeTrainers};
+use crate::library::Library;
 use crate::picture::{self, Format, Metadata, Picture, WriteOptions};
 use crate::server::{self, Config, Stop};
 use crate::worker::{Engine, Stream};
@@ -143,6 +145,7 @@ struct Studio {
     folder: TempDir,
     stop: Stop,
     daemon: Option<JoinHandle<()>>,
+    _training: jobs::fake::Remote,
 }
 
 impl Studio {
@@ -152,10 +155,13 @@ impl Studio {
         let listener = Listener::bind(&folder.path().join("run/daemon.sock")).unwrap();
         let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(30), side_door: None };
         let stopped = stop.clone();
+        let library = Library::open(folder.path().join("styles"));
+        let (trainers, training) = FakeTrainers::new();
+        let jobs = Jobs::new(jobs::Config::new(folder.path().join("jobs"), library), trainers);
         let daemon = thread::spawn(move || {
-            server::run(listener, config, Inverter, || vec![style()], stopped).unwrap();
+            server::run(listener, config, Inverter, jobs, || vec![style()], stopped).unwrap();
         });
-        Self { folder, stop, daemon: Some(daemon) }
+        Self { folder, stop, daemon: Some(daemon), _training: training }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -228,3 +228,20 @@ fn unloads_when_asked_and_when_idle() {
     handle.describe().expect("the worker lives");
     assert_eq!(remote.events.try_iter().next(), None);
 }
+
+#[test]
+fn training_has_its_turn_when_there_is_no_picture() {
+    let (handle, remote) = start(Limits::default(), None);
+    let turn = handle.turn().clone();
+    let soon = Duration::from_millis(1);
+    assert!(turn.wait(PATIENCE));
+    let (input, output) = handle.submit(spec("gated", 1, 3, 8));
+    input.give(pixels(12)).expect("it takes rows");
+    until(&remote, Event::Pushed(1));
+    assert!(!turn.wait(soon), "a picture is being drawn");
+    remote.gate.send(()).expect("it waits");
+    assert_eq!(output.take(PATIENCE), Ok(Some(Output::Rows(redrawn(1, &pixels(12))))));
+    assert!(!turn.wait(soon), "half of it is still to come");
+    drop((input, output));
+    assert!(turn.wait(PATIENCE), "it was cancelled");
+}

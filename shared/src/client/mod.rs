@@ -12,6 +12,7 @@
 //! # }
 //! ```
 
+mod jobs;
 mod start;
 mod stop;
 mod stylize;
@@ -258,6 +259,7 @@ fn unexpected(reply: &Reply) -> ClientError {
         Reply::Status(_) => "its status",
         Reply::Done => "\"done\"",
         Reply::Fault(_) => "a fault",
+        Reply::Job(_) => "a job",
     };
     ClientError::protocol(format!("it sent {name} out of turn"))
 }

@@ -3,7 +3,11 @@ use std::io::Cursor;
 use super::*;
 use crate::{
     pixels::{Channels, Depth, PixelFormat},
-    protocol::{BrushSize, Hello, Priority, Reply, Request, StyleShare, StylizeSpec},
+    protocol::{
+        BrushSize, Budget, Hello, JobId, JobInfo, JobState, Loss, MAX_ART_FOLDERS, MAX_PATH_BYTES,
+        MAX_RECIPE_BYTES, MAX_TEXT_BYTES, PauseCause, Priority, RecipeChoice, Reply, Request, StyleShare,
+        StylizeSpec, TrainSpec,
+    },
 };
 
 fn rgb(width: u32, height: u32) -> Raster {
@@ -56,6 +60,54 @@ fn frames_arrive_as_they_were_sent() {
         assert!(received == body(length), "the body of {length} bytes differs");
     }
     assert!(matches!(read_frame::<Request>(&mut reader, &mut received), Err(WireError::Closed)));
+}
+
+/// The longest that is allowed.
+fn train() -> TrainSpec {
+    let (path, text) = (format!("/{}", "p".repeat(MAX_PATH_BYTES - 1)), "t".repeat(MAX_TEXT_BYTES));
+    TrainSpec {
+        style: "s".repeat(64),
+        name: text.clone(),
+        art: vec![path.clone().into(); MAX_ART_FOLDERS],
+        photos: path.into(),
+        budget: Budget::Steps(u32::MAX),
+        like: Some("l".repeat(64)),
+        recipe: RecipeChoice::Own("r".repeat(MAX_RECIPE_BYTES)),
+        author: text.clone(),
+        licence: text.clone(),
+        attribution: text,
+        threads: Some(u32::MAX),
+        on_battery: true,
+    }
+}
+
+fn job() -> JobInfo {
+    JobInfo {
+        id: JobId(u32::MAX),
+        style: "hana".into(),
+        name: "Hana".into(),
+        state: JobState::Paused { cause: PauseCause::Disk, why: "the disk is full".into() },
+        stage: "imitation".into(),
+        step: 7,
+        steps: 70_000,
+        done: 0.5,
+        losses: vec![Loss { name: "l1".into(), value: 0.25 }],
+        seconds_left: Some(60),
+        note: String::new(),
+        folder: "/home/me/jobs/1-hana".into(),
+        report: None,
+    }
+}
+
+#[test]
+fn jobs_arrive_as_they_were_sent() {
+    let bytes = frame(&Request::Train(train()), &[]);
+    assert!(bytes.len() > 8 * MAX_PATH_BYTES, "the longest of all messages");
+    let found: Request = read_frame(&mut &bytes[..], &mut Vec::new()).expect("a whole frame");
+    assert_eq!(found, Request::Train(train()));
+    let bytes = frame(&Reply::Job(job()), &[]);
+    let found: Reply = read_frame(&mut &bytes[..], &mut Vec::new()).expect("a whole frame");
+    assert_eq!(found, Reply::Job(job()));
 }
 
 /// Takes a few bytes at a time, and is interrupted in between.
@@ -159,13 +211,19 @@ fn bad_frames_are_refused() {
 #[test]
 fn garbage_is_survived() {
     let mut body = Vec::new();
-    let whole = frame(&stylize(), &[1, 2, 3, 4]);
-    for position in 0..whole.len() {
-        for bit in 0..8 {
-            let mut damaged = whole.clone();
-            damaged[position] ^= 1 << bit;
-            let _ = read_frame::<Request>(&mut &damaged[..], &mut body);
-            let _ = read_frame::<Reply>(&mut &damaged[..], &mut body);
+    let short = TrainSpec { art: vec!["/art".into()], recipe: RecipeChoice::Fast, ..train() };
+    let short = TrainSpec { photos: "/photos".into(), name: "n".into(), author: "a".into(), ..short };
+    let short = TrainSpec { licence: "l".into(), attribution: "c".into(), ..short };
+    for whole in
+        [frame(&stylize(), &[1, 2, 3, 4]), frame(&Request::Train(short), &[]), frame(&Reply::Job(job()), &[])]
+    {
+        for position in 0..whole.len() {
+            for bit in 0..8 {
+                let mut damaged = whole.clone();
+                damaged[position] ^= 1 << bit;
+                let _ = read_frame::<Request>(&mut &damaged[..], &mut body);
+                let _ = read_frame::<Reply>(&mut &damaged[..], &mut body);
+            }
         }
     }
 

@@ -10,4 +10,5 @@ mod picture_files;
 mod refused;
 mod styles;
 mod systemd;
+mod train;
 mod words;

@@ -8,7 +8,7 @@ use utsushi_ipc::{
     protocol::{FaultKind, Reply, Request},
 };
 
-use super::{super::ServerError, Fixture, NO_STALL, WIDE_PX, redraw, socket_in};
+use super::{super::ServerError, Fixture, NO_STALL, WIDE_PX, jobs_in, redraw, socket_in};
 use crate::{
     server::{Config, Stop, run},
     worker::fake::{Event, FakeEngine, spec},
@@ -37,7 +37,8 @@ fn stopped_before_it_starts() {
     let stop = Stop::default();
     stop.request();
     let config = Config { idle_unload: None, stall_timeout: NO_STALL, side_door: None };
-    run(listener, config, engine, Vec::new, stop).expect("the daemon ends well");
+    let (jobs, _training) = jobs_in(&folder);
+    run(listener, config, engine, jobs, Vec::new, stop).expect("the daemon ends well");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod lifecycle;
 mod pictures;
 mod side_door;
 mod stalls;
+mod training;
 
 use std::{
     ops::ControlFlow,
@@ -22,7 +23,11 @@ use utsushi_ipc::{
 };
 
 use super::{Config, ServerError, Stop, run};
-use crate::worker::fake::{Event, FakeEngine, Remote};
+use crate::{
+    jobs::{self, Jobs, fake::FakeTrainers},
+    library::Library,
+    worker::fake::{Event, FakeEngine, Remote},
+};
 
 /// Long enough for any machine; reached only where something is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,9 +42,10 @@ const WIDE_PX: u32 = 1 << 18;
 struct Fixture {
     socket: PathBuf,
     remote: Remote,
+    training: jobs::fake::Remote,
     stop: Stop,
     running: JoinHandle<Result<(), ServerError>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Fixture {
@@ -52,16 +58,33 @@ impl Fixture {
         Self::with_config(config, styles, tempfile::tempdir().expect("a folder"))
     }
 
+    /// Another daemon of the same user's.
+    fn with_jobs_of(other: &Self) -> Self {
+        let config = Config { idle_unload: None, stall_timeout: NO_STALL, side_door: None };
+        let jobs = jobs_in(&other.folder);
+        Self::with_jobs(config, vec![style()], tempfile::tempdir().expect("a folder"), jobs)
+    }
+
     fn with_config(config: Config, styles: Vec<StyleInfo>, folder: TempDir) -> Self {
+        let jobs = jobs_in(&folder);
+        Self::with_jobs(config, styles, folder, jobs)
+    }
+
+    fn with_jobs(
+        config: Config,
+        styles: Vec<StyleInfo>,
+        folder: TempDir,
+        (jobs, training): (Jobs, jobs::fake::Remote),
+    ) -> Self {
         let socket = socket_in(&folder);
         let (engine, remote) = FakeEngine::new();
         let stop = Stop::default();
         let listener = Listener::bind(&socket).expect("a free path");
         let running = {
             let stop = stop.clone();
-            thread::spawn(move || run(listener, config, engine, move || styles.clone(), stop))
+            thread::spawn(move || run(listener, config, engine, jobs, move || styles.clone(), stop))
         };
-        Self { socket, remote, stop, running, _folder: folder }
+        Self { socket, remote, training, stop, running, folder }
     }
 
     fn client(&self) -> Client {
@@ -146,6 +169,18 @@ impl Raw {
             }
         }
     }
+}
+
+/// Jobs without a network, whose folders, and whose styles, are in there.
+fn jobs_in(folder: &TempDir) -> (Jobs, jobs::fake::Remote) {
+    let library = Library::open(folder.path().join("styles"));
+    let config = jobs::Config {
+        poll_interval: Duration::from_millis(20),
+        power_supplies: folder.path().join("power"),
+        ..jobs::Config::new(folder.path().join("jobs"), library)
+    };
+    let (trainers, training) = FakeTrainers::new();
+    (Jobs::new(config, trainers), training)
 }
 
 /// In a folder that the daemon makes, as it likes it.

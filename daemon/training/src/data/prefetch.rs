@@ -5,12 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Crops, Loader};
 use crate::trainer::Batches;
 
-impl Batches for Crops {
-    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
-        Crops::batch(self, seed, step, count, size)
-    }
-}
-
 /// Batches of which the next steps' are prepared in the background, as long as steps are asked for in order. When
 /// another is asked for, it goes on from there. What comes is the same as without it.
 pub struct Prefetched {

@@ -218,6 +218,11 @@ impl Trainer {
         self.progress.stage == Stage::Done
     }
 
+    /// The steps that it has taken, of all stages.
+    pub fn steps(&self) -> u64 {
+        self.progress.tick
+    }
+
     /// What it follows.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe

@@ -1,5 +1,6 @@
 //! The client against daemons that are threads with a script, some of them ill-behaved.
 
+mod jobs;
 mod start;
 mod stylize;
 

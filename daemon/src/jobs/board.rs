@@ -1,0 +1,300 @@
+//! The jobs and their states: what sessions ask for, and what the runner reports.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
+use tracing::{info, warn};
+use utsushi_ipc::protocol::{Fault, FaultKind, JobId, JobInfo, JobState, Loss, PauseCause};
+
+use super::folder::{JobFolder, Record};
+use super::order::Order;
+use super::pause;
+use super::training::Progress;
+
+/// More than anybody waits for, and few enough to be read at every start.
+const MAX_JOBS: usize = 1000;
+
+/// What the user wants of a job that the runner has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    Pause,
+    Cancel,
+}
+
+pub(super) struct Board {
+    folder: PathBuf,
+    /// The lock on the folder, while it is ours.
+    lock: Option<File>,
+    jobs: BTreeMap<JobId, Job>,
+    last_version: u64,
+    /// Nothing new is to begin.
+    pub(super) is_stopping: bool,
+    /// The runner is through.
+    pub(super) is_stopped: bool,
+}
+
+pub(super) struct Job {
+    pub(super) folder: JobFolder,
+    pub(super) record: Record,
+    /// How far preparing is.
+    pub(super) prepared: Progress,
+    pub(super) losses: Vec<Loss>,
+    pub(super) seconds_left: Option<u32>,
+    /// To be obeyed by the runner, which has the job.
+    pub(super) wish: Option<Wish>,
+    /// Another with all news.
+    pub(super) version: u64,
+}
+
+impl Job {
+    pub(super) fn info(&self) -> JobInfo {
+        let Record { id, order, state, progress, note, .. } = &self.record;
+        let Progress { stage, step, steps, done } = match state {
+            JobState::Preparing => Progress { done: progress.done, ..self.prepared.clone() },
+            _ => progress.clone(),
+        };
+        JobInfo {
+            id: *id,
+            style: order.style.clone(),
+            name: order.name.clone(),
+            state: state.clone(),
+            stage,
+            step,
+            steps,
+            done,
+            losses: self.losses.clone(),
+            seconds_left: self.seconds_left,
+            note: note.clone(),
+            folder: self.folder.path().to_owned(),
+            report: Some(self.folder.report()).filter(|report| report.exists()),
+        }
+    }
+}
+
+impl Board {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            lock: None,
+            jobs: BTreeMap::new(),
+            last_version: 0,
+            is_stopping: false,
+            is_stopped: false,
+        }
+    }
+
+    /// Makes sure that the folder is this daemon's, and takes up what it finds there.
+    pub(super) fn hold(&mut self) -> Result<(), Fault> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        if self.is_stopping {
+            return Err(stopping());
+        }
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        let lock = File::create(self.folder.join("lock")).map_err(|error| self.disk(&error))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            let folder = self.folder.display();
+            let message = format!("another daemon of yours trains in {folder}; stop one of the two");
+            Fault::new(FaultKind::Busy, message)
+        })?;
+        self.lock = Some(lock);
+        for (folder, mut record) in JobFolder::all(&self.folder) {
+            if matches!(record.state, JobState::Preparing | JobState::Running) {
+                folder.log("a daemon takes it up again");
+                record.state = JobState::Queued;
+            }
+            self.insert(folder, record);
+        }
+        Ok(())
+    }
+
+    /// Leaves the folder to the next daemon.
+    pub(super) fn let_go(&mut self) {
+        self.lock = None;
+        self.is_stopped = true;
+    }
+
+    fn insert(&mut self, folder: JobFolder, record: Record) -> &Job {
+        self.last_version += 1;
+        let job = Job {
+            folder,
+            prepared: Progress::default(),
+            losses: Vec::new(),
+            seconds_left: None,
+            wish: None,
+            version: self.last_version,
+            record,
+        };
+        let id = job.record.id;
+        self.jobs.insert(id, job);
+        &self.jobs[&id]
+    }
+
+    pub(super) fn admit(&mut self, order: Order) -> Result<JobInfo, Fault> {
+        if self.is_stopping {
+            return Err(stopping());
+        }
+        fs::create_dir_all(&self.folder).map_err(|error| self.disk(&error))?;
+        self.hold()?;
+        if self.jobs.len() >= MAX_JOBS {
+            let message =
+                format!("there are {MAX_JOBS} jobs; remove some that have ended (utsushi jobs remove)");
+            return Err(Fault::new(FaultKind::Busy, message));
+        }
+        let same = self.jobs.values().find(|job| {
+            job.record.order.style == order.style
+                && !matches!(job.record.state, JobState::Finished | JobState::Cancelled)
+        });
+        if let Some(job) = same {
+            let (style, id) = (&order.style, job.record.id);
+            return Err(Fault::new(
+                FaultKind::Invalid,
+                format!(
+                    "job {id} is there for the style {style:?} already; follow it (utsushi jobs watch {id}), end it \
+                     (utsushi jobs cancel {id}), or give the new style another id"
+                ),
+            ));
+        }
+        let id = JobId(self.jobs.keys().last().map_or(1, |last| last.0.saturating_add(1)));
+        let record = Record::new(id, order);
+        let folder = JobFolder::create(&self.folder, &record).map_err(|error| self.disk(&error))?;
+        folder.log(&format!("queued: {}", serde_json::to_string(&record.order).unwrap_or_default()));
+        info!(id = id.0, style = record.order.style, "a training is queued");
+        Ok(self.insert(folder, record).info())
+    }
+
+    pub(super) fn list(&mut self) -> Result<Vec<JobInfo>, Fault> {
+        self.hold()?;
+        Ok(self.jobs.values().map(Job::info).collect())
+    }
+
+    pub(super) fn job(&mut self, id: JobId) -> Result<&mut Job, Fault> {
+        self.hold()?;
+        self.jobs.get_mut(&id).ok_or_else(|| unknown(id))
+    }
+
+    /// Changes a job, and says so to whoever watches.
+    pub(super) fn update(&mut self, id: JobId, change: impl FnOnce(&mut Job)) {
+        self.last_version += 1;
+        if let Some(job) = self.jobs.get_mut(&id) {
+            change(job);
+            job.version = self.last_version;
+        }
+    }
+
+    /// Puts a job into another state, on the disk, too, as far as that has room.
+    pub(super) fn settle(&mut self, id: JobId, state: JobState) {
+        self.update(id, |job| {
+            job.wish = None;
+            job.seconds_left = None;
+            match &state {
+                JobState::Queued => job.folder.log("queued"),
+                JobState::Preparing => job.folder.log("prepares"),
+                JobState::Running => job.folder.log("trains"),
+                JobState::Paused { why, .. } => job.folder.log(why),
+                JobState::Finished => job.folder.log("finished"),
+                JobState::Failed { why } => job.folder.log(&format!("failed: {why}")),
+                JobState::Cancelled => job.folder.log("cancelled"),
+            }
+            if matches!(state, JobState::Finished | JobState::Cancelled) {
+                job.folder.clear();
+            }
+            job.record.state = state;
+            if let Err(error) = job.folder.write(&job.record) {
+                warn!(id = id.0, "the job's state can't be written: {error}");
+            }
+        });
+    }
+
+    /// Notes what the user wants; at once if the runner doesn't have the job.
+    pub(super) fn wish(&mut self, id: JobId, wish: Wish) -> Result<(), Fault> {
+        let job = self.job(id)?;
+        let state = match (&job.record.state, wish) {
+            (JobState::Preparing | JobState::Running, _) => {
+                job.wish = Some(wish);
+                return Ok(());
+            }
+            (JobState::Paused { cause: PauseCause::User, .. }, Wish::Pause)
+            | (JobState::Cancelled, Wish::Cancel) => return Ok(()),
+            (JobState::Queued | JobState::Paused { .. }, Wish::Pause) => pause(PauseCause::User, id, ""),
+            (JobState::Queued | JobState::Paused { .. } | JobState::Failed { .. }, Wish::Cancel) => {
+                JobState::Cancelled
+            }
+            _ => return Err(ended(id)),
+        };
+        self.settle(id, state);
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self, id: JobId) -> Result<JobInfo, Fault> {
+        let job = self.job(id)?;
+        match job.record.state {
+            JobState::Finished | JobState::Cancelled => return Err(ended(id)),
+            JobState::Paused { cause, .. } => {
+                job.record.order.on_battery |= cause == PauseCause::Battery;
+                self.settle(id, JobState::Queued);
+            }
+            JobState::Failed { .. } => self.settle(id, JobState::Queued),
+            // It may have been told to wait a moment ago.
+            JobState::Queued | JobState::Preparing | JobState::Running => job.wish = None,
+        }
+        Ok(self.job(id)?.info())
+    }
+
+    pub(super) fn remove(&mut self, id: JobId) -> Result<(), Fault> {
+        let job = self.job(id)?;
+        if !job.record.state.is_ended() {
+            let message = format!("job {id} has not ended; end it first (utsushi jobs cancel {id})");
+            return Err(Fault::new(FaultKind::Invalid, message));
+        }
+        let folder = job.folder.clone();
+        folder.remove().map_err(|error| self.disk(&error))?;
+        self.jobs.remove(&id);
+        Ok(())
+    }
+
+    /// The job to train next; those that wait for the mains are told so.
+    pub(super) fn next(&mut self, is_on_battery: impl FnOnce() -> bool) -> Option<JobId> {
+        let is_waiting = |job: &&Job| {
+            let state = &job.record.state;
+            matches!(state, JobState::Queued | JobState::Paused { cause: PauseCause::Battery, .. })
+        };
+        let waiting: Vec<_> = self.jobs.values().filter(is_waiting).map(|job| job.record.id).collect();
+        if waiting.is_empty() || !is_on_battery() {
+            return waiting.first().copied();
+        }
+        let (undaunted, others): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|id| self.jobs[id].record.order.on_battery);
+        for id in others {
+            if self.jobs[&id].record.state == JobState::Queued {
+                self.settle(id, pause(PauseCause::Battery, id, ""));
+            }
+        }
+        undaunted.first().copied()
+    }
+
+    fn disk(&self, error: &io::Error) -> Fault {
+        let folder = self.folder.display();
+        Fault::new(FaultKind::Disk, format!("{folder}: nothing can be written there ({error}); make room"))
+    }
+}
+
+fn stopping() -> Fault {
+    Fault::new(FaultKind::Stopping, "the daemon is shutting down; try again, and it will be started anew")
+}
+
+fn unknown(id: JobId) -> Fault {
+    Fault::new(FaultKind::UnknownJob, format!("there is no job {id}; `utsushi jobs` lists them"))
+}
+
+fn ended(id: JobId) -> Fault {
+    let message =
+        format!("job {id} has ended for good; `utsushi jobs` says how, and `utsushi train` begins another");
+    Fault::new(FaultKind::Invalid, message)
+}

@@ -1,0 +1,238 @@
+//! The board and the runner by themselves, with fake trainings and without sockets.
+
+use std::fs;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use tempfile::TempDir;
+
+use super::fake::{Event, FakeTrainers, Remote, number_after, spec};
+use super::*;
+use crate::worker;
+
+/// Long enough for any machine; reached only where something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A daemon's jobs, whose pictures and styles are in the same folder.
+struct Office {
+    jobs: Jobs,
+    remote: Remote,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Office {
+    fn open(folder: &Path, checkpoint_interval: Duration) -> Self {
+        let (trainers, remote) = FakeTrainers::new();
+        let config = Config {
+            power_supplies: folder.join("power"),
+            checkpoint_interval,
+            poll_interval: POLL_INTERVAL,
+            ..Config::new(folder.join("jobs"), Library::open(folder.join("styles")))
+        };
+        let jobs = Jobs::new(config, trainers);
+        let running = thread::spawn({
+            let (jobs, turn) = (jobs.clone(), Turn::default());
+            move || jobs.run(&turn)
+        });
+        Self { jobs, remote, running: Some(running) }
+    }
+
+    /// Waits until this is so.
+    fn wait(&self, id: JobId, is_so: impl Fn(&JobInfo) -> bool) -> JobInfo {
+        let (began, mut seen) = (Instant::now(), None);
+        loop {
+            let (info, version) = self.jobs.wait(id, seen, PATIENCE).expect("the job is there");
+            if is_so(&info) {
+                return info;
+            }
+            assert!(began.elapsed() < PATIENCE, "it stays {info:?}");
+            seen = Some(version);
+        }
+    }
+
+    fn until(&self, last: &Event) -> Vec<Event> {
+        let mut events = Vec::new();
+        while events.last() != Some(last) {
+            events.push(self.remote.events.recv_timeout(PATIENCE).expect("the event comes"));
+        }
+        events
+    }
+
+    /// The daemon stops in good order; a gated step passes.
+    fn close(mut self) {
+        self.jobs.stop();
+        drop(self.remote);
+        self.running.take().expect("once").join().expect("no panic");
+        assert!(self.jobs.wait_until_stopped(Instant::now()));
+    }
+}
+
+fn number_of(folder: &Path, style: &str) -> Option<u64> {
+    Library::open(folder.join("styles")).find(style)?.training.parse().ok()
+}
+
+fn is_paused_for(cause: PauseCause) -> impl Fn(&JobInfo) -> bool {
+    move |info| matches!(info.state, JobState::Paused { cause: found, .. } if found == cause)
+}
+
+#[test]
+fn a_daemon_that_stops_leaves_its_jobs_to_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = Office::open(folder.path(), PATIENCE);
+    let first = office.jobs.train(spec(folder.path(), "gated", 9)).expect("queued").id;
+    let second = office.jobs.train(spec(folder.path(), "later", 1)).expect("queued").id;
+    (0..4).for_each(|_| office.remote.gate.send(()).expect("it trains"));
+    office.until(&Event::Stepped("gated".into(), 4));
+    office.close();
+
+    let office = Office::open(folder.path(), PATIENCE);
+    // With the step that was under way when the daemon stopped, if there was one.
+    let begun = office.remote.events.recv_timeout(PATIENCE).expect("the event comes");
+    assert!(matches!(begun, Event::Begun(_, 4 | 5)), "{begun:?}");
+    (0..5).for_each(|_| office.remote.gate.send(()).expect("it trains"));
+    for id in [first, second] {
+        assert_eq!(office.wait(id, |info| info.state.is_ended()).state, JobState::Finished);
+    }
+    assert_eq!(number_of(folder.path(), "gated"), Some(number_after(9)));
+    office.close();
+}
+
+#[test]
+fn a_killed_daemons_job_goes_on_from_the_newest_checkpoint_that_can_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = Office::open(folder.path(), Duration::ZERO);
+    let info = office.jobs.train(spec(folder.path(), "gated", 6)).expect("queued");
+    (0..4).for_each(|_| office.remote.gate.send(()).expect("it trains"));
+    office.until(&Event::Saved(4));
+    office.wait(info.id, |info| info.step == 4);
+    // What a daemon leaves that dies now.
+    let left: TempDir = tempfile::tempdir().expect("a folder");
+    let copied = left.path().join("jobs").join(info.folder.file_name().expect("a name"));
+    fs::create_dir_all(copied.join("checkpoints")).expect("made");
+    for name in ["job.json", "log.txt", "checkpoints/00000003.safetensors"] {
+        fs::copy(info.folder.join(name), copied.join(name)).expect("copied");
+    }
+    fs::write(copied.join("checkpoints/00000004.safetensors"), "half of").expect("written");
+    office.close();
+
+    let office = Office::open(left.path(), PATIENCE);
+    office.until(&Event::Begun("gated".into(), 3));
+    (0..3).for_each(|_| office.remote.gate.send(()).expect("it trains"));
+    office.wait(info.id, |info| info.state.is_ended());
+    assert_eq!(number_of(left.path(), "gated"), Some(number_after(6)));
+    let log = fs::read_to_string(copied.join("log.txt")).expect("a log");
+    assert!(log.contains("a daemon takes it up again") && log.contains("finished"), "{log}");
+    assert!(!copied.join("checkpoints").exists(), "they are of no use any more");
+    office.close();
+}
+
+#[test]
+fn checkpoints_come_in_time_and_at_epochs() {
+    /// Of six steps, epochs of three.
+    fn check(interval: Duration, expected: &[u32]) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let office = Office::open(folder.path(), interval);
+        office.jobs.train(spec(folder.path(), "hana", 6)).expect("queued");
+        let saved: Vec<_> = office.until(&Event::Saved(6)).into_iter().collect();
+        let saved = saved.iter().filter_map(|event| match event {
+            Event::Saved(step) => Some(*step),
+            _ => None,
+        });
+        assert_eq!(saved.collect::<Vec<_>>(), expected, "{interval:?}");
+        office.close();
+    }
+    check(PATIENCE, &[6]);
+    // A tenth of it is no time at all.
+    check(Duration::from_nanos(9), &[1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_full_disk_pauses_the_job() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = Office::open(folder.path(), Duration::ZERO);
+    let id = office.jobs.train(spec(folder.path(), "full", 3)).expect("queued").id;
+    let info = office.wait(id, is_paused_for(PauseCause::Disk));
+    assert!(format!("{info:?}").contains("no space left") && format!("{info:?}").contains("jobs resume 1"));
+    // Others have their turn.
+    let other = office.jobs.train(spec(folder.path(), "other", 1)).expect("queued").id;
+    office.wait(other, |info| info.state == JobState::Finished);
+    fs::write(folder.path().join("room"), "").expect("written");
+    assert_eq!(office.jobs.resume(id).expect("it is there").state, JobState::Queued);
+    office.wait(id, |info| info.state == JobState::Finished);
+    assert_eq!(number_of(folder.path(), "full"), Some(number_after(3)));
+    office.close();
+}
+
+#[test]
+fn training_waits_for_the_mains() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let battery = folder.path().join("power/BAT0");
+    fs::create_dir_all(&battery).expect("made");
+    fs::write(battery.join("type"), "Battery\n").expect("written");
+    let set = |status: &str| fs::write(battery.join("status"), status).expect("written");
+    set("Discharging");
+    let office = Office::open(folder.path(), PATIENCE);
+    let careful = office.jobs.train(spec(folder.path(), "gated-1", 3)).expect("queued").id;
+    office.wait(careful, is_paused_for(PauseCause::Battery));
+    let undaunted = TrainSpec { on_battery: true, ..spec(folder.path(), "undaunted", 2) };
+    let undaunted = office.jobs.train(undaunted).expect("queued").id;
+    office.wait(undaunted, |info| info.state == JobState::Finished);
+    office.wait(careful, is_paused_for(PauseCause::Battery));
+
+    set("Charging");
+    office.wait(careful, |info| info.state == JobState::Running);
+    set("Discharging");
+    // The step at hand is finished, and then it is time to look again.
+    thread::sleep(2 * POLL_INTERVAL);
+    office.remote.gate.send(()).expect("it trains");
+    let info = office.wait(careful, |info| info.state != JobState::Running);
+    assert!(is_paused_for(PauseCause::Battery)(&info), "{info:?}");
+    // The user may insist.
+    office.jobs.resume(careful).expect("it is there");
+    (0..3).for_each(|_| office.remote.gate.send(()).expect("it trains"));
+    office.wait(careful, |info| info.state == JobState::Finished);
+    assert_eq!(number_of(folder.path(), "gated-1"), Some(number_after(3)));
+    office.close();
+}
+
+#[test]
+fn a_style_whose_id_was_taken_in_the_meantime_gets_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = Office::open(folder.path(), PATIENCE);
+    let id = office.jobs.train(spec(folder.path(), "gated", 1)).expect("queued").id;
+    office.wait(id, |info| info.state == JobState::Running);
+    let styles = folder.path().join("styles");
+    fs::create_dir_all(&styles).expect("made");
+    fs::write(styles.join("gated.safetensors"), "precious").expect("written");
+    office.remote.gate.send(()).expect("it trains");
+    let info = office.wait(id, |info| info.state.is_ended());
+    assert_eq!((info.state, info.style.as_str()), (JobState::Finished, "gated-2"));
+    assert_eq!(number_of(folder.path(), "gated-2"), Some(number_after(1)));
+    assert_eq!(fs::read(styles.join("gated.safetensors")).expect("a file"), b"precious");
+    office.close();
+}
+
+#[test]
+fn training_has_the_lowest_priority() {
+    let turn = worker::channel().0.turn().clone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (trainers, remote) = FakeTrainers::new();
+    let library = Library::open(folder.path().join("styles"));
+    let jobs = Jobs::new(Config::new(folder.path().join("jobs"), library), trainers);
+    let niceness = || rustix::process::nice(0).expect("a number");
+    let before = niceness();
+    let trainer = thread::spawn({
+        let jobs = jobs.clone();
+        move || {
+            jobs.run(&turn);
+            niceness()
+        }
+    });
+    jobs.train(spec(folder.path(), "hana", 1)).expect("queued");
+    while remote.events.recv_timeout(PATIENCE).expect("the event comes") != Event::Saved(1) {}
+    jobs.stop();
+    assert_eq!(trainer.join().expect("no panic"), 19);
+    assert_eq!(niceness(), before, "this thread's own");
+}

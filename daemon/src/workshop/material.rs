@@ -1,0 +1,249 @@
+//! What is learned from: the art, the photos, and what the filter makes of the photos.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use utsushi_engine::Layout;
+use utsushi_ipc::pixels::{Channels, Depth};
+use utsushi_training::abstraction::Cache;
+use utsushi_training::data::{
+    Crops, ENOUGH_PICTURES, Limits, MIN_PICTURES, Picture, Prefetched, Progress, Scan, ScanError, Skipped,
+    scan, split,
+};
+use utsushi_training::networks::perceptual::Features;
+use utsushi_training::recipe::Recipe;
+use utsushi_training::trainer::TrainingData;
+
+use super::eyes;
+use crate::jobs::folder::JobFolder;
+use crate::jobs::order::Order;
+use crate::jobs::training::{Halt, News};
+use crate::picture::{self, Format};
+
+/// Of a folder with more, so many pictures are taken: they are held in memory, 1 to 2 MB each.
+const MOST_PICTURES: usize = 400;
+/// Photos that the style is judged and shown by, and that it doesn't learn from.
+const HELD_OUT: usize = 8;
+/// The abstractions of some thousands of photos.
+const CACHE_BYTES: u64 = 2 << 30;
+/// Folders are not looked at more deeply than this before a job is begun.
+const MOST_LOOKED_AT: usize = 10_000;
+
+/// The pictures of a job.
+pub(super) struct Material {
+    photos: Arc<Prefetched>,
+    art: Arc<Prefetched>,
+    /// How many there are to learn from.
+    pub(super) counts: Counts,
+    /// For show.
+    pub(super) held_out: Vec<Picture>,
+    /// What can't be learned from.
+    pub(super) skipped: Vec<Skipped>,
+    features: Option<Arc<dyn Features + Send + Sync>>,
+}
+
+/// How many pictures there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) photos: usize,
+    pub(super) art: usize,
+}
+
+type Tell<'a> = dyn FnMut(News<'_>) -> ControlFlow<()> + 'a;
+
+/// Refuses what a look at the names shows to be too little.
+pub(super) fn check(order: &Order) -> Result<(), String> {
+    let too_few = |what: &str, folders: &[&Path]| {
+        let mut looked_at = 0;
+        let count: usize = folders.iter().map(|folder| count(folder, &mut looked_at)).sum();
+        if count >= MIN_PICTURES || looked_at >= MOST_LOOKED_AT {
+            return Ok(());
+        }
+        let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        Err(format!(
+            "{}: {count} pictures (PNG, JPEG, WebP, TIFF) are there, and at least {MIN_PICTURES} are needed for the \
+             {what}; {ENOUGH_PICTURES} or more are better: add some, or name another folder",
+            names.join(", ")
+        ))
+    };
+    let art: Vec<_> = order.art.iter().map(std::path::PathBuf::as_path).collect();
+    too_few("art", &art)?;
+    too_few("photos", &[&order.photos])
+}
+
+/// Files with a picture's extension, in the folder and in those below.
+fn count(folder: &Path, looked_at: &mut usize) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let mut pictures = 0;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        *looked_at += 1;
+        if *looked_at >= MOST_LOOKED_AT {
+            break;
+        }
+        if path.is_dir() {
+            pictures += count(&path, looked_at);
+        } else if Format::from_path(&path).is_some() {
+            pictures += 1;
+        }
+    }
+    pictures
+}
+
+impl Material {
+    /// Reads the folders. What can't be used is named in the job's log.
+    pub(super) fn gather(
+        order: &Order,
+        recipe: &Recipe,
+        cache: &Path,
+        folder: &JobFolder,
+        tell: &mut Tell<'_>,
+    ) -> Result<Self, Halt> {
+        let sizes = &recipe.pictures;
+        let art: Vec<_> = order.art.iter().map(std::path::PathBuf::as_path).collect();
+        let mut skipped = Vec::new();
+        let art = pictures("reading the art", &art, sizes.art_side_px, &mut skipped, folder, tell)?;
+        let photos = [order.photos.as_path()];
+        let photos =
+            pictures("reading the photos", &photos, sizes.photo_side_px, &mut skipped, folder, tell)?;
+        let (photos, held_out) = split(photos, HELD_OUT, recipe.seed);
+        let prepared = Cache::new(cache.to_owned(), CACHE_BYTES)
+            .prepare(&photos, &recipe.abstraction, |progress| tell(doing("smoothing the photos", progress)))
+            .map_err(|_cancelled| Halt::Asked)?;
+        if let Some(trouble) = prepared.trouble {
+            folder.log(&format!("the smoothed photos are not kept for the next time: {trouble}"));
+        }
+        let range = |[least, most]: [f32; 2]| least..=most;
+        let counts = Counts { photos: photos.len(), art: art.len() };
+        Ok(Self {
+            photos: prefetched(Crops::new(photos, range(sizes.photo_scales)).with_version(prepared.pictures)),
+            art: prefetched(Crops::new(art, range(sizes.art_scales))),
+            counts,
+            held_out,
+            skipped,
+            features: eyes::features().map_err(Halt::Failed)?,
+        })
+    }
+
+    /// As the trainer takes it.
+    pub(super) fn data(&self) -> TrainingData {
+        TrainingData {
+            photos: self.photos.clone(),
+            art: vec![self.art.clone()],
+            features: self.features.clone(),
+        }
+    }
+}
+
+fn prefetched(crops: Crops) -> Arc<Prefetched> {
+    Arc::new(crops.into())
+}
+
+fn doing(what: &str, progress: Progress) -> News<'_> {
+    News::Doing(what, progress.done as u32, progress.of as u32)
+}
+
+/// The usable pictures of the folders, at most [`MOST_PICTURES`] of each.
+fn pictures(
+    what: &str,
+    folders: &[&Path],
+    long_side_px: u32,
+    all_skipped: &mut Vec<Skipped>,
+    job: &JobFolder,
+    tell: &mut Tell<'_>,
+) -> Result<Vec<Picture>, Halt> {
+    let mut all = Scan::default();
+    for folder in folders {
+        let limits = Limits { long_side_px, max_pictures: MOST_PICTURES };
+        let found = scan(folder, limits, &open, |progress| tell(doing(what, progress))).map_err(halt)?;
+        all.pictures.extend(found.pictures);
+        all.skipped.extend(found.skipped);
+        all.surplus += found.surplus;
+    }
+    for skipped in &all.skipped {
+        job.log(&format!("{}: skipped: it {}", skipped.path.display(), skipped.why));
+    }
+    all_skipped.extend_from_slice(&all.skipped);
+    let all = all.enough(folders[0]).map_err(halt)?;
+    let (count, skipped) = (all.pictures.len(), all.skipped.len());
+    job.log(&format!("{what}: {count} are used, {skipped} are skipped, {} are not needed", all.surplus));
+    if count < ENOUGH_PICTURES {
+        let note = format!("{what}: only {count} can be used; {ENOUGH_PICTURES} or more are better");
+        if tell(News::Note(&note)).is_break() {
+            return Err(Halt::Asked);
+        }
+    }
+    Ok(all.pictures.into_iter().map(|found| found.picture).collect())
+}
+
+fn halt(error: ScanError) -> Halt {
+    match error {
+        ScanError::Cancelled => Halt::Asked,
+        other => Halt::Failed(other.to_string()),
+    }
+}
+
+/// Reads a picture with 8 bits a channel.
+pub(crate) fn open(path: &Path) -> Result<Picture, String> {
+    let picture = picture::read(path).map_err(|error| error.problem.to_string())?;
+    let format = picture.raster.format();
+    let layout = match format.channels {
+        Channels::Grey => Layout::Grey,
+        Channels::GreyAlpha => Layout::GreyAlpha,
+        Channels::Rgb => Layout::Rgb,
+        Channels::Rgba => Layout::Rgba,
+    };
+    let samples = match format.depth {
+        Depth::U8 => picture.pixels,
+        Depth::U16 => bytemuck::pod_collect_to_vec::<u8, u16>(&picture.pixels)
+            .into_iter()
+            .map(|sample| (sample >> 8) as u8)
+            .collect(),
+        Depth::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(&picture.pixels)
+            .into_iter()
+            .map(|sample| (sample.clamp(0.0, 1.0) * 255.0).round() as u8)
+            .collect(),
+    };
+    Picture::new(picture.raster.width(), picture.raster.height(), layout, &samples)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use utsushi_ipc::pixels::{PixelFormat, Raster};
+
+    use super::*;
+    use crate::picture::{Metadata, WriteOptions};
+
+    #[test]
+    fn every_depth_is_read_as_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let check = |depth: Depth, pixels: Vec<u8>| {
+            let path = folder.path().join("a.tiff");
+            let raster =
+                Raster::new(3, 1, PixelFormat { channels: Channels::Grey, depth }).expect("a raster");
+            let picture = picture::Picture { raster, pixels, metadata: Metadata::default() };
+            picture::write(&path, Format::Tiff, &picture, &WriteOptions::default()).expect("written");
+            let read = open(&path).expect("a picture");
+            assert_eq!((read.width, read.height), (3, 1));
+            assert_eq!(read.rgb, [0, 0, 0, 128, 128, 128, 255, 255, 255], "{depth:?}");
+        };
+        check(Depth::U8, vec![0, 128, 255]);
+        check(Depth::U16, [0u16, 0x80ff, 0xffff].iter().flat_map(|sample| sample.to_ne_bytes()).collect());
+        check(Depth::F32, [-1.0f32, 0.502, 7.0].iter().flat_map(|sample| sample.to_ne_bytes()).collect());
+        std::fs::write(folder.path().join("b.png"), "broken").expect("written");
+        let why = open(&folder.path().join("b.png")).expect_err("no picture");
+        assert!(!why.contains("b.png"), "the path is told beside it: {why}");
+    }
+
+    #[test]
+    fn pictures_are_counted_by_their_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("below")).expect("made");
+        for name in ["a.png", "b.JPG", "c.txt", "below/d.webp"] {
+            std::fs::write(folder.path().join(name), "").expect("written");
+        }
+        assert_eq!(count(folder.path(), &mut 0), 3);
+        assert_eq!(count(&folder.path().join("nowhere"), &mut 0), 0);
+    }
+}
