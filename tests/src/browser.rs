@@ -56,10 +56,17 @@ impl Browser {
 
     /// Opens a page with `script` at its end, and gives what the script told: `tell(value)` as JSON, the last time.
     pub fn ask(&self, page: &str, script: &str, view: View) -> Value {
-        const TELL: &str =
-            "const tell = (v) => document.documentElement.setAttribute('data-told', JSON.stringify(v));";
+        const TELL: &str = "const tell = (value) => parent.postMessage(JSON.stringify(value), '*');";
+        const HEAR: &str =
+            "addEventListener('message', (e) => document.body.setAttribute('data-told', e.data));";
         let asked = page.replace("</body>", &format!("<script>{TELL}\n{script}</script></body>"));
-        let dom = self.run(&asked, view, &["--dump-dom"]);
+        self.write("asked.html", &asked);
+        // A frame can be as narrow as a telephone, a window can't.
+        let View { width, height, .. } = view;
+        let frame =
+            format!("<iframe src='asked.html' style='border: 0; width: {width}px; height: {height}px'>");
+        let around = format!("<!DOCTYPE html><body>{frame}</iframe><script>{HEAR}</script></body>");
+        let dom = self.run(&around, view, &["--dump-dom"]);
         let told = dom.split_once("data-told=\"").and_then(|(_, rest)| rest.split_once('"'));
         let told = told.unwrap_or_else(|| panic!("the page told nothing:\n{dom}")).0;
         let json =
@@ -76,8 +83,7 @@ impl Browser {
     }
 
     fn run(&self, page: &str, view: View, wish: &[&str]) -> String {
-        let path = self.folder.path().join("page.html");
-        fs::write(&path, page).expect("a page");
+        let path = self.write("page.html", page);
         let scheme = match view.theme {
             Theme::Dark => 0,
             Theme::Light => 1,
@@ -98,5 +104,11 @@ impl Browser {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the browser failed: {said}");
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn write(&self, name: &str, page: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, page).expect("a page");
+        path
     }
 }

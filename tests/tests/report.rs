@@ -24,6 +24,7 @@ const slide = (slider, value) => {
 const shown = () => find(".sample").filter((s) => s.offsetHeight > 0).map((s) => s.dataset.step);
 addEventListener("load", () => {
   const first = { shown: shown(), cut: getComputedStyle(find(".comparison img")[1]).clipPath };
+  find("details").forEach((d) => (d.open = true));
   slide(find("#time")[0], 0);
   slide(find(".comparison input")[0], 20);
   tell({
@@ -131,7 +132,7 @@ fn a_page_shows_and_does_what_it_should() {
         check(&told, "/pointless", json!(0));
         check(&told, "/width", json!(view.width));
         check(&told, "/beyond", json!([]));
-        check(&told, "/smallest", json!(12.0));
+        check(&told, "/smallest", json!(12));
         check(&told, "/light", json!(is_light));
         check(&told, "/loaded", json!([]));
         check(&told, "/events", json!(["step 700 went back to step 600, at <half> the rate"]));

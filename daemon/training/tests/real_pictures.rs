@@ -31,8 +31,10 @@ fn no_picture_is_taken_for_another() {
     for folder in ["styles/vangogh", "styles/impressionist", "styles/peppercarrot", "photos/landscape"] {
         let Some(folder) = data(folder) else { return };
         let scan = scanned(&folder, 1000);
-        scan.skipped.iter().for_each(|skipped| eprintln!("{}: {}", skipped.path.display(), skipped.why));
-        eprintln!("{}: {} are usable", folder.display(), scan.pictures.len());
+        // Nobody put copies into these folders.
+        let twins: Vec<_> =
+            scan.skipped.iter().filter(|skipped| skipped.why.contains("same picture")).collect();
+        assert!(twins.is_empty(), "{twins:?}");
     }
 }
 
@@ -58,12 +60,12 @@ fn art_is_told_from_photos() {
     let judge = Judge::new(&vgg, &one, &photos).expect("a judge");
     let copies = judge.judge(&vgg, &photos).expect("judged");
     eprintln!("halves of the art: {halves:?}; photos: {copies:?}");
-    assert!(halves.value.abs() < 3.0 * halves.standard_error, "{halves:?}");
+    assert!(halves.value.abs() < 2.0 * halves.standard_error, "{halves:?}");
     assert!(
-        copies.kid > 3.0 * copies.kid_error && copies.kid > 5.0 * halves.value.abs(),
+        copies.kid > 2.0 * copies.kid_error && copies.kid > 10.0 * halves.standard_error,
         "{copies:?}, {halves:?}"
     );
     let alien = judge.judge(&vgg, &other).expect("judged");
     eprintln!("other pictures: {alien:?}");
-    assert!(copies.content < 1e-6 && alien.content > 0.8, "{copies:?}, {alien:?}");
+    assert!(copies.content < 1e-6 && alien.content > 0.75, "{copies:?}, {alien:?}");
 }

@@ -73,7 +73,8 @@ impl Judge {
 
 /// How far the content of pictures is from that of others, pair by pair: the mean absolute difference of the
 /// coarsest features of their luminance, each channel of a picture brought to mean 0 and variance 1. So neither
-/// colours nor contrast count. 0 for equal pictures; unrelated ones are about 1 apart.
+/// colours nor contrast count. 0 for equal pictures. In VGG19's features a photo is 0.35 from its L0 smoothing, 0.46
+/// from a blurred copy, and 0.83 from another photo.
 ///
 /// # Errors
 /// If sizes differ, or the network fails.

@@ -9,6 +9,8 @@ use super::{Kind, Report, State, chart};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+/// What the page may load: nothing (Content-Security-Policy).
+const POLICY: &str = include_str!("page.policy");
 /// While the job runs, the page loads itself again so often.
 const REFRESH_S: u32 = 20;
 
@@ -33,6 +35,7 @@ impl Display for Text<'_> {
 pub(super) fn html(report: &Report) -> String {
     let title = Text(&report.title);
     let refresh = if report.state.is_over() { 0 } else { REFRESH_S };
+    let policy = POLICY.trim_end();
     let without_script = match refresh {
         0 => String::new(),
         seconds => format!("<noscript><meta http-equiv=\"refresh\" content=\"{seconds}\"></noscript>\n"),
@@ -48,7 +51,7 @@ pub(super) fn html(report: &Report) -> String {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 {without_script}<title>{title}: training</title>
 <style>
 {STYLE}</style>
