@@ -5,9 +5,9 @@
 //!     --pictures PHOTOS --pictures ART --teacher VGG19.safetensors --out perceptual.safetensors --minutes 40
 //! ```
 //!
-//! Every tenth picture is left to `examples/rank`, which tells how alike the two networks judge. Batches are a
-//! function of the seed and the step, so that `--steps` in place of `--minutes` gives the same weights again. The run
-//! is saved beside the output as it goes on, and goes on from there when it is started again.
+//! Every tenth picture is left to `examples/rank`, which tells how alike the two networks judge. Batches are
+//! a function of the seed and the step, so that `--steps` in place of `--minutes` gives the same weights
+//! again. The run is saved beside the output as it goes on, and goes on from there when it is started again.
 
 mod losses;
 mod pictures;

@@ -5,10 +5,11 @@
 //!     --pictures PHOTOS --pictures ART --teacher VGG19.safetensors
 //! ```
 //!
-//! From crops of pictures that `examples/distil` left out to variants of them and to other pictures: the distances
-//! that training's losses measure, content and texture, of the luminance, in either network's features. Printed is the
-//! rank correlation (Spearman 1904) between the two networks over all pairs, and over those of one kind. Beside it the
-//! same for the mean difference of pixels, and for the small network with random weights: what needs no teacher.
+//! From crops of pictures that `examples/distil` left out to variants of them and to other pictures: the
+//! distances that training's losses measure, content and texture, of the luminance, in either network's
+//! features. Printed is the rank correlation (Spearman 1904) between the two networks over all pairs, and
+//! over those of one kind. Beside it the same for the mean difference of pixels, and for the small network
+//! with random weights: what needs no teacher.
 
 #[path = "../distil/pictures.rs"]
 mod pictures;
