@@ -1,9 +1,9 @@
 //! A smaller, faster style file that draws almost the same.
 //!
-//! A brush's cost lies in its blocks: `p2(ReLU(p1(...)))` through twice as many channels as the map has. Some of these
-//! channels say little that the others don't. For each block, with a(x) the channels after the ReLU and a 1 for the
-//! bias, and W what `p2` and its bias multiply them with, this looks for fewer channels, and new weights for them,
-//! whose result differs least from W a on calibration pictures:
+//! A brush's cost lies in its blocks: `p2(ReLU(p1(...)))` through twice as many channels as the map has. Some
+//! of these channels say little that the others don't. For each block, with a(x) the channels after the ReLU
+//! and a 1 for the bias, and W what `p2` and its bias multiply them with, this looks for fewer channels, and
+//! new weights for them, whose result differs least from W a on calibration pictures:
 //!
 //! ```text
 //! S = mean of a a^T             P = S^-1
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The channel that costs least goes, again and again: Optimal Brain Surgeon (Hassibi & Stork 1993), of whole
-//! channels as in Optimal Brain Compression (Frantar & Alistarh 2022, <https://arxiv.org/abs/2208.11580>). What is left
-//! is at every moment the least-squares fit. Nothing is trained.
+//! channels as in Optimal Brain Compression (Frantar & Alistarh 2022, <https://arxiv.org/abs/2208.11580>).
+//! What is left is at every moment the least-squares fit. Nothing is trained.
 
 use std::collections::HashMap;
 
@@ -62,8 +62,8 @@ pub struct PruneReport {
     pub bytes: [usize; 2],
     /// Products a pixel of the picture inside the blocks, before and after.
     pub block_products: [usize; 2],
-    /// For each picture that was measured with, drawn in each style: the peak signal-to-noise ratio between the styles
-    /// before and after, in dB. Infinite where nothing differs.
+    /// For each picture that was measured with, drawn in each style: the peak signal-to-noise ratio between
+    /// the styles before and after, in dB. Infinite where nothing differs.
     pub psnr_db: Vec<f64>,
 }
 
@@ -94,8 +94,8 @@ pub enum PruneError {
     File(#[from] StyleFileError),
 }
 
-/// Removes channels inside the blocks of a style's network. With more than one picture, every second is only measured
-/// with, so that what the report says holds for others, too.
+/// Removes channels inside the blocks of a style's network. With more than one picture, every second is only
+/// measured with, so that what the report says holds for others, too.
 ///
 /// # Errors
 /// If the network is no brush, the settings are not possible, or there is no picture.
@@ -206,8 +206,8 @@ fn calibrate<'a>(
     Ok(all)
 }
 
-/// A block's channels after the ReLU, and a 1: `[pixels, channels + 1]`. Read off the block itself, as many channels
-/// at a time as it has outputs, with `p2` replaced by a selection.
+/// A block's channels after the ReLU, and a 1: `[pixels, channels + 1]`. Read off the block itself, as many
+/// channels at a time as it has outputs, with `p2` replaced by a selection.
 fn activations(x: &Tensor, weights: &BlockTensors) -> Result<Tensor> {
     let (outputs, inside) = weights.project.dims2()?;
     let mut parts = Vec::new();

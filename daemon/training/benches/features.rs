@@ -4,8 +4,8 @@
 //! RAYON_NUM_THREADS=1 cargo bench --package utsushi-training --bench features
 //! ```
 //!
-//! Each takes its step after the other's. Seconds of all cores, as the threads ran: on a busy machine they say more
-//! than those that pass. The weights are random, which costs the same.
+//! Each takes its step after the other's. Seconds of all cores, as the threads ran: on a busy machine they
+//! say more than those that pass. The weights are random, which costs the same.
 
 use std::time::Instant;
 

@@ -3,7 +3,8 @@
 //! ```text
 //! data          which files are usable, crops of them, a loader that prefetches
 //! abstraction   a photo smoothed to flat surfaces with lines: the first teacher
-//! networks      perceptual features and discriminators, one a file
+//! networks      perceptual features (a network of ours is embedded: examples/distil, examples/rank) and
+//!               discriminators, one a file
 //! losses        a formula each
 //! optimiser     Adam, moving average, learning-rate schedule, gradient clipping
 //! trainer       the stages, a step at a time; going back where a step went wrong

@@ -1,7 +1,8 @@
-//! Whole maps by Winograd's method: convolutions of 3x3 with a stride of 1, and the gradients of their inputs.
+//! Whole maps by Winograd's method: convolutions of 3x3 with a stride of 1, and the gradients of their
+//! inputs.
 //!
-//! A gradient of the input is a convolution of the result's gradient with the kernel turned round. Tiles lie at fixed
-//! places of each map, so that the result doesn't depend on the number of threads.
+//! A gradient of the input is a convolution of the result's gradient with the kernel turned round. Tiles lie
+//! at fixed places of each map, so that the result doesn't depend on the number of threads.
 
 use rayon::prelude::*;
 

@@ -1,4 +1,5 @@
-//! How far the small network is from VGG19: in what can be read off it, in what it finds unlike, and in texture.
+//! How far the small network is from VGG19: in what can be read off it, in what it finds unlike, and in
+//! texture.
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -8,7 +9,8 @@ use utsushi_training::networks::vgg19::Vgg19;
 
 /// Of VGG19's levels, those that each of ours answers to: they have its stride.
 pub(crate) const ANSWERS: [std::ops::Range<usize>; 3] = [0..2, 2..4, 4..5];
-/// Of the rows of a level's maps, one in so many is read off: neighbours differ little, and VGG's maps are large.
+/// Of the rows of a level's maps, one in so many is read off: neighbours differ little, and VGG's maps are
+/// large.
 const ROW_STEPS: [usize; 3] = [4, 2, 1];
 /// What keeps roots and logarithms of distances from steep slopes.
 const EPSILON: f64 = 1e-4;
@@ -106,7 +108,8 @@ pub(crate) fn losses(
     Ok(Losses { read_out: mean(read_out)?, distance: mean(distance)?, gram: mean(gram)? })
 }
 
-/// From each pixel of the first half to that of the second: the root of the channels' mean squared difference.
+/// From each pixel of the first half to that of the second: the root of the channels' mean squared
+/// difference.
 fn distances(maps: &[Tensor]) -> Result<Tensor> {
     let squares = maps.iter().map(|map| {
         let half = map.dim(0)? / 2;
@@ -125,8 +128,8 @@ fn gram_distances(maps: &[Tensor]) -> Result<Tensor> {
     let (a, b) = (Tensor::new(a, device)?, Tensor::new(b, device)?);
     let differences = maps.iter().map(|map| {
         let gram = gram(map)?;
-        // The diagonal holds more than all the rest, and ever less of the matrix the more channels there are: so the
-        // matrices are compared as vectors of one length, not value by value.
+        // The diagonal holds more than all the rest, and ever less of the matrix the more channels there are:
+        // so the matrices are compared as vectors of one length, not value by value.
         (gram.index_select(&a, 0)? - gram.index_select(&b, 0)?)?
             .sqr()?
             .sum((1, 2))?

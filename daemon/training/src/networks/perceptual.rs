@@ -12,13 +12,17 @@
 //! quarter.2  conv 3x3            96 -> 96              level `quarter`
 //! ```
 //!
-//! A ReLU follows each; the 3x3 pad by replication. 0.21 M parameters, 20 000 products a pixel, where VGG19 takes 112 000
-//! to relu3_1. `examples/distil` taught it what VGG19 sees (knowledge distillation, Hinton et al. 2015,
-//! <https://arxiv.org/abs/1503.02531>; from hidden layers through read-outs that are dropped afterwards as in FitNets,
-//! Romero et al. 2015, <https://arxiv.org/abs/1412.6550>). Its levels are as large as VGG19's, so that constants
-//! of losses mean the same with either.
+//! A ReLU follows each; the 3x3 pad by replication. 0.21 M parameters, 20 000 products a pixel, where VGG19
+//! takes 112 000 to relu3_1. `examples/distil` taught it what VGG19 sees (knowledge distillation, Hinton et
+//! al. 2015, <https://arxiv.org/abs/1503.02531>; from hidden layers through read-outs that are dropped
+//! afterwards as in FitNets, Romero et al. 2015, <https://arxiv.org/abs/1412.6550>). Its levels are as large
+//! as VGG19's, so that constants of losses mean the same with either.
+//!
+//! On pictures it never saw it ranks distances as VGG19 does: over 154 pairs the rank correlation is 0.99 for
+//! content and 0.97 for textures, where the network with random weights has 0.76 and 0.64, and the mean
+//! difference of pixels 0.68 and 0.21 (`examples/rank`).
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use utsushi_engine::differentiable::{WholeConv, conv};
 
@@ -29,7 +33,8 @@ pub struct Level {
     pub name: &'static str,
     /// Channels of its map.
     pub channels: usize,
-    /// Pixels of the picture to a pixel of its map, along each side. Sides that don't divide are rounded down.
+    /// Pixels of the picture to a pixel of its map, along each side. Sides that don't divide are rounded
+    /// down.
     pub stride: usize,
 }
 
@@ -39,7 +44,8 @@ pub trait Features {
     fn levels(&self) -> &[Level];
 
     /// The features of pictures, `[pictures, height, width, 3]`, RGB in -1..1: for each level a map
-    /// `[pictures, height / stride, width / stride, channels]`, none of it negative. Gradients flow to the pictures.
+    /// `[pictures, height / stride, width / stride, channels]`, none of it negative. Gradients flow to the
+    /// pictures.
     ///
     /// # Errors
     /// If the pictures have another shape, or are smaller than the last level's stride.
@@ -56,6 +62,9 @@ const LAYERS: [(&str, usize, Option<&str>); 7] = [
     ("quarter.1", 96, None),
     ("quarter.2", 96, Some("quarter")),
 ];
+
+/// In half precision; its metadata tells whom to credit.
+const WEIGHTS: &[u8] = include_bytes!("../../weights/perceptual.safetensors");
 
 /// A small network that was taught what VGG19 sees.
 #[derive(Debug)]
@@ -78,7 +87,14 @@ impl Perceptual {
         Level { name: "quarter", channels: 96, stride: 4 },
     ];
 
-    /// Takes weights by the names above, each with `.weight` and `.bias`: plain tensors, or variables to be trained.
+    /// The network that `examples/distil` taught, which is in the program.
+    pub fn embedded() -> Self {
+        let weights = VarBuilder::from_slice_safetensors(WEIGHTS, DType::F32, &Device::Cpu);
+        weights.and_then(|weights| Self::load(&weights)).expect("the embedded weights are whole")
+    }
+
+    /// Takes weights by the names above, each with `.weight` and `.bias`: plain tensors, or variables to be
+    /// trained.
     ///
     /// # Errors
     /// If one is missing or has another shape.

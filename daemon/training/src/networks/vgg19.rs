@@ -8,9 +8,10 @@
 //! relu3_1 .. relu3_4 256 channels, 1/4
 //! ```
 //!
-//! All convolutions are 3x3, padded with zeros, and each is followed by a ReLU. The network wants BGR in 0..255
-//! minus the mean colour of its own training. The weights are not part of this project: whoever has them names the
-//! file, a safetensors with `block1_conv1.weight` (OIHW) and `block1_conv1.bias` to `block3_conv4`, in f32.
+//! All convolutions are 3x3, padded with zeros, and each is followed by a ReLU. The network wants BGR in
+//! 0..255 minus the mean colour of its own training. The weights are not part of this project: whoever has
+//! them names the file, a safetensors with `block1_conv1.weight` (OIHW) and `block1_conv1.bias` to
+//! `block3_conv4`, in f32.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,8 @@ pub enum Vgg19Error {
 }
 
 impl Vgg19 {
-    /// Reads the layers as far as the level `deepest`: `relu3_1` for what losses look at, `relu3_4` for all there is.
+    /// Reads the layers as far as the level `deepest`: `relu3_1` for what losses look at, `relu3_4` for all
+    /// there is.
     ///
     /// # Errors
     /// If the file can't be read or lacks a layer.
