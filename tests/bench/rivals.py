@@ -6,6 +6,7 @@ the same noise. `worker` is such a process.
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -114,9 +115,9 @@ def worker(arguments) -> None:
 class Process:
     """A worker, and the seconds that it took."""
 
-    def __init__(self, name: str, command: list[str], out: Path):
+    def __init__(self, name: str, command: list[str], out: Path, **environment: str):
         self.name, self.out, self.seconds = name, out, []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.alive = self.process.stdout.readline().strip() == "ready"
 
     def run(self) -> None:
@@ -135,8 +136,12 @@ def compare(arguments) -> None:
     for size in arguments.sizes:
         for threads in arguments.threads:
             folder = Path(arguments.folder)
-            ours = [arguments.ours, "--worker", arguments.network, arguments.style, size, str(threads), str(folder / "ours.raw")]
-            processes = [Process("utsushi", ours, folder / "ours.raw")]
+            processes = []
+            # By itself it multiplies in bf16 where the CPU can.
+            for name, environment in [("utsushi", {}), ("utsushi-f32", {"UTSUSHI_CPU": "avx512"})]:
+                out = folder / f"{name}.raw"
+                ours = [arguments.ours, "--worker", arguments.network, arguments.style, size, str(threads), str(out)]
+                processes.append(Process(name, ours, out, **environment))
             for engine in arguments.engines:
                 out = folder / f"{engine}.raw"
                 command = [sys.executable, __file__, "worker", engine, arguments.network, arguments.model, arguments.style, size, str(threads), str(out)]
@@ -147,9 +152,9 @@ def compare(arguments) -> None:
                     process.run()
             height, width = SIZES[size]
             print(f"\n{arguments.network}, {width} x {height}, {threads} thread{'s' * (threads > 1)}: median of {arguments.rounds}, in turn")
-            print(f"{'':16}{'seconds':>9}{'x ours':>8}{'peak MB':>9}{'differs from ours by at most':>30}")
+            print(f"{'':16}{'seconds':>9}{'x ours':>8}{'peak MB':>9}{'differs from ours in f32 by':>30}")
             base = statistics.median(there[0].seconds)
-            reference = np.fromfile(there[0].out, np.float32)
+            reference = np.fromfile(there[1].out, np.float32)
             for process in processes:
                 if not process.alive:
                     print(f"{process.name:16} did not start")

@@ -2,6 +2,7 @@
 //! its own.
 
 pub mod binary;
+pub mod browser;
 pub mod daemon;
 pub mod gimp;
 pub mod measure;

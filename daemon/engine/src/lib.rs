@@ -14,7 +14,7 @@
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
 //! ```
 //!
-//! The only crate that names candle. It knows no IPC and no files but style files.
+//! Beside training, the only crate that names candle. It knows no IPC and no files but style files.
 
 mod alpha;
 pub mod arch;

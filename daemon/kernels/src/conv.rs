@@ -204,7 +204,8 @@ impl Conv {
                     self.cpu.run(Strip { conv, direct, source, out_shape, first, write, buffers, out });
                 }
                 Way::Winograd(winograd) => {
-                    self.cpu.run(winograd::Strip { winograd, source, shape, first, write, buffers, out });
+                    let (pad, cols) = (self.geometry.pad(), shape.cols);
+                    self.cpu.run(winograd::Strip { winograd, source, pad, cols, first, write, buffers, out });
                 }
             });
         });
@@ -314,6 +315,7 @@ impl Kernel for Strip<'_> {
             .gather(lanes, self.source, patch);
             if input == InputNorm::Channels {
                 for pixel in patch.chunks_exact_mut(pixel) {
+                    pixel[inputs..].fill(0.0);
                     normalise(lanes, pixel, inputs);
                 }
             }

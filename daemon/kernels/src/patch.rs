@@ -111,11 +111,18 @@ fn copy_neighbours(from: &[f32], len: usize, first: usize, pad: usize, out: &mut
 /// As `copy_from_slice` to the first values of `to`, but that is a call, and these are few.
 #[inline(always)]
 fn copy<L: Lanes>(lanes: L, from: &[f32], to: &mut [f32]) {
-    for (from, to) in from.chunks(L::COUNT).zip(to.chunks_mut(L::COUNT)) {
-        if from.len() == L::COUNT {
-            lanes.store(to, lanes.load(from));
-        } else {
-            lanes.store_first(&mut to[..from.len()], lanes.load_first(from));
+    match from.len() {
+        // Pixels of a picture, unshuffled by 2 and by 4.
+        6 => to[..6].copy_from_slice(&from[..6]),
+        12 => to[..12].copy_from_slice(&from[..12]),
+        _ => {
+            for (from, to) in from.chunks(L::COUNT).zip(to.chunks_mut(L::COUNT)) {
+                if from.len() == L::COUNT {
+                    lanes.store(to, lanes.load(from));
+                } else {
+                    lanes.store_first(&mut to[..from.len()], lanes.load_first(from));
+                }
+            }
         }
     }
 }
@@ -143,7 +150,7 @@ pub(crate) fn clamp_col(col: usize, pad: usize, cols: usize) -> usize {
 }
 
 /// Normalises `channels` values over themselves: (x - mean) / sqrt(variance + 1e-5). `pixel` is padded to
-/// whole vectors, and what is beyond `channels` becomes 0. Gives the factor 1 / sqrt(variance + 1e-5).
+/// whole vectors with zeros, and remains so. Gives the factor 1 / sqrt(variance + 1e-5).
 #[inline(always)]
 pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) -> f32 {
     // Ones for the channels that fill no vector, and zeros.
@@ -153,7 +160,7 @@ pub(crate) fn normalise<L: Lanes>(lanes: L, pixel: &mut [f32], channels: usize) 
         ones
     };
     let (whole, rest) = pixel.split_at(channels / L::COUNT * L::COUNT);
-    let last = lanes.load_first(&rest[..channels - whole.len()]);
+    let last = if rest.is_empty() { lanes.splat(0.0) } else { lanes.load(rest) };
     let counts = lanes.load(&ONES[16 - (channels - whole.len())..]);
     let scale = 1.0 / channels as f32;
     let mut sum = lanes.splat(0.0);

@@ -40,18 +40,20 @@ impl<const PAIRS: usize> Points<PAIRS> {
         Self { points, others, all }
     }
 
-    /// What a kernel of `SIZE - 3` values becomes.
-    pub(crate) fn weights(&self, kernel: &[f64]) -> Vec<f64> {
-        let value = |p: f64| kernel.iter().rev().fold(0.0, |sum, k| sum * p + k);
-        let squares: Vec<f64> = self.points.iter().map(|p| f64::from(p * p)).collect();
-        let mut values = vec![value(0.0) / squares.iter().map(|q| -q).product::<f64>()];
+    /// What each of a kernel's `KERNEL = SIZE - 3` values adds to each point.
+    pub(crate) fn weights<const KERNEL: usize, const SIZE: usize>(&self) -> [[f64; KERNEL]; SIZE] {
+        let squares = self.points.map(|p| f64::from(p * p));
+        let mut matrix = [[0.0; KERNEL]; SIZE];
+        matrix[0][0] = 1.0 / squares.iter().map(|q| -q).product::<f64>();
         for (j, p) in self.points.into_iter().map(f64::from).enumerate() {
             let others = squares.iter().enumerate().filter(|(i, _)| *i != j);
             let scale = 2.0 * p * p * others.map(|(_, q)| p * p - q).product::<f64>();
-            values.extend([value(p) / scale, value(-p) / scale]);
+            for (i, p) in [(2 * j + 1, p), (2 * j + 2, -p)] {
+                matrix[i] = std::array::from_fn(|k| p.powi(k as i32) / scale);
+            }
         }
-        values.extend(kernel.last());
-        values
+        matrix[SIZE - 1][KERNEL - 1] = 1.0;
+        matrix
     }
 
     /// What `SIZE` neighbouring inputs become.

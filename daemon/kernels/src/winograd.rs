@@ -9,12 +9,12 @@
 //! multiples of 4 rows of the map, and whoever runs a map in bands must cut it there: see
 //! [`Geometry::row_multiple`](crate::Geometry::row_multiple).
 
+use crate::Source;
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Target, Write, multiply_panel, write_vector};
 use crate::patch::Window;
 use crate::scratch::{Buffers, first};
 use crate::toom::{OUTPUTS, Points, SEVEN, THREE};
-use crate::{Shape, Source};
 
 /// Rows and columns of results in a tile.
 pub(crate) const TILE: usize = OUTPUTS;
@@ -50,27 +50,10 @@ impl Winograd {
         weight: impl Fn(usize, usize, usize, usize) -> f32,
     ) -> Self {
         let outputs = bias.len();
-        let size = kernel + TILE - 1;
-        let transform = |values: &[f64]| match kernel {
-            3 => THREE.weights(values),
-            _ => SEVEN.weights(values),
+        let transformed = match kernel {
+            3 => transformed::<2, 3, 6>(&THREE, inputs, outputs, weight),
+            _ => transformed::<4, 7, 10>(&SEVEN, inputs, outputs, weight),
         };
-        let mut transformed = vec![0.0; size * size * inputs * outputs];
-        for i in 0..inputs {
-            for o in 0..outputs {
-                let mut rows = Vec::with_capacity(kernel * size);
-                for y in 0..kernel {
-                    let row: Vec<f64> = (0..kernel).map(|x| f64::from(weight(i, o, y, x))).collect();
-                    rows.extend(transform(&row));
-                }
-                for x in 0..size {
-                    let column: Vec<f64> = (0..kernel).map(|y| rows[y * size + x]).collect();
-                    for (y, value) in transform(&column).into_iter().enumerate() {
-                        transformed[((y * size + x) * inputs + i) * outputs + o] = value as f32;
-                    }
-                }
-            }
-        }
         let points = transformed
             .chunks_exact(inputs * outputs)
             .map(|matrix| Panels::new(cpu, inputs, vec![0.0; outputs], |i, o| matrix[i * outputs + o]))
@@ -97,11 +80,43 @@ impl Winograd {
     }
 }
 
+/// Point by point, row by row, the weights' matrix of inputs x outputs. In training it is made at every step.
+fn transformed<const PAIRS: usize, const KERNEL: usize, const SIZE: usize>(
+    points: &Points<PAIRS>,
+    inputs: usize,
+    outputs: usize,
+    weight: impl Fn(usize, usize, usize, usize) -> f32,
+) -> Vec<f32> {
+    let matrix: [[f64; KERNEL]; SIZE] = points.weights();
+    let along =
+        |values: &[f64; KERNEL], of: &[f64; KERNEL]| values.iter().zip(of).map(|(v, m)| v * m).sum::<f64>();
+    let plane = inputs * outputs;
+    let mut transformed = vec![0.0; SIZE * SIZE * plane];
+    for i in 0..inputs {
+        for o in 0..outputs {
+            let rows: [[f64; KERNEL]; KERNEL] =
+                std::array::from_fn(|y| std::array::from_fn(|x| f64::from(weight(i, o, y, x))));
+            // Column by column, as what is transformed next are columns.
+            let columns: [[f64; KERNEL]; SIZE] =
+                std::array::from_fn(|x| std::array::from_fn(|y| along(&rows[y], &matrix[x])));
+            for y in 0..SIZE {
+                for (x, column) in columns.iter().enumerate() {
+                    transformed[(y * SIZE + x) * plane + i * outputs + o] = along(column, &matrix[y]) as f32;
+                }
+            }
+        }
+    }
+    transformed
+}
+
 /// Some rows of the result; the first is a tile's first.
 pub(crate) struct Strip<'a> {
     pub(crate) winograd: &'a Winograd,
     pub(crate) source: Source<'a>,
-    pub(crate) shape: Shape,
+    /// Columns that the source would have to have more on its left, and on its right: they repeat its first and last.
+    pub(crate) pad: usize,
+    /// Columns of the result.
+    pub(crate) cols: usize,
     pub(crate) first: usize,
     pub(crate) write: Write<'a>,
     /// The map's pixels; point by point, the tiles' transformed inputs; point by point, the tiles' products with
@@ -134,9 +149,9 @@ struct Block {
 impl Strip<'_> {
     #[inline(always)]
     fn blocks<L: Lanes, const PAIRS: usize, const SIZE: usize>(mut self, lanes: L, points: &Points<PAIRS>) {
-        let out_rows = self.out.len() / (self.shape.cols * self.winograd.outputs());
+        let out_rows = self.out.len() / (self.cols * self.winograd.outputs());
         let rows = out_rows.div_ceil(TILE);
-        let all_cols = self.shape.cols.div_ceil(TILE);
+        let all_cols = self.cols.div_ceil(TILE);
         let most = (self.winograd.block_tiles() / rows).max(1);
         for first in (0..all_cols).step_by(most) {
             let cols = most.min(all_cols - first);
@@ -168,7 +183,7 @@ impl Strip<'_> {
         let (rows, cols) = (block.rows * TILE + SIZE - TILE, block.cols * TILE + SIZE - TILE);
         let [patch, inputs, _] = &mut *self.buffers;
         let patch = first(patch, rows * cols * padded);
-        let pad = self.winograd.kernel / 2;
+        let pad = self.pad;
         Window { first_row: block.first_row, first_col: block.first_col, cols, pad, pixel: padded }.gather(
             lanes,
             self.source,
@@ -255,7 +270,7 @@ impl Strip<'_> {
         let outputs = self.winograd.outputs();
         let width_out = L::COUNT.min(outputs - output);
         let bias = L::vectors(&self.winograd.bias)[output / L::COUNT];
-        let row_len = self.shape.cols * outputs;
+        let row_len = self.cols * outputs;
         let out_rows = self.out.len() / row_len;
         for tile in 0..block.rows * block.cols {
             let products = &self.buffers[2][tile * width + v * L::COUNT..];
@@ -275,7 +290,7 @@ impl Strip<'_> {
                     row[x] = columns[x][y];
                 }
                 let results = points.outputs::<L, SIZE>(lanes, row);
-                for (x, result) in results.into_iter().enumerate().take(self.shape.cols - first_col) {
+                for (x, result) in results.into_iter().enumerate().take(self.cols - first_col) {
                     let at = (first_row + y) * row_len + (first_col + x) * outputs + output;
                     write_vector(
                         lanes,

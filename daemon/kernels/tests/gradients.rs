@@ -178,6 +178,13 @@ fn convolutions() {
         (zero(4, 2, 1, 0.2), 2, (8, 10), (7, 9)),
         (zero(4, 1, 1, 0.2), 1, (5, 6), (5, 18)),
         (zero(4, 2, 1, 0.2), 1, (7, 9), (3, 4)),
+        // By Winograd: tiles that are cut, borders of both kinds, more padding, and none.
+        (same(3), 2, (9, 11), (16, 20)),
+        (same(3), 1, (1, 2), (12, 12)),
+        (zero(3, 1, 1, 0.0), 2, (10, 7), (18, 33)),
+        (zero(3, 1, 2, 0.2), 1, (5, 6), (9, 17)),
+        (zero(3, 1, 0, 1.0), 1, (6, 9), (17, 10)),
+        (WholeConv { pad: 2, ..same(3) }, 1, (4, 5), (13, 12)),
         // One pixel, one column, odd channels, rows and columns that no output sees, every size of kernel.
         (same(1), 1, (1, 1), (1, 1)),
         (same(3), 1, (1, 1), (2, 1)),

@@ -5,6 +5,7 @@
 //! - *Gradient of the input*: a convolution of the result's gradient with the kernel turned round. With a stride
 //!   s, the rows and columns of the input fall into s x s classes that see different parts of the kernel: each
 //!   class is a convolution with its own part. The gradient of the padding is added to where it came from.
+//! - Both of 3x3 with a stride of 1: by Winograd's method where that is faster ([`winograd`]).
 //! - *Gradient of the weights*: [`product`](super::product).
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 
 use super::product::{Pixels, SLACK, add_products, padded_inputs};
 use super::window::{Border, add, copy_window, fold_row, rows_made_from};
+use super::winograd;
 use super::{Piece, count, pieces, strip_rows, sum_in_order};
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Target, Write, multiply};
@@ -61,6 +63,9 @@ impl WholeConv {
         let (kernel, outputs, inputs) = (self.kernel, weights.bias.len(), shape.channels);
         let out_shape = self.sizes(shape, outputs);
         assert_eq!(weights.weight.len(), outputs * inputs * kernel * kernel);
+        if winograd::pays(self, inputs, outputs) {
+            return winograd::forward(self, cpu, weights, x, shape, out_shape);
+        }
         let panels = Panels::new(cpu, kernel * kernel * inputs, weights.bias.to_vec(), |i, o| {
             let (tap, input) = (i / inputs, i % inputs);
             weights.weight[(o * inputs + input) * kernel * kernel + tap]
@@ -109,6 +114,9 @@ impl WholeConv {
         let cpu = cpu.single();
         let out_shape = self.sizes(shape, weights.bias.len());
         assert_eq!(weights.weight.len(), shape.channels * out_shape.channels * self.kernel * self.kernel);
+        if winograd::pays(self, shape.channels, out_shape.channels) {
+            return winograd::input_gradient(self, cpu, weights, gradient, shape, out_shape);
+        }
         let parts = Parts::new(cpu, self, weights.weight, shape, out_shape);
         let mut input_gradient = vec![0.0; count(gradient, out_shape) * shape.len()];
         let strip = strip_rows(shape.cols);

@@ -25,6 +25,7 @@ mod product;
 mod rearrange;
 mod upsample;
 mod window;
+mod winograd;
 
 pub use block::{block_forward, block_gradients};
 pub use conv::WholeConv;

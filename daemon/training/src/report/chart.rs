@@ -11,7 +11,7 @@ const HEIGHT: f64 = 100.0;
 /// What lies beyond these shares of all values is cut off: a single outlier would flatten the rest.
 const SHOWN: (f64, f64) = (0.01, 0.99);
 /// How much of the course is the next value.
-const SMOOTHING: f64 = 0.1;
+const SMOOTHING: f64 = 0.2;
 /// Fewer points are shown as they are.
 const FEW_POINTS: usize = 24;
 
@@ -63,14 +63,13 @@ pub(super) fn figure(curve: &Curve) -> String {
     format!(
         r#"<figure class="chart" data-frame="{first} {last} {low} {high}">
 <figcaption><span>{name}</span><output>{now}</output></figcaption>
-<div class="plot"><svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{name} over the steps, now {now}">
+<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{name} over the steps, now {now}">
 <polyline class="values" points="{values}"/><polyline class="course" points="{course}"/></svg>
-<span class="high">{}</span><span class="low">{}</span></div>
-<div class="steps"><span>{first:.0}</span><span>step {last:.0}</span></div>
+<div class="steps"><span>{first:.0}</span><span>{} to {}</span><span>step {last:.0}</span></div>
 </figure>
 "#,
-        number(high),
         number(low),
+        number(high),
     )
 }
 

@@ -35,7 +35,7 @@ for (const chart of all(".chart")) {
   const places = chart.querySelector(".course").getAttribute("points").split(" ").map((p) => p.split(",").map(Number));
   const output = chart.querySelector("output");
   const now = output.textContent;
-  const plot = chart.querySelector("svg");
+  const plot = chart.querySelector(".plot");
   plot.addEventListener("pointermove", (event) => {
     const box = plot.getBoundingClientRect();
     const x = (300 * (event.clientX - box.left)) / box.width;

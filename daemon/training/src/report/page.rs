@@ -112,16 +112,16 @@ fn figures(report: &Report) -> String {
 }
 
 fn image(shot: &Shot, alt: impl Display) -> String {
-    let Shot { width, height, .. } = shot;
-    format!("<img src=\"{}\" width=\"{width}\" height=\"{height}\" alt=\"{alt}\">", shot.address())
+    format!("<img src=\"{}\" style=\"--ratio: {:.3}\" alt=\"{alt}\">", shot.address(), shot.ratio())
 }
 
 fn comparisons(report: &Report) -> String {
     let comparison = |(i, pair): (usize, &super::Comparison)| {
         let number = i + 1;
         format!(
-            "<div class=\"comparison\">{}{}<input type=\"range\" min=\"0\" max=\"100\" value=\"50\" id=\"compare-{number}\" \
+            "<div class=\"comparison\" style=\"--ratio: {:.3}\">{}{}<input type=\"range\" min=\"0\" max=\"100\" value=\"50\" id=\"compare-{number}\" \
              aria-label=\"How much of photo {number} is shown as it was\"></div>\n",
+            pair.before.ratio(),
             image(&pair.before, format_args!("photo {number}")),
             image(&pair.after, format_args!("photo {number}, drawn")),
         )

@@ -11,8 +11,8 @@ const JPEG_QUALITY: u8 = 82;
 /// A small JPEG, in the form in which a page holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shot {
-    pub(super) width: u16,
-    pub(super) height: u16,
+    width: u16,
+    height: u16,
     /// In base64 (RFC 4648).
     base64: String,
 }
@@ -28,6 +28,11 @@ impl Shot {
             .encode(&small.rgb, width, height, ColorType::Rgb)
             .expect("a small picture fits into memory");
         Self { width, height, base64: base64(&jpeg) }
+    }
+
+    /// Width by height.
+    pub(super) fn ratio(&self) -> f64 {
+        f64::from(self.width.max(1)) / f64::from(self.height.max(1))
     }
 
     /// What an `img` shows. A kept report is untrusted: only what base64 is made of gets into the page.

@@ -77,10 +77,13 @@ impl Trainer {
             self.restore(&good)?;
             self.good = Some(good);
         }
-        let back = progress.step - self.progress.step.min(progress.step);
+        let good = self.progress.step;
         self.progress = progress;
         self.history = History::default();
-        Ok(format!("{}: it went back {back} steps and halved {whose}", trouble.in_words()))
+        Ok(format!(
+            "{}: it went back to what it was after step {good}, and halved {whose}",
+            trouble.in_words()
+        ))
     }
 
     pub(super) fn snapshot(&self) -> Result<Snapshot> {
