@@ -20,9 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import animegan2
+import perceptual
 import vgg19
 from brush import Block, Brush, Norm, Sizes, load, stylize
 
+PERCEPTUAL = Path(__file__).resolve().parents[2] / "daemon" / "training" / "weights" / "perceptual.safetensors"
 GOLDENS = Path(__file__).resolve().parent.parent / "data" / "goldens"
 CHECK_TOLERANCE = 1e-5
 
@@ -179,11 +181,22 @@ def write_vgg19() -> None:
         weights[f"{layer}.bias"] = random(f"{name} {layer}.bias", outputs).mul(0.1).float().double()
         inputs = outputs
     pictures = random(f"{name} pictures", 2, 3, 11, 14).mul(0.5).clamp(-1, 1).requires_grad_()
-    maps = vgg19.features(pictures, weights)
+    write_features(name, weights, pictures, vgg19.features(pictures, weights))
+
+
+def write_features(name: str, weights: dict[str, Tensor], pictures: Tensor, maps: dict[str, Tensor]) -> None:
+    """Maps of pictures, and what these change in the sum of map x weighting."""
     weightings = {f"weighting.{level}": random(f"{name} {level}", *maps[level].shape) for level in maps}
     sum((maps[level] * weightings[f"weighting.{level}"]).sum() for level in maps).backward()
     tensors = {**weights, **weightings, "input": pictures, **maps, "gradient.input": pictures.grad}
     save(name, {key: tensor.detach() for key, tensor in tensors.items()})
+
+
+def write_perceptual() -> None:
+    """The network that is in the program; its weights are there."""
+    weights = {key: tensor.double() for key, tensor in load_file(PERCEPTUAL).items()}
+    pictures = smooth_picture("perceptual", 16, 24).requires_grad_()
+    write_features("perceptual", {}, pictures, perceptual.features(pictures, weights))
 
 
 def write_vgg19_real(weights: str) -> None:
@@ -240,6 +253,7 @@ def main() -> None:
     write_gradients("tiny", TINY, [1.0])
     write_gradients("tiny-2-styles", TINY_2_STYLES, MIX)
     write_vgg19()
+    write_perceptual()
     if arguments.vgg:
         write_vgg19_real(arguments.vgg)
     if arguments.cel:

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Result, Tensor, Var};
-use utsushi_training::networks::perceptual::{Features, Level};
+use candle_core::{DType, Device, Result, Tensor, Var};
+use utsushi_training::networks::perceptual::{Features, Level, Perceptual};
 use utsushi_training::networks::vgg19::Vgg19;
 
 fn golden_path(name: &str) -> PathBuf {
@@ -66,6 +66,19 @@ fn vgg19_is_pytorchs() {
     ];
     assert_eq!(network.levels(), want);
     check(&network, &golden("vgg19-tiny"), 1e-5);
+}
+
+/// So the weights in the program stay what they are, too.
+#[test]
+fn the_small_network_is_pytorchs() {
+    check(&Perceptual::embedded(), &golden("perceptual"), 1e-4);
+}
+
+#[test]
+fn pictures_without_three_channels_are_refused() {
+    let grey = Tensor::zeros((1, 8, 8, 1), DType::F32, &Device::Cpu).expect("a tensor");
+    let error = Perceptual::embedded().forward(&grey).expect_err("no picture").to_string();
+    assert!(error.contains("[1, 8, 8, 1]"), "{error}");
 }
 
 #[test]

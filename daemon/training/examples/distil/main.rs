@@ -14,6 +14,7 @@ mod pictures;
 mod variants;
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use candle_core::{DType, Device, Tensor};
 use clap::Parser;
 use image::RgbImage;
 use losses::{Losses, ReadOuts, Teacher};
-use pictures::{Crop, Part};
+use pictures::{Crop, Part, luminance};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -116,10 +117,19 @@ fn batch(pictures: &[RgbImage], seed: u64, step: u64) -> candle_core::Result<Ten
         };
         let is_grey = random.random_bool(GREY);
         for (side, crop) in sides.iter_mut().zip([crop, other]) {
-            side.extend(if is_grey { crop.grey() } else { crop }.rgb);
+            side.extend(if is_grey { grey(crop) } else { crop }.rgb);
         }
     }
     Tensor::from_vec(sides.concat(), (2 * PAIRS, CROP_PX, CROP_PX, 3), &Device::Cpu)
+}
+
+/// The luminance in all channels.
+fn grey(mut crop: Crop) -> Crop {
+    for pixel in crop.rgb.chunks_exact_mut(3) {
+        let luminance = luminance(pixel);
+        pixel.fill(luminance);
+    }
+    crop
 }
 
 /// Uniform, so that a layer's output varies as much as its input (He et al. 2015,
@@ -264,7 +274,9 @@ impl<'a> Run<'a> {
 fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, facts: &[(&str, String)]) -> Result<()> {
     let facts: HashMap<_, _> = facts.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone())).collect();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder)?;
+    // As any new file: less the umask.
+    let permissions = std::fs::Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
     safetensors::serialize_to_file(tensors, Some(facts), file.path())?;
     file.persist(path).with_context(|| format!("{} can't be written", path.display()))?;
     Ok(())

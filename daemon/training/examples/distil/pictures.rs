@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use image::RgbImage;
 use image::imageops::{FilterType, crop_imm, resize};
 use rand::Rng;
@@ -15,7 +16,7 @@ const SMALLEST_SCALE: f32 = 0.4;
 const HELD_OUT: usize = 10;
 
 /// Which pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
     Trained,
     HeldOut,
@@ -82,15 +83,6 @@ impl Crop {
             image::imageops::flip_horizontal_in_place(&mut part);
         }
         Self { size, rgb: part.into_raw().into_iter().map(|v| f32::from(v) / 127.5 - 1.0).collect() }
-    }
-
-    /// The luminance in all channels.
-    pub(crate) fn grey(mut self) -> Self {
-        for pixel in self.rgb.chunks_exact_mut(3) {
-            let luminance = luminance(pixel);
-            pixel.fill(luminance);
-        }
-        self
     }
 }
 

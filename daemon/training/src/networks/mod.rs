@@ -4,5 +4,4 @@ pub mod feature_discriminator;
 pub mod layer;
 pub mod patch_discriminator;
 pub mod perceptual;
-
 pub mod vgg19;

@@ -18,7 +18,7 @@
 //! Romero et al. 2015, <https://arxiv.org/abs/1412.6550>). Its levels are as large as VGG19's, so that constants
 //! of losses mean the same with either.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use utsushi_engine::differentiable::{WholeConv, conv};
 
@@ -57,6 +57,9 @@ const LAYERS: [(&str, usize, Option<&str>); 7] = [
     ("quarter.2", 96, Some("quarter")),
 ];
 
+/// In half precision; its metadata tells whom to credit.
+const WEIGHTS: &[u8] = include_bytes!("../../weights/perceptual.safetensors");
+
 /// A small network that was taught what VGG19 sees.
 #[derive(Debug)]
 pub struct Perceptual {
@@ -77,6 +80,12 @@ impl Perceptual {
         Level { name: "half", channels: 48, stride: 2 },
         Level { name: "quarter", channels: 96, stride: 4 },
     ];
+
+    /// The network that `examples/distil` taught, which is in the program.
+    pub fn embedded() -> Self {
+        let weights = VarBuilder::from_slice_safetensors(WEIGHTS, DType::F32, &Device::Cpu);
+        weights.and_then(|weights| Self::load(&weights)).expect("the embedded weights are whole")
+    }
 
     /// Takes weights by the names above, each with `.weight` and `.bias`: plain tensors, or variables to be trained.
     ///
