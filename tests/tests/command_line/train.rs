@@ -15,8 +15,8 @@ use utsushi_tests::binary::{Home, assert_code, errors, finish, signal, wait_unti
 use utsushi_tests::pictures::write_drawn;
 use utsushi_training::recipe::{Length, Preset, Recipe};
 
-/// No file grows beyond 4 KiB, which is like a full disk but for the words.
-const FULL: &str = "trap '' XFSZ; ulimit -f 8;";
+/// No file grows beyond 16 KiB, which a checkpoint does: like a full disk but for the words.
+const FULL: &str = "trap '' XFSZ; ulimit -f 32;";
 /// More steps than any test waits for.
 const MANY: &str = "1000000";
 const TRAIN: [&str; 11] = [
