@@ -24,14 +24,17 @@ use utsushi_ipc::client::Starter;
 use utsushi_ipc::paths;
 
 mod batch;
+mod evaluate;
 mod file_id;
 mod follow;
+mod gallery;
 mod install;
 mod jobs;
 mod manual;
 mod order;
 mod painter;
 mod pipeline;
+mod prune;
 mod report;
 mod serve;
 mod status;
@@ -72,6 +75,7 @@ enum Command {
     Styles(styles::Styles),
     Train(train::Train),
     Jobs(jobs::Jobs),
+    Evaluate(evaluate::Evaluate),
     Status(status::StatusCommand),
     Stop(stop::StopCommand),
     Serve(serve::Serve),
@@ -116,6 +120,7 @@ impl Cli {
             Command::Styles(styles) => styles.execute(),
             Command::Train(train) => train.execute(&address),
             Command::Jobs(jobs) => jobs.execute(&address),
+            Command::Evaluate(evaluate) => evaluate.execute(),
             Command::Status(status) => status.execute(&address),
             Command::Stop(stop) => stop.execute(&address),
             Command::Serve(serve) => serve.execute(address),

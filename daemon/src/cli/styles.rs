@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use utsushi_ipc::paths;
 
+use super::prune::Prune;
 use super::{Ending, Usage, complain};
 use crate::library::{ImportOverrides, Library, LibraryError, StyleEntry};
 
@@ -36,6 +37,7 @@ enum Action {
     Import(Import),
     Export(Export),
     Remove(Remove),
+    Prune(Prune),
 }
 
 /// List the styles: id, name, author, licence, and whom to credit
@@ -123,6 +125,7 @@ impl Styles {
             Action::Export(Export { id, output, onnx: true }) => library.export_onnx(&id, &output)?,
             Action::Export(Export { id, output, onnx: false }) => library.export(&id, &output)?,
             Action::Remove(Remove { id }) => library.remove(&id)?,
+            Action::Prune(prune) => prune.execute(&library)?,
         }
         Ok(Ending::Done)
     }

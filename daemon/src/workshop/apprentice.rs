@@ -13,6 +13,7 @@ use utsushi_training::trainer::{Stage, StepReport, Trainer};
 
 use super::course::shares;
 use super::diary::Diary;
+use super::jury::Jury;
 use super::material::Material;
 use crate::jobs::folder::JobFolder;
 use crate::jobs::order::Order;
@@ -29,15 +30,25 @@ pub(super) struct Apprentice {
     material: Material,
     order: Order,
     diary: Diary,
+    jury: Option<Jury>,
     steps: u32,
 }
 
 impl Apprentice {
-    pub(super) fn new(trainer: Trainer, material: Material, order: Order, folder: &JobFolder) -> Self {
-        let Material { held_out, skipped, .. } = &material;
+    pub(super) fn new(
+        trainer: Trainer,
+        material: Material,
+        order: Order,
+        folder: &JobFolder,
+    ) -> Result<Self, Halt> {
+        let Material { held_out, exhibits, skipped, features, .. } = &material;
         let diary = Diary::open(folder, &order.name, trainer.recipe(), held_out, skipped);
+        let jury = match &trainer.recipe().adversarial {
+            Some(_) => Jury::seat(folder, trainer.steps(), held_out, exhibits, features.clone())?,
+            None => None,
+        };
         let steps = trainer.steps() as u32;
-        Self { trainer, material, order, diary, steps }
+        Ok(Self { trainer, material, order, diary, jury, steps })
     }
 
     fn describe(&self) -> StyleMeta {
@@ -67,6 +78,27 @@ impl Apprentice {
         }
     }
 
+    /// The style as it is now.
+    fn present(&self) -> Result<StyleFile, Halt> {
+        let tensors = self.trainer.style_weights().map_err(failed)?.into_iter().collect();
+        let weights = Weights::of_training(self.trainer.recipe().generator, tensors);
+        let mut file = StyleFile::from_weights(weights, self.describe()).map_err(failed)?;
+        if let Some(thumbnail) = self.thumbnail()? {
+            file.set_thumbnail(&self.order.style, thumbnail);
+        }
+        Ok(file)
+    }
+
+    fn judge(&mut self, report: &StepReport) -> Result<(), Halt> {
+        let Some(mut jury) = self.jury.take() else { return Ok(()) };
+        let looked = jury.look(report, &self.trainer, || self.present());
+        self.jury = Some(jury);
+        if let Some(sitting) = looked? {
+            self.diary.judged(&sitting);
+        }
+        Ok(())
+    }
+
     /// A held-out photo in the style.
     fn thumbnail(&self) -> Result<Option<Thumbnail>, Halt> {
         let Some(photo) = self.material.held_out.first() else { return Ok(None) };
@@ -93,6 +125,8 @@ impl Training for Apprentice {
         let recipe = self.trainer.recipe();
         let progress = progress(recipe, &report, self.trainer.is_done());
         self.diary.step(&report, &progress);
+        self.judge(&report)?;
+        let recipe = self.trainer.recipe();
         Ok(Step {
             losses: losses.collect(),
             ends_epoch: ends_epoch(recipe, &report, self.material.counts.photos),
@@ -126,13 +160,10 @@ impl Training for Apprentice {
     }
 
     fn style(&mut self) -> Result<StyleFile, Halt> {
-        let tensors = self.trainer.style_weights().map_err(failed)?.into_iter().collect();
-        let weights = Weights::of_training(self.trainer.recipe().generator, tensors);
-        let mut file = StyleFile::from_weights(weights, self.describe()).map_err(failed)?;
-        if let Some(thumbnail) = self.thumbnail()? {
-            file.set_thumbnail(&self.order.style, thumbnail);
+        match self.jury.as_ref().and_then(Jury::verdict) {
+            Some((_, style)) => Ok(style),
+            None => self.present(),
         }
-        Ok(file)
     }
 }
 

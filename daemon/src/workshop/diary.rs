@@ -10,6 +10,7 @@ use utsushi_training::recipe::Recipe;
 use utsushi_training::report::{Kind, Report, State};
 use utsushi_training::trainer::StepReport;
 
+use super::jury::{self, Sitting};
 use crate::jobs::folder::JobFolder;
 use crate::jobs::training::Progress;
 
@@ -63,6 +64,15 @@ impl Diary {
         report.minutes_left = (done > 0.0).then(|| report.minutes / done * (1.0 - done));
     }
 
+    /// Notes how good the style was found.
+    pub(super) fn judged(&mut self, Sitting { step, scores }: &Sitting) {
+        for (name, value) in
+            [("KID", scores.kid), ("content distance", scores.content), ("diversity", scores.diversity)]
+        {
+            self.report.point(Kind::Score, name, *step, value);
+        }
+    }
+
     /// Is it time for new pictures?
     pub(super) fn wants_sample(&self, is_done: bool) -> bool {
         let minutes = self.report.minutes;
@@ -101,6 +111,9 @@ pub(super) fn settle(folder: &JobFolder, state: &JobState) {
     if !matches!(report.state, State::Running) {
         report.minutes_left = None;
     }
+    if matches!(report.state, State::Finished | State::Cancelled) {
+        jury::clear(folder.path());
+    }
     let written = serde_json::to_vec(&report).map_err(io::Error::from);
     let written = written.and_then(|bytes| write_whole(&path, &bytes));
     if let Err(error) = written.and_then(|()| report.write_html(&folder.report())) {
@@ -116,7 +129,7 @@ fn read(path: &Path) -> Option<Report> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".report-").suffix(".tmp").tempfile_in(folder)?;
     file.write_all(bytes)?;

@@ -25,6 +25,8 @@ use crate::picture::{self, Format};
 const MOST_PICTURES: usize = 400;
 /// Photos that the style is judged and shown by, and that it doesn't learn from.
 const HELD_OUT: usize = 8;
+/// Pieces of art to judge by.
+const MOST_EXHIBITS: usize = 24;
 /// The abstractions of some thousands of photos.
 const CACHE_BYTES: u64 = 2 << 30;
 /// Folders are not looked at more deeply than this before a job is begun.
@@ -36,11 +38,13 @@ pub(super) struct Material {
     art: Arc<Prefetched>,
     /// How many there are to learn from.
     pub(super) counts: Counts,
-    /// For show.
+    /// To judge by: some of the art.
+    pub(super) exhibits: Vec<Picture>,
+    /// For show, and to judge by.
     pub(super) held_out: Vec<Picture>,
     /// What can't be learned from.
     pub(super) skipped: Vec<Skipped>,
-    features: Option<Arc<dyn Features + Send + Sync>>,
+    pub(super) features: Arc<dyn Features + Send + Sync>,
 }
 
 /// How many pictures there are.
@@ -114,11 +118,13 @@ impl Material {
             folder.log(&format!("the smoothed photos are not kept for the next time: {trouble}"));
         }
         let range = |[least, most]: [f32; 2]| least..=most;
+        let exhibits = art.iter().step_by(art.len().div_ceil(MOST_EXHIBITS).max(1)).cloned().collect();
         let counts = Counts { photos: photos.len(), art: art.len() };
         Ok(Self {
             photos: prefetched(Crops::new(photos, range(sizes.photo_scales)).with_version(prepared.pictures)),
             art: prefetched(Crops::new(art, range(sizes.art_scales))),
             counts,
+            exhibits,
             held_out,
             skipped,
             features: eyes::features().map_err(Halt::Failed)?,
@@ -130,7 +136,7 @@ impl Material {
         TrainingData {
             photos: self.photos.clone(),
             art: vec![self.art.clone()],
-            features: self.features.clone(),
+            features: Some(self.features.clone()),
         }
     }
 }

@@ -3,13 +3,14 @@
 //! ```text
 //! order   > course: the recipe, and what to start from
 //! folders > material: art, photos, and what the filter makes of these (kept for the next job)
-//! both    > apprentice: steps, checkpoints, the style; diary: the page to look at
+//! both    > apprentice: steps, checkpoints, the style; diary: the page to look at; jury: which style is kept
 //! ```
 
 mod apprentice;
 mod course;
 mod diary;
 mod eyes;
+mod jury;
 mod material;
 
 use std::ops::ControlFlow;
@@ -20,7 +21,9 @@ use utsushi_training::checkpoint::Checkpoint;
 use utsushi_training::trainer::Trainer;
 
 use self::apprentice::Apprentice;
+pub(crate) use self::eyes::features;
 use self::material::Material;
+pub(crate) use self::material::open;
 use crate::jobs::folder::JobFolder;
 use crate::jobs::order::Order;
 use crate::jobs::training::{Halt, News, Trainers, Training};
@@ -63,7 +66,7 @@ impl Trainers for Workshop {
                 .and_then(|from| Trainer::resume(&from, material.data()).map_err(|error| error.to_string()));
             match resumed {
                 Ok(trainer) => {
-                    return Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)));
+                    return Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)?));
                 }
                 Err(why) => folder.log(&format!("{}: can't go on from here: {why}", path.display())),
             }
@@ -71,7 +74,7 @@ impl Trainers for Workshop {
         let weights = start.map(|start| start.weights);
         let trainer = Trainer::new(recipe, material.data(), weights.as_ref())
             .map_err(|error| Halt::Failed(error.to_string()))?;
-        Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)))
+        Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)?))
     }
 
     fn settled(&self, folder: &JobFolder, state: &JobState) {

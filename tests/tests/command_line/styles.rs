@@ -92,3 +92,30 @@ fn what_is_no_good_style_is_refused() {
     write_drawn(&home.path().join("in.png"), 20, 20, Channels::Rgb, Depth::U8);
     home.expect(0, &["stylize", "in.png", "-o", "out.png"]);
 }
+
+#[test]
+fn a_smaller_style_draws_almost_the_same() {
+    let home = Home::new();
+    for number in 0..4 {
+        let path = home.path().join(format!("photos/{number}.png"));
+        write_drawn(&path, 100 + 30 * number, 130, Channels::Rgb, Depth::U8);
+    }
+    let prune = ["styles", "prune", "cel", "-o", "small.safetensors", "--photos", "photos"];
+    let told = home.expect(0, &[&prune[..], &["--json"]].concat()).stdout;
+    let told: Value = serde_json::from_slice(&told).expect("an object");
+    let pair = |name: &str| [0, 1].map(|i| told[name][i].as_u64().expect("a number"));
+    let [before, after] = pair("channels");
+    assert!(after * 2 <= before + 16, "{told}");
+    assert!(pair("bytes")[1] < pair("bytes")[0], "{told}");
+    assert!(told["worst_psnr_db"].as_f64().is_some_and(|db| db > 30.0), "{told}");
+    home.expect(0, &["styles", "import", "small.safetensors", "--id", "small"]);
+    home.expect(0, &["stylize", "photos/1.png", "-o", "out.png", "--style", "small"]);
+
+    let check = |code: i32, args: &[&str], words: &str| {
+        let output = home.expect(code, args);
+        assert!(errors(&output).contains(words), "{args:?}: {}", errors(&output));
+    };
+    check(2, &[&prune[..], &["--keep", "0"]].concat(), "--keep 0");
+    check(2, &["styles", "prune", "cel", "-o", "x", "--photos", "styles"], "0 pictures there can be used");
+    check(1, &["styles", "prune", "mine", "-o", "x", "--photos", "photos"], "\"mine\"");
+}

@@ -5,8 +5,19 @@ use std::process::Command;
 
 use utsushi_tests::binary::{Home, finish};
 
-const COMMANDS: [&str; 10] =
-    ["stylize", "batch", "styles", "train", "jobs", "status", "stop", "serve", "completions", "man"];
+const COMMANDS: [&str; 11] = [
+    "stylize",
+    "batch",
+    "styles",
+    "train",
+    "jobs",
+    "evaluate",
+    "status",
+    "stop",
+    "serve",
+    "completions",
+    "man",
+];
 
 fn told(home: &Home, args: &[&str]) -> String {
     String::from_utf8(home.expect(0, args).stdout).expect("UTF-8")

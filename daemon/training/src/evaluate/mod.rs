@@ -13,6 +13,7 @@
 mod kid;
 mod pooled;
 mod scores;
+mod stack;
 
 use candle_core::{Result, Tensor};
 
@@ -21,6 +22,7 @@ use crate::networks::perceptual::Features;
 pub use kid::{Kid, LEAST_PICTURES, kid};
 pub use pooled::{Pooled, pooled};
 pub use scores::{Bounds, Scores, best};
+pub use stack::stacked;
 
 /// What the judge saw before: art, and photos.
 pub struct Judge {
