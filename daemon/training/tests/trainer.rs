@@ -73,9 +73,20 @@ impl Features for Eyes {
     }
 }
 
+/// Stripes that are brighter than photos, and paler.
+struct Art;
+
+impl Batches for Art {
+    fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
+        let mut art = Stripes { versions: 1, burst: None }.batch(seed, step, count, size);
+        art.iter_mut().flatten().for_each(|value| *value = 0.3 * *value + 0.5);
+        art
+    }
+}
+
 /// Two styles' art.
 fn with_art() -> TrainingData {
-    let art = || Arc::new(Stripes { versions: 1, burst: None }) as Arc<dyn Batches>;
+    let art = || Arc::new(Art) as Arc<dyn Batches>;
     TrainingData { art: vec![art(), art()], features: Some(Arc::new(Eyes)), ..data() }
 }
 
