@@ -72,8 +72,7 @@ impl Evaluate {
         let features = workshop::features().map_err(anyhow::Error::msg)?;
         let features = &*features;
 
-        let mut mixture = Mixture::new();
-        mixture.push((generator, 1.0));
+        let mixture: Mixture = vec![(generator, 1.0)];
         let began = Instant::now();
         let results = photos.iter().map(|photo| draw(&mixture, photo)).collect::<anyhow::Result<Vec<_>>>()?;
         let megapixels: f64 = photos.iter().map(|p| f64::from(p.width) * f64::from(p.height) / 1e6).sum();
@@ -157,8 +156,7 @@ mod tests {
     #[test]
     fn pictures_are_drawn_whole() {
         let (_, file) = Library::open(PathBuf::new()).volume(Library::default_id()).expect("a style");
-        let mut mixture = Mixture::new();
-        mixture.push((file.generator(&[1.0]).expect("a network"), 1.0));
+        let mixture: Mixture = vec![(file.generator(&[1.0]).expect("a network"), 1.0)];
         let photo = Picture { width: 21, height: 13, rgb: vec![90; 21 * 13 * 3] };
         let drawn = draw(&mixture, &photo).expect("drawn");
         assert_eq!((drawn.width, drawn.height, drawn.rgb.len()), (21, 13, photo.rgb.len()));
