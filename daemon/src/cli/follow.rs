@@ -114,8 +114,8 @@ pub(super) fn describe(job: &JobInfo) -> String {
     let left = job.seconds_left.map_or(String::new(), |seconds| format!(", {} left", span(seconds)));
     match &job.state {
         JobState::Queued => "waits for its turn".to_owned(),
+        JobState::Preparing | JobState::Running if job.stage.is_empty() => "begins".to_owned(),
         JobState::Preparing => format!("{}, {}{of}", job.stage, job.step),
-        JobState::Running if job.stage.is_empty() => "begins".to_owned(),
         JobState::Running => {
             let losses: Vec<_> =
                 job.losses.iter().map(|loss| format!(", {} {:.3}", loss.name, loss.value)).collect();
