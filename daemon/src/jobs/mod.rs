@@ -97,7 +97,7 @@ impl Shared {
 }
 
 impl Jobs {
-    /// Those of a folder, which need not be there yet. Nothing trains before [`Self::run`].
+    /// Those of a folder, which need not be there yet. Nothing trains before `run`.
     pub fn new(config: Config, trainers: impl Trainers) -> Self {
         let board = Mutex::new(Board::new(config.folder.clone()));
         Self(Arc::new(Shared { config, trainers: Box::new(trainers), board, changed: Condvar::new() }))

@@ -71,7 +71,7 @@ pub struct JobInput {
 }
 
 impl JobInput {
-    /// Hands over the next whole rows; waits while [two bands](self) wait already.
+    /// Hands over the next whole rows; waits while two bands wait already.
     pub fn give(&self, rows: Vec<u8>) -> Result<(), Gone> {
         self.bands.send(rows).map_err(|_| Gone)?;
         self.ticket.tell(Command::Given)
