@@ -3,7 +3,7 @@
 //! Spectral normalisation (Miyato et al. 2018, <https://arxiv.org/abs/1802.05957>): weights, as a matrix W with a row
 //! an output, are divided by their largest singular value, so that a layer amplifies nothing. It is found by power
 //! iteration: v = W^T u / |W^T u|, u = W v / |W v|, then s = u^T W v, through whose W gradients flow. The paper keeps
-//! u from step to step and iterates once; here each step begins anew and iterates [`ITERATIONS`] times, which costs
+//! u from step to step and iterates once; here each step begins anew and iterates `ITERATIONS` times, which costs
 //! next to nothing beside the convolution, and leaves no state behind.
 
 use candle_core::{Device, Result, Tensor};
