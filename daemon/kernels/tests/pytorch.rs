@@ -110,7 +110,7 @@ fn depthwise_convolutions_do_as_in_pytorch() {
 }
 
 /// Goldens of whole networks and of what is no network.
-const WHOLE: [&str; 6] = ["tiny", "cel-", "animegan2-", "vgg19-", "perceptual", "abstraction-"];
+const WHOLE: [&str; 7] = ["tiny", "cel-", "animegan2-", "vgg19-", "perceptual", "abstraction-", "evaluation"];
 
 #[test]
 fn no_golden_of_a_block_is_left_out() {
