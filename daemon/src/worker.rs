@@ -243,6 +243,9 @@ impl<E: Engine> Worker<E> {
 
     /// Waits for a command, or until the networks have lain idle for long enough.
     fn wait(&self) -> Result<Command, RecvTimeoutError> {
+        if self.jobs.is_empty() {
+            utsushi_engine::let_go();
+        }
         match (self.idle_since, self.idle_unload) {
             (Some(idle_since), Some(idle_unload)) if self.jobs.is_empty() => {
                 self.commands.recv_timeout(idle_unload.saturating_sub(idle_since.elapsed()))

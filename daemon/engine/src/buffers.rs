@@ -58,8 +58,8 @@ impl Drop for Buffer {
     }
 }
 
-/// Gives the memory of this thread's unused buffers back.
-pub(crate) fn let_go() {
+/// Gives the memory back that this thread keeps for the next picture.
+pub fn let_go() {
     FREE.with_borrow_mut(Vec::clear);
 }
 

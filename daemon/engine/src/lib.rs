@@ -37,6 +37,7 @@ pub mod weights;
 mod window;
 
 pub use arch::{Generator, RowStream};
+pub use buffers::let_go;
 pub use error::EngineError;
 pub use pixels::{Depth, Layout};
 pub use stylizer::{BrushScale, Mixture, Settings, Stylizer};

@@ -21,7 +21,6 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::alpha::{CELL_PX, Fill, fill_row};
-use crate::buffers;
 use crate::colour::{Codec, blend};
 use crate::pixels::{Depth, Layout};
 use crate::scale::{Enlarged, Reduce};
@@ -89,13 +88,6 @@ pub struct Stylizer {
     chunk_rows: usize,
     /// Without a scale, the rows that wait for nothing but to be blended.
     drawn: Vec<f32>,
-}
-
-impl Drop for Stylizer {
-    fn drop(&mut self) {
-        self.streams.clear();
-        buffers::let_go();
-    }
 }
 
 /// The way from the source to what the network sees.
