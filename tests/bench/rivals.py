@@ -149,6 +149,8 @@ def compare(arguments) -> None:
             there = [process for process in processes if process.alive]
             for _ in range(arguments.rounds):
                 for process in there:
+                    # Some engines' threads spin for a while after a run, which whoever comes next must not pay for.
+                    time.sleep(0.25)
                     process.run()
             height, width = SIZES[size]
             print(f"\n{arguments.network}, {width} x {height}, {threads} thread{'s' * (threads > 1)}: median of {arguments.rounds}, in turn")
