@@ -12,6 +12,7 @@
 //! Rivals get whole pictures, ours gets bands as the daemon does.
 
 use std::io::{BufRead, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -115,7 +116,7 @@ fn run(command: &mut Command) -> Result<()> {
 
 /// Draws whenever a line comes, and answers with the seconds; at the end, with the most memory it has had, in MB.
 fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path) -> Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    utsushi_engine::start_threads(NonZeroUsize::new(threads))?;
     let file = match network {
         "brush" => StyleFile::open(style)?,
         _ => StyleFile::from_weights(Weights::read(&std::fs::read(style)?)?, anonymous())?,
@@ -136,22 +137,24 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path) -> 
         keep_colours: 0.0,
         brush: BrushScale::new(1.0).context("a scale")?,
     };
-    let run = || -> Result<Vec<u8>> {
+    let mut result = Vec::new();
+    let run = |result: &mut Vec<u8>| -> Result<()> {
         let mut stylizer = Stylizer::new(&mixture, settings);
-        let mut result = Vec::new();
-        stylizer.push(&source, &mut result)?;
+        result.clear();
+        stylizer.push(&source, result)?;
         // Networks that look at the whole picture first draw it later, some rows each time.
         while result.len() < source.len() {
-            stylizer.push(&[], &mut result)?;
+            stylizer.push(&[], result)?;
         }
-        Ok(result)
+        Ok(())
     };
-    std::fs::write(out, planes(&run()?))?;
+    run(&mut result)?;
+    std::fs::write(out, planes(&result))?;
     println!("ready");
     for line in std::io::stdin().lock().lines() {
         line?;
         let start = Instant::now();
-        run()?;
+        run(&mut result)?;
         println!("{}", start.elapsed().as_secs_f64());
         std::io::stdout().flush()?;
     }

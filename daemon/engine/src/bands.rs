@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, bail};
+use utsushi_kernels::Shape;
 
 use crate::rows::Rows;
 
@@ -61,17 +62,21 @@ impl Padding {
     }
 
     /// Takes the picture's next rows, `[rows, width, 3]`.
-    pub(crate) fn push(&mut self, mut rows: Tensor) -> Result<Band> {
-        self.taken += rows.dim(0)?;
-        if rows.dim(1)? != self.width || self.taken > self.height {
-            bail!("{:?} rows don't fit a picture of {} x {}", rows.dims(), self.width, self.height);
+    pub(crate) fn push(&mut self, rows: &[f32]) -> Result<Band> {
+        let row_len = self.width * 3;
+        let count = rows.len() / row_len;
+        self.taken += count;
+        if rows.is_empty() || !rows.len().is_multiple_of(row_len) || self.taken > self.height {
+            bail!("{} values are no rows of a picture of {} x {}", rows.len(), self.width, self.height);
         }
         let (height, width) = self.padded();
-        if width > self.width {
-            let edge = rows.narrow(1, self.width - 1, 1)?;
-            rows = Tensor::cat(&[&[rows][..], &vec![edge; width - self.width]].concat(), 1)?;
-        }
-        let mut rows = Rows::from_tensor(&rows)?;
+        let mut rows = Rows::draw(Shape::new(count, width, 3), |out| {
+            for (row, out) in rows.chunks_exact(row_len).zip(out.chunks_exact_mut(width * 3)) {
+                let (inside, beyond) = out.split_at_mut(row_len);
+                inside.copy_from_slice(row);
+                beyond.chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&row[row_len - 3..]));
+            }
+        });
         let last = self.taken == self.height;
         if last {
             rows.append(rows.narrow(rows.count() - 1, 1)?.repeated(height - self.height));
@@ -185,16 +190,16 @@ impl Delay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     fn numbers(from: usize, to: usize) -> Rows {
         let values: Vec<f32> = (from..to).map(|v| v as f32).collect();
-        let tensor = Tensor::from_vec(values, (to - from, 1, 1), &Device::Cpu);
-        tensor.and_then(|tensor| Rows::from_tensor(&tensor)).expect("rows")
+        Rows::draw(Shape::new(values.len(), 1, 1), |out| out.copy_from_slice(&values))
     }
 
     fn values(rows: &Rows) -> Vec<f32> {
-        rows.to_tensor(1).and_then(|rows| rows.flatten_all()?.to_vec1()).expect("values")
+        let mut values = Vec::new();
+        rows.append_to(&mut values, 1);
+        values
     }
 
     /// The sum of each row's context, computed over bands, for a map that counts its rows.

@@ -1,12 +1,10 @@
 //! Buffers for maps, used again: taken anew each time, zeroing and their pages would cost a tenth of a picture.
 
-use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-thread_local! {
-    /// Those that nobody uses, the longest unused first. Networks run on one thread, which hands out the kernels' work.
-    static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
-}
+/// Those of all networks.
+static FREE: Pool = Pool(Mutex::new(Vec::new()));
 
 /// About as many maps as a network lets go of before it takes one of a size again.
 const MOST_FREE: usize = 24;
@@ -21,12 +19,58 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     pub(crate) fn new(len: usize) -> Self {
-        let fits = |free: &Vec<f32>| free.len() >= len && free.len() / LEAST_SHARE <= len;
-        let values = FREE.with_borrow_mut(|free| {
-            let places = free.iter().enumerate().filter(|(_, free)| fits(free));
-            places.min_by_key(|(_, free)| free.len()).map(|(i, _)| i).map(|i| free.remove(i))
-        });
-        Self { values: values.unwrap_or_else(|| vec![0.0; len]), len }
+        let mut values = FREE.take(len);
+        if values.len() < len {
+            values.resize(len, 0.0);
+        }
+        Self { values, len }
+    }
+}
+
+/// An empty vector with room for so many values.
+pub(crate) fn room(len: usize) -> Vec<f32> {
+    let mut values = FREE.take(len);
+    values.clear();
+    values
+}
+
+/// Keeps a vector's room for another.
+pub(crate) fn keep(values: Vec<f32>) {
+    FREE.keep(values);
+}
+
+/// Gives the memory back that is kept for the next picture.
+pub fn let_go() {
+    FREE.lock().clear();
+}
+
+/// Vectors that nobody uses, the longest unused first.
+struct Pool(Mutex<Vec<Vec<f32>>>);
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<f32>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The smallest that has room, or a new one.
+    fn take(&self, len: usize) -> Vec<f32> {
+        let mut free = self.lock();
+        let has_room = |values: &Vec<f32>| values.capacity() >= len && values.capacity() / LEAST_SHARE <= len;
+        // Of those as large, the one that was used last: it may still be in the processor's cache.
+        let places = free.iter().enumerate().rev().filter(|(_, values)| has_room(values));
+        let place = places.min_by_key(|(_, values)| values.capacity()).map(|(i, _)| i);
+        place.map(|i| free.remove(i)).unwrap_or_else(|| Vec::with_capacity(len))
+    }
+
+    fn keep(&self, values: Vec<f32>) {
+        if values.capacity() == 0 {
+            return;
+        }
+        let mut free = self.lock();
+        if free.len() == MOST_FREE {
+            free.remove(0);
+        }
+        free.push(values);
     }
 }
 
@@ -46,21 +90,8 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let values = std::mem::take(&mut self.values);
-        // There is no pool any more when the thread ends.
-        let _ = FREE.try_with(|free| {
-            let mut free = free.borrow_mut();
-            if free.len() == MOST_FREE {
-                free.remove(0);
-            }
-            free.push(values);
-        });
+        keep(std::mem::take(&mut self.values));
     }
-}
-
-/// Gives the memory back that this thread keeps for the next picture.
-pub fn let_go() {
-    FREE.with_borrow_mut(Vec::clear);
 }
 
 #[cfg(test)]
@@ -68,29 +99,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_is_used_again_if_it_fits() {
+    fn a_vector_is_used_again_if_it_fits() {
         fn check(what: &str, first: usize, second: usize, again: bool) {
-            let_go();
-            let mut buffer = Buffer::new(first);
-            buffer.fill(1.0);
-            drop(buffer);
-            let buffer = Buffer::new(second);
-            assert_eq!(buffer.len(), second, "{what}");
-            assert_eq!(buffer.iter().all(|v| *v == 1.0), again, "{what}");
+            let pool = Pool(Mutex::default());
+            let values = Vec::with_capacity(first);
+            let place = values.as_ptr();
+            pool.keep(values);
+            let values = pool.take(second);
+            assert!(values.capacity() >= second, "{what}");
+            assert_eq!(values.as_ptr() == place, again, "{what}");
         }
 
         check("the same size", 100, 100, true);
-        check("a smaller map", 100, 30, true);
+        check("a smaller one", 100, 30, true);
         check("a much smaller one", 100, 20, false);
         check("a larger one", 100, 101, false);
     }
 
     #[test]
-    fn few_are_kept() {
-        let_go();
-        drop((0..100).map(|_| Buffer::new(10)).collect::<Vec<_>>());
-        assert_eq!(FREE.with_borrow(Vec::len), MOST_FREE);
-        let_go();
-        assert_eq!(FREE.with_borrow(Vec::len), 0);
+    fn the_last_used_and_few_are_kept() {
+        let pool = Pool(Mutex::default());
+        let vectors: Vec<_> = (0..100).map(|_| Vec::with_capacity(10)).collect();
+        let last = vectors[99].as_ptr();
+        vectors.into_iter().for_each(|values| pool.keep(values));
+        pool.keep(Vec::new());
+        assert_eq!(pool.lock().len(), MOST_FREE);
+        let values = pool.take(10);
+        assert_eq!(values.as_ptr(), last);
+    }
+
+    #[test]
+    fn a_buffer_is_as_long_as_was_asked_for() {
+        for len in [7, 100, 0, 3, 50] {
+            let mut buffer = Buffer::new(len);
+            buffer.fill(1.0);
+            assert_eq!(buffer.len(), len);
+        }
     }
 }

@@ -33,6 +33,7 @@ mod scale;
 mod source;
 pub mod style_file;
 mod stylizer;
+mod threads;
 pub mod weights;
 mod window;
 
@@ -41,6 +42,7 @@ pub use buffers::let_go;
 pub use error::EngineError;
 pub use pixels::{Depth, Layout};
 pub use stylizer::{BrushScale, Mixture, Settings, Stylizer};
+pub use threads::start_threads;
 
 /// The device that networks run on, in words.
 pub fn device() -> String {

@@ -335,11 +335,10 @@ fn products_per_pixel(sizes: Sizes, widths: &[(usize, usize)]) -> usize {
 
 /// A picture as a network draws it, its values -1..1.
 fn draw(network: &dyn Generator, picture: &Tensor) -> Result<Vec<f32>> {
-    let picture = picture.squeeze(0)?;
-    let (height, width, _) = picture.dims3()?;
-    let rows = network.stream(height, width).push(picture)?;
-    let values: Vec<f32> = rows.map(|rows| rows.flatten_all()?.to_vec1()).transpose()?.unwrap_or_default();
-    Ok(values.into_iter().map(|v| v.clamp(-1.0, 1.0)).collect())
+    let (_, height, width, _) = picture.dims4()?;
+    let (rows, mut drawn) = (picture.flatten_all()?.to_vec1::<f32>()?, Vec::new());
+    network.stream(height, width).push(&rows, &mut drawn)?;
+    Ok(drawn.into_iter().map(|v| v.clamp(-1.0, 1.0)).collect())
 }
 
 /// Of two pictures whose values are -1..1, in dB.

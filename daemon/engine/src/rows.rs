@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Result, Storage, Tensor, bail};
+use candle_core::{Result, bail};
 use utsushi_kernels::{Map, Shape};
 
 use crate::buffers::Buffer;
@@ -34,18 +34,6 @@ impl Part {
 }
 
 impl Rows {
-    /// Copies `[rows, cols, channels]`.
-    pub(crate) fn from_tensor(rows: &Tensor) -> Result<Self> {
-        let (count, cols, channels) = rows.dims3()?;
-        let rows = rows.contiguous()?;
-        let (storage, layout) = rows.storage_and_layout();
-        let (Storage::Cpu(storage), Some((from, to))) = (&*storage, layout.contiguous_offsets()) else {
-            bail!("the rows are not on the CPU: {layout:?}")
-        };
-        let values = &storage.as_slice::<f32>()?[from..to];
-        Ok(Self::draw(Shape::new(count, cols, channels), |out| out.copy_from_slice(values)))
-    }
-
     /// Rows that `kernel` writes, all of them: it finds anything in their place.
     pub(crate) fn draw(shape: Shape, kernel: impl FnOnce(&mut [f32])) -> Self {
         let mut buffer = Buffer::new(shape.len());
@@ -125,15 +113,12 @@ impl Rows {
         }
     }
 
-    /// A copy of their first `cols` columns.
-    pub(crate) fn to_tensor(&self, cols: usize) -> Result<Tensor> {
-        let Shape { rows, channels, .. } = self.shape()?;
-        let mut values = Vec::with_capacity(rows * cols * channels);
+    /// Appends their first `cols` columns.
+    pub(crate) fn append_to(&self, out: &mut Vec<f32>, cols: usize) {
         for part in &self.parts {
             let rows = part.values().chunks_exact(part.shape.row_len());
-            rows.for_each(|row| values.extend_from_slice(&row[..cols * channels]));
+            rows.for_each(|row| out.extend_from_slice(&row[..cols * part.shape.channels]));
         }
-        Tensor::from_vec(values, (rows, cols, channels), &Device::Cpu)
     }
 
     /// Lets a kernel read them.

@@ -142,10 +142,10 @@ impl Enlarged {
         self.value.end() >= (self.enlarge.nearest_row(row) + 2).min(self.low_height)
     }
 
-    /// Enlarges the rows from `first`, all of them ready; `source` are those of the full picture.
-    pub(crate) fn run(&self, first: usize, source: &[Vec<f32>]) -> Vec<f32> {
+    /// Enlarges the rows from `first`, all of them ready, into `drawn`; `source` are those of the full picture.
+    pub(crate) fn run(&self, first: usize, source: &[Vec<f32>], drawn: &mut Vec<f32>) {
         let row_len = source.first().map_or(0, Vec::len);
-        let mut drawn = vec![0.0; source.len() * row_len];
+        drawn.resize(source.len() * row_len, 0.0);
         // Rows that are nearest to the same reduced row take from the same three.
         let mut groups = Vec::new();
         let (mut row, mut source, mut rest) = (first, source, &mut drawn[..]);
@@ -168,7 +168,6 @@ impl Enlarged {
             };
             self.enlarge.run(row, low, guide, out);
         });
-        drawn
     }
 
     /// Forgets what only rows above `row` needed.

@@ -17,10 +17,10 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::alpha::{CELL_PX, Fill, fill_row};
+use crate::buffers::{keep, room};
 use crate::colour::{Codec, blend};
 use crate::pixels::{Depth, Layout};
 use crate::scale::{Enlarged, Reduce};
@@ -86,7 +86,7 @@ pub struct Stylizer {
     /// Rows that wait until there are enough of them for the network to work on at a time.
     waiting: Vec<Vec<f32>>,
     chunk_rows: usize,
-    /// Without a scale, the rows that wait for nothing but to be blended.
+    /// Rows at full size that wait for nothing but to be blended.
     drawn: Vec<f32>,
 }
 
@@ -177,10 +177,21 @@ impl Stylizer {
         let row_bytes = self.source.row_bytes();
         assert!(rows.len().is_multiple_of(row_bytes));
         assert!(self.source.end() + rows.len() / row_bytes <= self.settings.height);
+        // One of the threads that do the work, so that none has to be woken for each layer.
+        rayon::scope(|_| match rows {
+            [] => self.go_on(out),
+            // No more at a time than the network takes, so that they are still in the processor's cache.
+            rows => rows.chunks(self.chunk_rows * row_bytes).try_for_each(|rows| self.take(rows, out)),
+        })
+    }
+
+    fn take(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), EngineError> {
         self.source.push(rows);
-        if !rows.is_empty() {
-            return if self.look.is_some() { self.look() } else { self.advance(self.source.end(), out) };
-        }
+        if self.look.is_some() { self.look() } else { self.advance(self.source.end(), out) }
+    }
+
+    /// Draws rows that have come before, until some are finished.
+    fn go_on(&mut self, out: &mut Vec<u8>) -> Result<(), EngineError> {
         let before = out.len();
         while out.len() == before && self.front.seen < self.source.end() {
             let rows = (CHUNK_PX / self.settings.width).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS);
@@ -194,9 +205,10 @@ impl Stylizer {
         let Some(front) = &mut self.look else { return Ok(()) };
         let rows = front.take(&self.source, self.source.end());
         if !rows.is_empty() {
-            let input = input(&rows)?;
-            let looking = self.streams.iter_mut().filter(|part| part.looks_first);
-            looking.into_iter().try_for_each(|part| part.stream.look(&input))?;
+            let input = input(&rows);
+            let mut looking = self.streams.iter_mut().filter(|part| part.looks_first);
+            looking.try_for_each(|part| part.stream.look(&input))?;
+            keep(input);
         }
         if self.source.end() == self.settings.height {
             self.look = None;
@@ -230,14 +242,21 @@ impl Stylizer {
     }
 
     fn draw_chunk(&mut self, rows: &[Vec<f32>]) -> Result<(), EngineError> {
-        let (row_len, input) = (rows[0].len(), input(rows)?);
+        let (row_len, input) = (rows[0].len(), input(rows));
         for part in &mut self.streams {
-            if let Some(rows) = part.stream.push(input.clone())? {
-                part.rows.extend(rows.flatten_all()?.to_vec1::<f32>()?);
+            if part.rows.is_empty() {
+                part.rows = room(input.len());
             }
+            part.stream.push(&input, &mut part.rows)?;
         }
+        keep(input);
         let ready = self.streams.iter().map(|part| part.rows.len()).min().unwrap_or(0);
-        let mut mixed = vec![0.0; ready];
+        if self.drawn.is_empty() {
+            self.drawn = room(ready);
+        }
+        let start = self.drawn.len();
+        self.drawn.resize(start + ready, 0.0);
+        let mixed = &mut self.drawn[start..];
         for part in &mut self.streams {
             let (share, rows) = (part.share, part.rows.par_chunks(row_len));
             mixed.par_chunks_mut(row_len).zip(rows).for_each(|(mixed, row)| {
@@ -246,12 +265,13 @@ impl Stylizer {
                 }
             });
             part.rows.drain(..ready);
-        }
-        match &mut self.enlarged {
-            None => self.drawn.extend(mixed),
-            Some(enlarged) => {
-                mixed.chunks_exact(row_len).for_each(|row| enlarged.push_value(row.to_vec()));
+            if part.rows.is_empty() {
+                keep(std::mem::take(&mut part.rows));
             }
+        }
+        if let Some(enlarged) = &mut self.enlarged {
+            mixed.chunks_exact(row_len).for_each(|row| enlarged.push_value(row.to_vec()));
+            self.drawn.clear();
         }
         Ok(())
     }
@@ -259,46 +279,47 @@ impl Stylizer {
     /// Blends the rows that are drawn into their source, and lets go of them. A few at a time: those that wait
     /// for the end may be a large part of the picture, and as values they are many times larger.
     fn finish(&mut self, out: &mut Vec<u8>) {
-        loop {
-            let drawn = self.next_drawn();
-            if drawn.is_empty() {
-                return;
-            }
-            self.blend(drawn, out);
+        self.enlarge();
+        while !self.drawn.is_empty() {
+            self.blend(out);
+            self.enlarge();
         }
+        keep(std::mem::take(&mut self.drawn));
     }
 
-    /// The next rows that are drawn at full size, or none.
-    fn next_drawn(&mut self) -> Vec<f32> {
-        let Some(enlarged) = &mut self.enlarged else { return std::mem::take(&mut self.drawn) };
+    /// Brings the next rows that are drawn at a reduced size to the full one.
+    fn enlarge(&mut self) {
+        let Some(enlarged) = &mut self.enlarged else { return };
         let (source, first) = (&self.source, self.source.first());
         let most = (ENLARGED_PX / self.settings.width).max(1);
         let ready = (first..self.front.taken).take(most).take_while(|row| enlarged.is_ready(*row)).count();
         let rows: Vec<_> = (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
-        let drawn = enlarged.run(first, &rows);
+        enlarged.run(first, &rows, &mut self.drawn);
         if first + ready < self.settings.height {
             enlarged.forget_before(first + ready);
         }
-        drawn
     }
 
-    fn blend(&mut self, mut drawn: Vec<f32>, out: &mut Vec<u8>) {
+    fn blend(&mut self, out: &mut Vec<u8>) {
         let row_len = self.settings.width * 3;
         let start = out.len();
-        self.source.pop(drawn.len() / row_len, out);
+        self.source.pop(self.drawn.len() / row_len, out);
         let codec = self.source.codec;
         let Settings { strength, keep_colours, .. } = self.settings;
-        if strength == 0.0 {
-            // What came out of the source is the result, to the last bit.
-            return;
+        // At a strength of 0, what came out of the source is the result, to the last bit.
+        if strength > 0.0 {
+            let rows = out[start..].par_chunks_exact_mut(self.source.row_bytes());
+            let rows = rows.zip(self.drawn.par_chunks_exact_mut(row_len));
+            rows.for_each_init(
+                || vec![0.0; row_len],
+                |source, (row, drawn)| {
+                    codec.read_rgb(row, source);
+                    blend(source, drawn, strength, keep_colours);
+                    codec.write_rgb(drawn, row);
+                },
+            );
         }
-        let rows = out[start..].par_chunks_exact_mut(self.source.row_bytes());
-        rows.zip(drawn.par_chunks_exact_mut(row_len)).for_each(|(row, drawn)| {
-            let mut source = vec![0.0; row_len];
-            codec.read_rgb(row, &mut source);
-            blend(&source, drawn, strength, keep_colours);
-            codec.write_rgb(drawn, row);
-        });
+        self.drawn.clear();
     }
 }
 
@@ -345,13 +366,14 @@ impl Front {
 }
 
 /// Rows, 0..1, as networks take them.
-fn input(rows: &[Vec<f32>]) -> candle_core::Result<Tensor> {
+fn input(rows: &[Vec<f32>]) -> Vec<f32> {
     let row_len = rows[0].len();
-    let mut values = vec![0.0; rows.len() * row_len];
+    let mut values = room(rows.len() * row_len);
+    values.resize(rows.len() * row_len, 0.0);
     values.par_chunks_mut(row_len).zip(rows).for_each(|(values, row)| {
         values.iter_mut().zip(row).for_each(|(value, v)| *value = v * 2.0 - 1.0);
     });
-    Tensor::from_vec(values, (rows.len(), row_len / 3, 3), &Device::Cpu)
+    values
 }
 
 fn looks_first(mixture: &Mixture) -> bool {

@@ -127,7 +127,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Tensor};
+    use utsushi_kernels::Shape;
 
     const NOTHING: Columns = Columns { trim: 0, left: 0, right: 0 };
 
@@ -140,14 +140,13 @@ mod tests {
         for to in cuts.iter().copied().chain([values.len()]) {
             let mut rows = Rows::default();
             if to > from {
-                let tensor = Tensor::from_slice(&values[from..to], (to - from, 1, 1), &Device::Cpu);
-                rows = tensor.and_then(|tensor| Rows::from_tensor(&tensor)).expect("rows");
+                rows = Rows::draw(Shape::new(to - from, 1, 1), |out| out.copy_from_slice(&values[from..to]));
             }
             let band = window.push(Band { rows, last: to == values.len() }, around, &affine);
             let rows = band.expect("a band").rows;
             if !rows.is_empty() {
-                let column = rows.to_tensor(1).and_then(|c| c.flatten_all()?.to_vec1());
-                let column: Vec<f32> = column.expect("values");
+                let mut column = Vec::new();
+                rows.append_to(&mut column, 1);
                 let length = around.above + 1 + around.below;
                 assert!(to == values.len() || (column.len() + 1 - length).is_multiple_of(around.multiple));
                 result.extend(column.windows(length).map(<[f32]>::to_vec));

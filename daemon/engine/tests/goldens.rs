@@ -36,15 +36,13 @@ fn run(network: &dyn Generator, picture: &Tensor, band: usize) -> Vec<f32> {
     let (height, width, _) = picture.dims3().expect("a picture");
     let mut stream = network.stream(height, width);
     let mut result = Vec::new();
-    let bands = || (0..height).step_by(band);
-    let rows = |from: usize| picture.narrow(0, from, band.min(height - from)).expect("rows");
-    for rows in bands().map(rows).filter(|_| network.looks_first()) {
-        stream.look(&rows).expect("the network looks");
+    let picture = values(picture);
+    let bands = || picture.chunks(band * width * 3);
+    for rows in bands().filter(|_| network.looks_first()) {
+        stream.look(rows).expect("the network looks");
     }
-    for rows in bands().map(rows) {
-        if let Some(rows) = stream.push(rows).expect("the network runs") {
-            result.extend(values(&rows));
-        }
+    for rows in bands() {
+        stream.push(rows, &mut result).expect("the network runs");
     }
     assert_eq!(result.len(), height * width * 3);
     result

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 use utsushi_engine::style_file::StyleFile;
 use utsushi_engine::{BrushScale, Depth, Generator, Layout, Mixture, RowStream, Settings, Stylizer};
 
@@ -12,13 +12,15 @@ struct Fake(fn(f32) -> f32);
 
 struct FakeStream {
     f: fn(f32) -> f32,
-    held: Option<Tensor>,
+    row_len: usize,
+    held: Vec<f32>,
     missing: usize,
 }
 
 impl Generator for Fake {
-    fn stream(&self, height: usize, _: usize) -> Box<dyn RowStream> {
-        Box::new(FakeStream { f: self.0, held: None, missing: height })
+    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream> {
+        let row_len = width * 3;
+        Box::new(FakeStream { f: self.0, row_len, held: Vec::new(), missing: height * row_len })
     }
 
     fn reach_px(&self) -> u32 {
@@ -31,18 +33,12 @@ impl Generator for Fake {
 }
 
 impl RowStream for FakeStream {
-    fn push(&mut self, rows: Tensor) -> Result<Option<Tensor>> {
-        self.missing -= rows.dim(0)?;
-        let shape = rows.dims().to_vec();
-        let values: Vec<f32> = rows.flatten_all()?.to_vec1::<f32>()?.into_iter().map(self.f).collect();
-        let rows = Tensor::from_vec(values, shape, rows.device())?;
-        let all = match self.held.take() {
-            Some(held) => Tensor::cat(&[held, rows], 0)?,
-            None => rows,
-        };
-        let ready = if self.missing == 0 { all.dim(0)? } else { all.dim(0)?.saturating_sub(3) };
-        self.held = (ready < all.dim(0)?).then(|| all.narrow(0, ready, all.dim(0)? - ready)).transpose()?;
-        if ready == 0 { Ok(None) } else { all.narrow(0, 0, ready).map(Some) }
+    fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        self.missing -= rows.len();
+        self.held.extend(rows.iter().copied().map(self.f));
+        let waiting = if self.missing == 0 { 0 } else { 3 * self.row_len };
+        out.extend(self.held.drain(..self.held.len().saturating_sub(waiting)));
+        Ok(())
     }
 }
 

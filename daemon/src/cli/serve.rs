@@ -1,6 +1,7 @@
 //! `utsushi serve`: the daemon itself, in the foreground.
 
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -34,6 +35,9 @@ pub(super) struct Serve {
     /// Free the networks' memory after this long without a picture; the next one loads them again
     #[arg(long, value_name = "TIME|never", default_value = "5m", value_parser = values::limit)]
     idle_unload: Limit,
+    /// Draw on at most this many processor cores; by default, on all
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// Drop a client that neither sends nor takes what it should for this long
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
     stall_timeout: Duration,
@@ -47,6 +51,7 @@ impl Serve {
         // First of all, since it changes the environment, which other threads might be reading.
         let inherited = Listener::from_environment();
         log_to_stderr()?;
+        utsushi_engine::start_threads(self.threads).context("can't start the threads that draw")?;
         let stop = Stop::default();
         stop_on_signals(stop.clone())?;
         let idle_unload = match self.idle_unload {

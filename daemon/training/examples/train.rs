@@ -6,7 +6,7 @@
 //!
 //! `RECIPE` is a TOML file, or `fast` or `quality`. The output folder gets `recipe.toml`, `checkpoint`, from which
 //! the same command goes on, a sheet of samples now and then, and the style's weights. `--start` takes a style
-//! file's weights, `--vgg` those of VGG19's first layers.
+//! file's weights, `--vgg` those of VGG19's first layers, which see instead of our own network.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -20,6 +20,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader};
 use utsushi_training::abstraction::Cache;
 use utsushi_training::checkpoint::Checkpoint;
 use utsushi_training::data::{Crops, Limits, Picture, scan, split};
+use utsushi_training::networks::perceptual::Perceptual;
 use utsushi_training::networks::vgg19::Vgg19;
 use utsushi_training::optimiser::Tensors;
 use utsushi_training::recipe::{Preset, Recipe};
@@ -117,10 +118,10 @@ impl Arguments {
         let data = TrainingData {
             photos: Arc::new(Crops::new(photos, range(sizes.photo_scales)).with_version(targets)),
             art: self.art.iter().map(art).collect::<Anyhow<_>>()?,
-            features: match &self.vgg {
-                Some(file) => Some(Arc::new(Vgg19::read(file, "relu3_1")?)),
-                None => None,
-            },
+            features: Some(match &self.vgg {
+                Some(file) => Arc::new(Vgg19::read(file, "relu3_1")?),
+                None => Arc::new(Perceptual::embedded()),
+            }),
         };
         Ok((data, held_out))
     }

@@ -343,17 +343,14 @@ impl Look {
         Self { height: low.0, width: low.1, reduce, rows: Vec::new() }
     }
 
-    fn push(&mut self, rows: &Tensor) -> Result<()> {
-        let row_len = rows.dim(1)? * 3;
-        let values = rows.flatten_all()?.to_vec1::<f32>()?;
+    fn push(&mut self, rows: &[f32], row_len: usize) {
         match &mut self.reduce {
-            None => self.rows.extend(values),
+            None => self.rows.extend_from_slice(rows),
             Some(reduce) => {
-                let rows = values.chunks_exact(row_len).map(<[f32]>::to_vec).collect();
+                let rows = rows.chunks_exact(row_len).map(<[f32]>::to_vec).collect();
                 self.rows.extend(reduce.push(rows).into_iter().flatten());
             }
         }
-        Ok(())
     }
 
     fn is_complete(&self) -> bool {
@@ -365,18 +362,14 @@ impl Look {
         let Self { height, width, rows, .. } = self;
         let mut padding = Padding::new(height, width, MULTIPLE, LEAST);
         let band_rows = (BAND_PX / width).max(1).next_multiple_of(MULTIPLE);
-        let band = |rows: &[f32]| {
-            let shape = (rows.len() / width / 3, width, 3);
-            padding.push(Tensor::from_slice(rows, shape, &candle_core::Device::Cpu)?)
-        };
-        rows.chunks(band_rows * width * 3).map(band).collect()
+        rows.chunks(band_rows * width * 3).map(|rows| padding.push(rows)).collect()
     }
 }
 
 impl RowStream for AnimeStream {
-    fn look(&mut self, rows: &Tensor) -> Result<()> {
+    fn look(&mut self, rows: &[f32]) -> Result<()> {
         let Stage::Looking { look, .. } = &mut self.stage else { bail!("the picture was looked at already") };
-        look.push(rows)?;
+        look.push(rows, self.width * 3);
         if !look.is_complete() {
             return Ok(());
         }
@@ -395,16 +388,17 @@ impl RowStream for AnimeStream {
         Ok(())
     }
 
-    fn push(&mut self, rows: Tensor) -> Result<Option<Tensor>> {
+    fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
         let y = match &mut self.stage {
-            Stage::Drawn(drawn) => drawn.take(rows.dim(0)?)?,
+            Stage::Drawn(drawn) => drawn.take(rows.len() / self.width / 3)?,
             Stage::Drawing(pass) => pass.push(self.padding.push(rows)?)?.rows,
             Stage::Looking { .. } | Stage::Failed => bail!("rows came before the picture was looked at"),
         };
         // The padding's rows come last, and are dropped.
         let count = y.count().min(self.height - self.given);
         self.given += count;
-        if count == 0 { Ok(None) } else { y.narrow(0, count)?.to_tensor(self.width).map(Some) }
+        y.narrow(0, count)?.append_to(out, self.width);
+        Ok(())
     }
 }
 
@@ -426,13 +420,14 @@ mod tests {
             0.5 * (x * 0.021 + c).sin() * (y * 0.017).cos() + if x > y { 0.3 } else { -0.2 }
         };
         let values: Vec<f32> = (0..height * width * 3).map(value).collect();
-        let picture = Tensor::from_vec(values, (height, width, 3), &Device::Cpu).expect("a picture");
         let draw = |survey_px: usize| -> Vec<f32> {
             let mut stream = network.stream_surveyed(height, width, survey_px);
-            assert!(stream.push(picture.clone()).is_err(), "it has not looked");
-            stream.look(&picture).expect("it looks");
-            let drawn = stream.push(picture.clone()).expect("it draws").expect("all rows");
-            drawn.flatten_all().and_then(|d| d.to_vec1()).expect("values")
+            let mut drawn = Vec::new();
+            assert!(stream.push(&values, &mut drawn).is_err(), "it has not looked");
+            stream.look(&values).expect("it looks");
+            stream.push(&values, &mut drawn).expect("it draws");
+            assert_eq!(drawn.len(), values.len());
+            drawn
         };
         let exact = draw(height * width);
         for (reduction, most) in [(2, 0.01), (4, 0.02), (16, 0.05)] {

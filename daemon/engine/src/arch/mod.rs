@@ -32,13 +32,13 @@ pub trait Generator: Send + Sync {
 pub trait RowStream: Send {
     /// Sees the next rows, as [`Self::push`] will get them, of a picture that it [looks at
     /// first](Generator::looks_first).
-    fn look(&mut self, _rows: &Tensor) -> Result<()> {
+    fn look(&mut self, _rows: &[f32]) -> Result<()> {
         Ok(())
     }
 
-    /// Takes the next rows, `[rows, width, 3]`, RGB in -1..1; gives those that are finished now, in the same
+    /// Takes the next rows, `[rows, width, 3]`, RGB in -1..1; appends those that are finished now, in the same
     /// form. When the picture's last row was taken, all are.
-    fn push(&mut self, rows: Tensor) -> Result<Option<Tensor>>;
+    fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()>;
 }
 
 /// The networks that style files may hold, with the sizes of theirs.

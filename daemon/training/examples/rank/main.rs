@@ -71,8 +71,9 @@ fn main() -> Result<()> {
     let style = StyleFile::open(&arguments.style)?;
     let style = style.generator(&vec![1.0 / style.styles().len() as f32; style.styles().len()])?;
     let draw = |crop: &Crop| -> candle_core::Result<Crop> {
-        let rows = style.stream(crop.size, crop.size).push(tensor(crop)?.squeeze(0)?)?;
-        let values: Vec<f32> = rows.map_or(Ok(Vec::new()), |rows| rows.flatten_all()?.to_vec1())?;
+        let mut values = Vec::new();
+        let rows: Vec<f32> = tensor(crop)?.flatten_all()?.to_vec1()?;
+        style.stream(crop.size, crop.size).push(&rows, &mut values)?;
         Ok(Crop { size: crop.size, rgb: values.into_iter().map(|v| v.clamp(-1.0, 1.0)).collect() })
     };
     let mut pairs = Vec::new();
