@@ -111,17 +111,23 @@ impl Material {
         let photos =
             pictures("reading the photos", &photos, sizes.photo_side_px, &mut skipped, folder, tell)?;
         let (photos, held_out) = split(photos, HELD_OUT, recipe.seed);
-        let prepared = Cache::new(cache.to_owned(), CACHE_BYTES)
-            .prepare(&photos, &recipe.abstraction, |progress| tell(doing("smoothing the photos", progress)))
-            .map_err(|_cancelled| Halt::Asked)?;
-        if let Some(trouble) = prepared.trouble {
-            folder.log(&format!("the smoothed photos are not kept for the next time: {trouble}"));
-        }
+        let held_out = held_out.into_iter().map(|photo| recipe.shown(photo)).collect();
+        let counts = Counts { photos: photos.len(), art: art.len() };
+        let photos = recipe.photo_crops(photos, |photos| {
+            let prepared = Cache::new(cache.to_owned(), CACHE_BYTES)
+                .prepare(photos, &recipe.abstraction, |progress| {
+                    tell(doing("smoothing the photos", progress))
+                })
+                .map_err(|_cancelled| Halt::Asked)?;
+            if let Some(trouble) = prepared.trouble {
+                folder.log(&format!("the smoothed photos are not kept for the next time: {trouble}"));
+            }
+            Ok::<_, Halt>(prepared.pictures)
+        })?;
         let range = |[least, most]: [f32; 2]| least..=most;
         let exhibits = art.iter().step_by(art.len().div_ceil(MOST_EXHIBITS).max(1)).cloned().collect();
-        let counts = Counts { photos: photos.len(), art: art.len() };
         Ok(Self {
-            photos: prefetched(Crops::new(photos, range(sizes.photo_scales)).with_version(prepared.pictures)),
+            photos: prefetched(photos),
             art: prefetched(Crops::new(art, range(sizes.art_scales))),
             counts,
             exhibits,

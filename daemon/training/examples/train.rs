@@ -19,7 +19,7 @@ use candle_core::{DType, Device};
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use utsushi_training::abstraction::Cache;
 use utsushi_training::checkpoint::Checkpoint;
-use utsushi_training::data::{Crops, Limits, Picture, scan, split};
+use utsushi_training::data::{Crops, Limits, Picture, Prefetched, scan, split};
 use utsushi_training::networks::perceptual::Perceptual;
 use utsushi_training::networks::vgg19::Vgg19;
 use utsushi_training::optimiser::Tensors;
@@ -110,13 +110,17 @@ impl Arguments {
         let sizes = recipe.pictures;
         let range = |[least, most]: [f32; 2]| least..=most;
         let (photos, held_out) = split(pictures(&self.photos, sizes.photo_side_px)?, HELD_OUT, recipe.seed);
+        let held_out = held_out.into_iter().map(|photo| recipe.shown(photo)).collect();
         let cache = Cache::new(self.out.join("abstractions"), CACHE_BYTES);
-        let targets = cache.prepare(&photos, &recipe.abstraction, |_| ControlFlow::Continue(()))?.pictures;
+        let photos = recipe.photo_crops(photos, |photos| {
+            cache.prepare(photos, &recipe.abstraction, |_| ControlFlow::Continue(())).map(|all| all.pictures)
+        })?;
         let art = |folder: &PathBuf| -> Anyhow<Arc<_>> {
-            Ok(Arc::new(Crops::new(pictures(folder, sizes.art_side_px)?, range(sizes.art_scales))) as _)
+            let crops = Crops::new(pictures(folder, sizes.art_side_px)?, range(sizes.art_scales));
+            Ok(Arc::new(Prefetched::from(crops)) as _)
         };
         let data = TrainingData {
-            photos: Arc::new(Crops::new(photos, range(sizes.photo_scales)).with_version(targets)),
+            photos: Arc::new(Prefetched::from(photos)),
             art: self.art.iter().map(art).collect::<Anyhow<_>>()?,
             features: Some(match &self.vgg {
                 Some(file) => Arc::new(Vgg19::read(file, "relu3_1")?),

@@ -3,11 +3,13 @@
 //! A file says everything: nothing that is left out has a value of its own, so that an old file means what it
 //! meant. [`Recipe::preset`] gives one to begin with.
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::Sizes;
 
 use crate::abstraction::Settings;
-use crate::data::MIN_SIDE_PX;
+use crate::data::{Crops, Damage, MIN_SIDE_PX, Picture};
 use crate::losses::Form;
 
 /// The longest recipe that is read.
@@ -29,6 +31,8 @@ pub struct Recipe {
     pub pictures: Pictures,
     /// The filter that is imitated.
     pub abstraction: Settings,
+    /// Instead of that: what is done to photos, and is to be undone.
+    pub damage: Option<Damage>,
     /// The first stage: to draw what a filter makes of a photo. A training that begins with weights that can do
     /// without it.
     pub imitation: Option<Imitation>,
@@ -234,6 +238,7 @@ impl Recipe {
                 art_scales: [0.22, 0.5],
             },
             abstraction: Settings::default(),
+            damage: None,
             imitation: Some(Imitation {
                 l1: 1.0,
                 gradient: 1.0,
@@ -275,6 +280,29 @@ impl Recipe {
         }
     }
 
+    /// Crops of photos, and of what is to become of them: `targets`, unless it is the photos themselves that are to
+    /// come out of damaged ones.
+    pub fn photo_crops<E>(
+        &self,
+        photos: Vec<Picture>,
+        targets: impl FnOnce(&[Picture]) -> Result<Vec<Picture>, E>,
+    ) -> Result<Crops, E> {
+        let [least, most] = self.pictures.photo_scales;
+        if let Some(damage) = self.damage {
+            return Ok(Crops::new(photos, least..=most).with_damage(damage));
+        }
+        let targets = targets(&photos)?;
+        Ok(Crops::new(photos, least..=most).with_version(targets))
+    }
+
+    /// What a style is shown instead of a photo: the photo, or a damaged one.
+    pub fn shown(&self, photo: Picture) -> Picture {
+        match self.damage {
+            Some(damage) => damage.done_to(&photo, &mut ChaCha8Rng::seed_from_u64(self.seed)),
+            None => photo,
+        }
+    }
+
     /// Reads a file's text.
     ///
     /// # Errors
@@ -302,7 +330,8 @@ impl Recipe {
     /// # Errors
     /// The first number that can't be.
     pub fn check(&self) -> Result<(), RecipeError> {
-        let Self { seed, styles, generator, pictures, abstraction, imitation, adversarial, watch } = self;
+        let Self { seed, styles, generator, pictures, abstraction, damage, imitation, adversarial, watch } =
+            self;
         // TOML's numbers have a sign.
         range("seed", *seed, 0, i64::MAX as u64)?;
         range("styles", *styles, 1, utsushi_engine::style_file::MAX_STYLES)?;
@@ -311,6 +340,9 @@ impl Recipe {
         }
         pictures.check()?;
         abstraction.check().map_err(|e| wrong("abstraction", "out of range", e))?;
+        if let Some(damage) = damage {
+            damage.check().map_err(|e| wrong("damage", "out of range", e))?;
+        }
         if imitation.is_none() && adversarial.is_none() {
             return Err(wrong("list of stages", "empty", "imitation, adversarial or both"));
         }

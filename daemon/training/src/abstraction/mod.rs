@@ -1,7 +1,8 @@
-//! A photo smoothed to flat surfaces, with lines: what a generator learns to draw first.
+//! A photo as a simple filter draws it: what a generator learns to draw first.
 //!
 //! ```text
-//! photo > l0: flat surfaces, crisp edges > cel: stronger colours, more contrast, dark lines > abstraction
+//! photo > l0: flat surfaces, crisp edges       > cel: stronger colours, more contrast, dark lines > abstraction
+//!       > flow: brush strokes along the shapes >
 //! ```
 //!
 //! It takes a good part of a second a photo and depends on nothing else, so that it is computed once ([`Cache`]).
@@ -9,6 +10,8 @@
 mod cache;
 mod cel;
 mod cosine;
+mod flow;
+mod gaussian;
 mod l0;
 
 use serde::{Deserialize, Serialize};
@@ -16,12 +19,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::Picture;
 
 pub use cache::{Cache, Cancelled, Prepared};
+pub use flow::Flow;
 
 /// How a photo is abstracted. The values are what worked on photos of some 768 pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What an edge costs (λ of L0 gradient minimisation), over 0: the larger, the fewer edges stay.
+    /// What an edge costs (λ of L0 gradient minimisation): the larger, the fewer edges stay. 0: all stay.
     pub lambda: f32,
     /// The growth of β from step to step (κ), over 1: the larger, the faster and the coarser.
     pub kappa: f32,
@@ -31,6 +35,9 @@ pub struct Settings {
     pub contrast: f32,
     /// Lines.
     pub lines: Lines,
+    /// Brush strokes, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
 }
 
 /// Dark lines where the picture is darker than around, by a difference of Gaussians.
@@ -51,7 +58,7 @@ pub struct Lines {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lambda: 0.012, kappa: 2.0, chroma: 1.25, contrast: 0.12, lines: Lines::default() }
+        Self { lambda: 0.012, kappa: 2.0, chroma: 1.25, contrast: 0.12, lines: Lines::default(), flow: None }
     }
 }
 
@@ -76,7 +83,12 @@ impl Settings {
         let sigma = |sigma: f32| (0.1..=50.0).contains(&sigma);
         let lines = &self.lines;
         let settings = [
-            ("lambda", self.lambda, (1e-6..=1.0).contains(&self.lambda), "within 0.000001 and 1"),
+            (
+                "lambda",
+                self.lambda,
+                self.lambda == 0.0 || (1e-6..=1.0).contains(&self.lambda),
+                "0, or within 0.000001 and 1",
+            ),
             ("kappa", self.kappa, (1.05..=16.0).contains(&self.kappa), "within 1.05 and 16"),
             ("chroma", self.chroma, (0.0..=4.0).contains(&self.chroma), "within 0 and 4"),
             ("contrast", self.contrast, (0.0..=1.0).contains(&self.contrast), "within 0 and 1"),
@@ -88,7 +100,7 @@ impl Settings {
         ];
         match settings.into_iter().find(|(_, _, is_good, _)| !is_good) {
             Some((setting, value, _, range)) => Err(OutOfRange { setting, value, range }),
-            None => Ok(()),
+            None => self.flow.as_ref().map_or(Ok(()), Flow::check),
         }
     }
 }
@@ -100,7 +112,12 @@ impl Settings {
 pub fn abstraction(photo: &Picture, settings: &Settings) -> Picture {
     settings.check().expect("settings were checked");
     let mut planes = Planes::of(photo);
-    l0::smooth(&mut planes, settings.lambda, settings.kappa);
+    if settings.lambda > 0.0 {
+        l0::smooth(&mut planes, settings.lambda, settings.kappa);
+    }
+    if let Some(flow) = &settings.flow {
+        flow.draw(&mut planes);
+    }
     cel::draw(&mut planes, settings);
     planes.to_picture()
 }

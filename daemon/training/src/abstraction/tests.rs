@@ -89,6 +89,48 @@ fn any_size_and_unchanging_pictures() {
     }
 }
 
+const FLOW: Flow =
+    Flow { passes: 2, scale_px: 3.0, length_px: 6.0, edge_px: 1.5, width_px: 2.0, relief: 0.0 };
+
+#[test]
+fn strokes_run_along_the_shapes() {
+    // Noise over slanting stripes: along them it goes, across them the stripes stay.
+    let noise = |x: u32, y: u32| ((x * 7919 + y * 104_729) % 97) as f32 / 97.0 * 0.3 - 0.15;
+    let stripe = |x: u32, y: u32| if (x + y) / 8 % 2 == 0 { 0.3 } else { 0.7 };
+    let photo = grey(96, 96, |x, y| stripe(x, y) + noise(x, y));
+    let drawn = abstraction(&photo, &Settings { flow: Some(FLOW), ..flat() });
+    let at = |picture: &Picture, x: u32, y: u32| f32::from(picture.rgb[((y * 96 + x) * 3) as usize]) / 255.0;
+    let mean_step = |picture: &Picture, dx: u32, dy: u32| {
+        let steps = (20..70).flat_map(|y| (20..70).map(move |x| (x, y)));
+        steps.map(|(x, y)| (at(picture, x + dx, y) - at(picture, x, y + dy)).abs()).sum::<f32>() / 2500.0
+    };
+    // (x + 1, y) and (x, y + 1) lie on one line along the stripes.
+    let (before, after) = (mean_step(&photo, 1, 1), mean_step(&drawn, 1, 1));
+    assert!(after < 0.2 * before, "along: {before} to {after}");
+    let across = (20..70).map(|i| (at(&drawn, i, 40) - stripe(i, 40)).abs()).sum::<f32>() / 50.0;
+    assert!(across < 0.08, "across: {across}");
+}
+
+#[test]
+fn strokes_leave_what_has_none_and_may_stand_out() {
+    for (width, height) in [(1, 1), (2, 1), (1, 9), (17, 31)] {
+        let even = grey(width, height, |_, _| 0.5);
+        let drawn = abstraction(&even, &Settings { flow: Some(FLOW), ..flat() });
+        assert!(drawn.rgb.iter().all(|byte| byte.abs_diff(128) <= 1), "{width} x {height}: {:?}", drawn.rgb);
+    }
+    let edge = grey(40, 40, |x, _| if x < 20 { 0.3 } else { 0.6 });
+    let with = |relief| abstraction(&edge, &Settings { flow: Some(Flow { relief, ..FLOW }), ..flat() });
+    let at = |picture: &Picture, x: usize| picture.rgb[(20 * 40 + x) * 3];
+    assert!(at(&with(2.0), 20) > at(&with(0.0), 20) + 20);
+    assert_eq!(at(&with(2.0), 3), at(&with(0.0), 3));
+}
+
+/// Nothing but what is asked for.
+fn flat() -> Settings {
+    let lines = Lines { darkness: 0.0, ..Lines::default() };
+    Settings { lambda: 0.0, chroma: 1.0, contrast: 0.0, lines, ..Settings::default() }
+}
+
 #[test]
 fn dark_lines_are_drawn_darker() {
     let line = grey(40, 40, |x, _| if x == 20 { 0.3 } else { 0.6 });
@@ -109,6 +151,8 @@ fn settings_out_of_range_are_refused_by_name() {
         (Settings { chroma: -0.1, ..Settings::default() }, "chroma"),
         (lines(Lines { wide_px: 0.0, ..Lines::default() }), "lines.wide_px"),
         (lines(Lines { darkness: 1.1, ..Lines::default() }), "lines.darkness"),
+        (Settings { flow: Some(Flow { passes: 0, ..FLOW }), ..Settings::default() }, "flow.passes"),
+        (Settings { flow: Some(Flow { relief: f32::NAN, ..FLOW }), ..Settings::default() }, "flow.relief"),
     ];
     for (settings, name) in cases {
         let error = settings.check().expect_err("out of range").to_string();

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Picture;
+use super::damage::Damage;
 use super::resample::{Area, resample};
 
 /// Pictures that crops are taken of; of each, one or several versions that are cropped alike: a photo and what is
@@ -15,6 +16,7 @@ pub struct Crops {
     /// By version, then by picture.
     versions: Vec<Vec<Picture>>,
     scales: RangeInclusive<f32>,
+    damage: Option<Damage>,
 }
 
 impl Crops {
@@ -26,7 +28,7 @@ impl Crops {
     pub fn new(pictures: Vec<Picture>, scales: RangeInclusive<f32>) -> Self {
         assert!(!pictures.is_empty(), "crops of no pictures");
         assert!(*scales.start() > 0.0 && scales.start() <= scales.end(), "scales of {scales:?}");
-        Self { versions: vec![pictures], scales }
+        Self { versions: vec![pictures], scales, damage: None }
     }
 
     /// Adds another version of each picture, in the same order and of the same size.
@@ -40,6 +42,11 @@ impl Crops {
         self
     }
 
+    /// Puts damaged crops before the first version, which is what is to become of them.
+    pub fn with_damage(self, damage: Damage) -> Self {
+        Self { damage: Some(damage), ..self }
+    }
+
     /// The pictures.
     pub fn pictures(&self) -> &[Picture] {
         &self.versions[0]
@@ -50,11 +57,20 @@ impl Crops {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(step);
         let mut batch = vec![Vec::with_capacity(count * size * size * 3); self.versions.len()];
+        let mut damaged = Vec::new();
         for _ in 0..count {
             let crop = self.choose(size, &mut random);
             for (version, batch) in self.versions.iter().zip(&mut batch) {
                 crop.push(&version[crop.picture], size, batch);
             }
+            if let Some(damage) = &self.damage {
+                let first = batch[0].len() - size * size * 3;
+                let whole = Picture::from_values(size as u32, size as u32, &batch[0][first..]);
+                damaged.extend(damage.done_to(&whole, &mut random).values());
+            }
+        }
+        if self.damage.is_some() {
+            batch.insert(0, damaged);
         }
         batch
     }
@@ -139,6 +155,28 @@ mod tests {
             let [photos, targets] = &crops.batch(3, step, 2, 24)[..] else { panic!("two versions") };
             assert!(photos.iter().zip(targets).all(|(a, b)| (a + b).abs() < 1e-4), "step {step}");
         }
+    }
+
+    #[test]
+    fn damaged_crops_come_before_what_they_were() {
+        let damage = Damage {
+            blur_px: [0.0; 2],
+            reduction: [1.0; 2],
+            noise: [0.05; 2],
+            jpeg_quality: [100; 2],
+            spared: 0.0,
+        };
+        let whole = crops().batch(3, 1, 2, 24);
+        let crops = crops().with_damage(damage);
+        let [damaged, _] = &crops.batch(3, 1, 2, 24)[..] else { panic!("two versions") };
+        assert_eq!(damaged.len(), whole[0].len());
+        // The first crop is the same; then the damage has used the random numbers.
+        let difference = |batch: &[f32]| -> f32 {
+            batch.iter().zip(&whole[0]).take(24 * 24 * 3).map(|(a, b)| (a - b).abs()).sum::<f32>()
+                / (24.0 * 24.0 * 3.0)
+        };
+        assert!((0.02..0.15).contains(&difference(damaged)), "{}", difference(damaged));
+        assert_eq!(difference(&crops.batch(3, 1, 2, 24)[1]), 0.0);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 mod animated;
 mod crops;
+mod damage;
 mod edges;
 mod loader;
 mod picture;
@@ -20,6 +21,7 @@ mod twins;
 mod walk;
 
 pub use crops::{Crops, split};
+pub use damage::{Damage, ImpossibleDamage};
 pub use edges::{EdgeSmoothing, smooth_edges};
 pub use loader::Loader;
 pub use picture::{Picture, WrongLength};
