@@ -2,14 +2,25 @@
 
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use utsushi_engine::style_file::{StyleFile, StyleFileError, StyleMeta, read_capped};
 use utsushi_engine::weights::Weights;
 use utsushi_ipc::protocol::StyleInfo;
 
-/// The built-in styles' files.
-const BUILT_IN: &[&[u8]] = &[include_bytes!("../styles/cel.safetensors")];
+/// The built-in styles' files, the first the default.
+const BUILT_IN: &[&[u8]] = &[
+    include_bytes!("../styles/cel.safetensors"),
+    include_bytes!("../styles/comic.safetensors"),
+    include_bytes!("../styles/oil.safetensors"),
+    include_bytes!("../styles/restore.safetensors"),
+];
+
+/// The same as they are read, once.
+static BUILT_IN_FILES: LazyLock<Vec<StyleFile>> = LazyLock::new(|| {
+    BUILT_IN.iter().map(|bytes| StyleFile::parse(bytes).expect("a built-in style is whole")).collect()
+});
 
 /// The most styles that a message names.
 const MAX_NAMED: usize = 20;
@@ -164,8 +175,8 @@ impl Library {
 
     /// What tells this training of a built-in style from the next program's: its version, and what its file holds.
     pub fn built_in_mark(id: &str) -> Option<String> {
-        let holds = |file: StyleFile| file.styles().iter().any(|style| style.id == id);
-        let bytes = BUILT_IN.iter().find(|bytes| StyleFile::parse(bytes).is_ok_and(holds))?;
+        let holds = |file: &StyleFile| file.styles().iter().any(|style| style.id == id);
+        let (bytes, _) = BUILT_IN.iter().zip(&*BUILT_IN_FILES).find(|(_, file)| holds(file))?;
         // Not the same in every release of Rust, but then the program is another, too.
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
@@ -191,7 +202,7 @@ impl Library {
     }
 
     fn volumes(&self) -> impl Iterator<Item = Volume> {
-        let built_in = BUILT_IN.iter().map(|bytes| (None, StyleFile::parse(bytes)));
+        let built_in = BUILT_IN_FILES.iter().map(|file| (None, Ok(file.clone())));
         built_in.chain(self.paths().into_iter().map(|path| {
             let file = StyleFile::open(&path);
             (Some(path), file)
@@ -382,7 +393,7 @@ mod tests {
         assert_eq!(library.problems().len(), 1);
         let cases: [(Result<(), LibraryError>, &str); 4] = [
             (library.remove("cel"), "built-in"),
-            (library.remove("nothing"), "there is no style \"nothing\"; these there are: cel"),
+            (library.remove("nothing"), "there is no style \"nothing\"; these there are: cel, comic, "),
             (library.export("nothing", &folder.path().join("x")), "there is no style"),
             (
                 library.import(&broken, &ImportOverrides::default()).map(drop),

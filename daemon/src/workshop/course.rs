@@ -14,6 +14,14 @@ use crate::library::Library;
 const FAST_MINUTES: f64 = 60.0;
 const QUALITY_MINUTES: f64 = 480.0;
 
+/// What the built-in styles were trained by.
+const BUILT_IN: [(&str, &str); 4] = [
+    ("cel", include_str!("../../styles/recipes/cel.toml")),
+    ("comic", include_str!("../../styles/recipes/comic.toml")),
+    ("oil", include_str!("../../styles/recipes/oil.toml")),
+    ("restore", include_str!("../../styles/recipes/restore.toml")),
+];
+
 /// Weights of a generator of these sizes.
 pub(super) struct Start {
     pub(super) sizes: Sizes,
@@ -22,10 +30,14 @@ pub(super) struct Start {
 
 /// The recipe of an order, checked, and as long as ordered.
 ///
-/// The presets leave the imitation out: they start from a style that has learned it already.
+/// The presets leave the imitation out: they start from a style that has learned it already, and what taught a
+/// built-in one remains what is drawn.
 pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
     let preset = |preset, minutes| {
-        let preset = Recipe { imitation: None, ..Recipe::preset(preset) };
+        let mut preset = Recipe { imitation: None, ..Recipe::preset(preset) };
+        if let Some(Recipe { pictures, abstraction, damage, .. }) = built_in(order.like.as_deref()) {
+            preset = Recipe { pictures, abstraction, damage, ..preset };
+        }
         (preset, Some(Length::Minutes(minutes)))
     };
     let (mut recipe, mut length) = match &order.recipe {
@@ -49,6 +61,12 @@ pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
     }
     recipe.check().map_err(|error| error.to_string())?;
     Ok(recipe)
+}
+
+/// The recipe of a built-in style.
+fn built_in(id: Option<&str>) -> Option<Recipe> {
+    let (_, text) = BUILT_IN.iter().find(|(built_in, _)| Some(*built_in) == id)?;
+    Some(Recipe::parse(text).expect("the recipe of a built-in style can be followed"))
 }
 
 /// Gives the stages their parts of the whole.
@@ -170,6 +188,29 @@ mod tests {
         check(|recipe| recipe.generator.c1 = 0, "generator");
         let text = RecipeChoice::Own("seed = much".into());
         assert!(recipe(&order(text, Budget::Recipe)).is_err());
+    }
+
+    #[test]
+    fn what_taught_a_built_in_style_teaches_those_that_are_like_it() {
+        let library = Library::open(PathBuf::from("/nowhere"));
+        let styles: Vec<_> = library.list().into_iter().map(|entry| entry.info.id).collect();
+        assert_eq!(styles, BUILT_IN.map(|(id, _)| id));
+        let like = |id: Option<&str>| {
+            let order = order(RecipeChoice::Fast, Budget::Recipe);
+            recipe(&Order { like: id.map(str::to_owned), ..order }).expect("a recipe")
+        };
+        let plain = Recipe { imitation: None, ..Recipe::preset(Preset::Fast) }.abstraction;
+        assert_eq!(like(None).abstraction, plain);
+        assert_eq!(like(Some("mine")).abstraction, plain);
+        for (id, strokes, damage) in [("cel", false, false), ("oil", true, false), ("restore", false, true)] {
+            let recipe = like(Some(id));
+            assert_eq!(
+                (recipe.abstraction.flow.is_some(), recipe.damage.is_some()),
+                (strokes, damage),
+                "{id}"
+            );
+            assert!(recipe.imitation.is_none() && recipe.adversarial.is_some(), "{id}");
+        }
     }
 
     #[test]

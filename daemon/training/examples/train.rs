@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! cargo run --release --example train -- RECIPE --photos DIR --out DIR [--art DIR]... [--vgg FILE] [--start FILE]
+//!     [--about FILE --thumbnail PICTURE]
 //! ```
 //!
 //! `RECIPE` is a TOML file, or `fast` or `quality`. The output folder gets `recipe.toml`, `checkpoint`, from which
-//! the same command goes on, a sheet of samples now and then, and the style's weights. `--start` takes a style
-//! file's weights, `--vgg` those of VGG19's first layers, which see instead of our own network.
+//! the same command goes on, a sheet of samples now and then, and the style's weights; with `--about`, a TOML file
+//! that describes it, a style file, too, with what becomes of a picture. `--start` takes a style file's weights, `--vgg` those of VGG19's first layers, which see instead of our own network.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -17,6 +18,8 @@ use std::time::Instant;
 
 use candle_core::{DType, Device};
 use image::{DynamicImage, ImageDecoder, ImageReader};
+use utsushi_engine::style_file::{StyleFile, StyleMeta, Thumbnail};
+use utsushi_engine::weights::Weights;
 use utsushi_training::abstraction::Cache;
 use utsushi_training::checkpoint::Checkpoint;
 use utsushi_training::data::{Crops, Limits, Picture, Prefetched, scan, split};
@@ -32,6 +35,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELD_OUT: usize = 6;
 const SHEET_SIDE_PX: u32 = 512;
+/// As in the daemon.
+const THUMBNAIL_PX: u32 = 256;
 const TELL_EVERY: u64 = 50;
 const SHEET_EVERY: u64 = 500;
 const CACHE_BYTES: u64 = 1 << 30;
@@ -75,7 +80,10 @@ fn main() -> Anyhow<()> {
             candle_core::safetensors::save(&weights, arguments.out.join("weights.safetensors"))?;
         }
     }
-    Ok(())
+    match &arguments.about {
+        Some(about) => arguments.save_style(&trainer, about),
+        None => Ok(()),
+    }
 }
 
 struct Arguments {
@@ -85,12 +93,15 @@ struct Arguments {
     out: PathBuf,
     vgg: Option<PathBuf>,
     start: Option<PathBuf>,
+    about: Option<PathBuf>,
+    thumbnail: Option<PathBuf>,
 }
 
 impl Arguments {
     fn of(mut arguments: impl Iterator<Item = String>) -> Anyhow<Self> {
         let recipe = arguments.next().ok_or("which recipe? fast, quality, or a file")?;
         let (mut photos, mut art, mut out, mut vgg, mut start) = (None, Vec::new(), None, None, None);
+        let (mut about, mut thumbnail) = (None, None);
         while let Some(option) = arguments.next() {
             let value = PathBuf::from(arguments.next().ok_or(format!("{option} takes a path"))?);
             match &option[..] {
@@ -99,11 +110,13 @@ impl Arguments {
                 "--out" => out = Some(value),
                 "--vgg" => vgg = Some(value),
                 "--start" => start = Some(value),
+                "--about" => about = Some(value),
+                "--thumbnail" => thumbnail = Some(value),
                 _ => return Err(format!("{option}: it isn't known here").into()),
             }
         }
         let (photos, out) = (photos.ok_or("--photos is missing")?, out.ok_or("--out is missing")?);
-        Ok(Self { recipe, photos, art, out, vgg, start })
+        Ok(Self { recipe, photos, art, out, vgg, start, about, thumbnail })
     }
 
     fn data(&self, recipe: &Recipe) -> Anyhow<(TrainingData, Vec<Picture>)> {
@@ -128,6 +141,21 @@ impl Arguments {
             }),
         };
         Ok((data, held_out))
+    }
+}
+
+impl Arguments {
+    /// The style as the average of the weights has it.
+    fn save_style(&self, trainer: &Trainer, about: &Path) -> Anyhow<()> {
+        let about: StyleMeta = toml::from_str(&std::fs::read_to_string(about)?)?;
+        let (id, recipe) = (about.id.clone(), trainer.recipe());
+        let tensors = trainer.style_weights()?.into_iter().collect();
+        let mut file = StyleFile::from_weights(Weights::of_training(recipe.generator, tensors), about)?;
+        if let Some(picture) = &self.thumbnail {
+            let Picture { width, height, rgb } = trainer.sample(&open(picture)?.reduced(THUMBNAIL_PX), 0)?;
+            file.set_thumbnail(&id, Thumbnail { width: width as usize, height: height as usize, rgb });
+        }
+        Ok(file.save(&self.out.join(format!("{id}.safetensors")))?)
     }
 }
 

@@ -102,6 +102,8 @@ pub struct Weights {
     pub colour: f64,
     /// Total variation.
     pub smoothness: f64,
+    /// A pattern that repeats every 8 pixels.
+    pub grid: f64,
 }
 
 /// The discriminators of a style.
@@ -247,14 +249,16 @@ impl Recipe {
             }),
             adversarial: Some(Adversarial {
                 statistics_batches: 60,
-                discriminator_rate: 1e-3,
+                discriminator_rate: 6e-4,
+                // A strong game fills even surfaces with patterns.
                 weights: Weights {
-                    l1: 1.0,
-                    content: 0.5,
-                    style: 1.0,
-                    adversarial: 1.5,
-                    colour: 5.0,
-                    smoothness: 0.02,
+                    l1: 3.0,
+                    content: 1.0,
+                    style: 0.5,
+                    adversarial: 0.4,
+                    colour: 6.0,
+                    smoothness: 0.05,
+                    grid: 20.0,
                 },
                 discriminators: Discriminators {
                     form: Form::Hinge,
@@ -266,7 +270,7 @@ impl Recipe {
                     penalty: 0.0,
                     penalty_deviation: 0.02,
                 },
-                course: course(45.0, crops, 5e-4),
+                course: course(45.0, crops, 3e-4),
             }),
             watch: Watch {
                 keep_every: 50,
@@ -397,6 +401,7 @@ impl Adversarial {
             ("weights.adversarial", w.adversarial),
             ("weights.colour", w.colour),
             ("weights.smoothness", w.smoothness),
+            ("weights.grid", w.grid),
             ("discriminators.features", d.features),
             ("discriminators.pixels", d.pixels),
             ("discriminators.edge_smoothed", d.edge_smoothed),
@@ -468,57 +473,4 @@ fn range<T: PartialOrd + std::fmt::Display>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn presets_are_right_and_survive_a_file() {
-        for preset in [Preset::Fast, Preset::Quality] {
-            let recipe = Recipe::preset(preset);
-            recipe.check().expect("a preset is right");
-            let text = recipe.to_toml().expect("it can be written");
-            assert_eq!(Recipe::parse(&text).expect("it can be read"), recipe);
-        }
-    }
-
-    #[test]
-    fn a_recipe_without_a_second_stage_is_one() {
-        let recipe = Recipe { adversarial: None, ..Recipe::preset(Preset::Fast) };
-        let text = recipe.to_toml().expect("it can be written");
-        assert!(!text.contains("adversarial"));
-        assert_eq!(Recipe::parse(&text).expect("it can be read"), recipe);
-    }
-
-    /// The preset's file with one text in another's place, and what is said about it.
-    #[track_caller]
-    fn check(from: &str, to: &str, want: &str) {
-        let text = Recipe::preset(Preset::Fast).to_toml().expect("it can be written");
-        assert!(text.contains(from), "{from} in {text}");
-        let error = Recipe::parse(&text.replacen(from, to, 1)).expect_err("it is wrong").to_string();
-        assert!(error.contains(want), "{error}");
-    }
-
-    #[test]
-    fn wrong_numbers_are_named() {
-        check("batch = 4", "batch = 0", "imitation.course.batch is 0: it must be 1 to 64");
-        check("learning_rate = 0.001", "learning_rate = nan", "learning_rate is NaN: it must be 0 to 1");
-        check("crops_px = [128, 160]", "crops_px = [100]", "100: it must be a multiple of 8");
-        check("crops_px = [128, 160]", "crops_px = []", "crops_px, in number, is 0");
-        check("minutes = 15.0", "steps = 0", "length.steps is 0");
-        check("seed = 1", "seed = -1", "can't be read");
-        check("seed = 1", "seed = 1\nsead = 2", "unknown field");
-        check("seed = 1\n", "", "missing field");
-        check("form = \"hinge\"", "form = \"wasserstein\"", "unknown variant");
-        check("features = 1.0\npixels = 0.5", "features = 0.0\npixels = 0.0", "discriminators is none");
-        check("l1 = 1.0\ngradient = 1.0", "l1 = 0.0\ngradient = 0.0", "without any loss");
-        check("most_returns = 5", "most_returns = 5000", "watch.most_returns is 5000: it must be 0 to 1000");
-        check(
-            "art_scales = [0.22, 0.5]",
-            "art_scales = [0.5, 0.2]",
-            "art_scales is 0.2: it must be 0.5 to 1",
-        );
-        check("lambda = 0.012", "lambda = -1.0", "abstraction");
-        check("c1 = 48", "c1 = 0", "512 channels");
-        check("seed = 1", &format!("seed = 1 #{}", " ".repeat(MAX_BYTES)), "at most 65536 bytes");
-    }
-}
+mod tests;

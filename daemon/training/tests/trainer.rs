@@ -200,7 +200,17 @@ fn stages_follow_each_other() {
     assert_eq!(stages, want.collect::<Vec<_>>());
     let names = |report: &StepReport| report.losses.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&reports[0]), ["l1", "gradient", "content"]);
-    let all = ["discriminator", "accuracy", "l1", "content", "style", "adversarial", "colour", "smoothness"];
+    let all = [
+        "discriminator",
+        "accuracy",
+        "l1",
+        "content",
+        "style",
+        "adversarial",
+        "colour",
+        "smoothness",
+        "grid",
+    ];
     assert_eq!(names(&reports[10]), all);
     // Styles take turns, and are trained each for itself.
     let weights = trainer.style_weights().expect("weights");
@@ -230,13 +240,22 @@ fn loss_after(name: &str, weights: Weights, learning_rate: f64, discriminator_ra
 
 #[test]
 fn every_loss_teaches() {
-    let none = Weights { l1: 0.0, content: 0.0, style: 0.0, adversarial: 0.0, colour: 0.0, smoothness: 0.0 };
+    let none = Weights {
+        l1: 0.0,
+        content: 0.0,
+        style: 0.0,
+        adversarial: 0.0,
+        colour: 0.0,
+        smoothness: 0.0,
+        grid: 0.0,
+    };
     for (name, only) in [
         ("l1", Weights { l1: 1.0, ..none }),
         ("content", Weights { content: 1.0, ..none }),
         ("style", Weights { style: 1.0, ..none }),
         ("colour", Weights { colour: 1.0, ..none }),
         ("smoothness", Weights { smoothness: 1.0, ..none }),
+        ("grid", Weights { grid: 1.0, ..none }),
     ] {
         let (without, with) = (loss_after(name, only, 0.0, 0.0), loss_after(name, only, 8e-3, 0.0));
         assert!(with < 0.95 * without, "{name}: {with} with learning, {without} without");

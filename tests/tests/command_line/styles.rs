@@ -7,10 +7,31 @@ use utsushi_ipc::pixels::{Channels, Depth};
 use utsushi_tests::binary::{Home, errors};
 use utsushi_tests::pictures::write_drawn;
 
-fn ids(home: &Home) -> Vec<String> {
+/// The ids of those that came with the program, or of the others.
+fn ids(home: &Home, built_in: bool) -> Vec<String> {
     let list: Vec<Value> =
         serde_json::from_slice(&home.expect(0, &["styles", "--json"]).stdout).expect("a list");
-    list.iter().map(|style| style["id"].as_str().expect("an id").to_owned()).collect()
+    let list = list.iter().filter(|style| style["built_in"] == built_in);
+    list.map(|style| style["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn built_in_styles_draw_and_say_whom_to_credit() {
+    let home = Home::new();
+    write_drawn(&home.path().join("in.png"), 70, 50, Channels::Rgb, Depth::U8);
+    let ids = ids(&home, true);
+    assert_eq!(ids, ["cel", "comic", "oil", "restore"]);
+    let mut drawn = Vec::new();
+    for id in &ids {
+        home.expect(0, &["stylize", "in.png", "-o", "out.png", "--style", id]);
+        drawn.push(home.files(".").remove("out.png").expect("a picture"));
+        fs::remove_file(home.path().join("out.png")).expect("removed");
+        let told = String::from_utf8(home.expect(0, &["styles", "show", id]).stdout).expect("UTF-8");
+        assert!(told.contains("rained on") || told.contains("earned on"), "{told}");
+    }
+    for (i, picture) in drawn.iter().enumerate() {
+        assert!(!drawn[..i].contains(picture), "{}", ids[i]);
+    }
 }
 
 #[test]
@@ -32,8 +53,8 @@ fn a_style_comes_in_is_used_at_once_and_goes() {
     let output = home.expect(0, &import);
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("mine: My own, "), "{output:?}");
     assert_eq!(
-        (ids(&home), home.names("styles")),
-        (vec!["cel".into(), "mine".into()], vec!["mine.safetensors".into()])
+        (ids(&home, false), home.names("styles")),
+        (vec!["mine".into()], vec!["mine.safetensors".into()])
     );
     assert_eq!(draw("mine", 0).0, cel, "the same network under another name");
     home.expect(0, &["stylize", "in.png", "-o", "mix.png", "--style", "mine=1", "--style", "cel=3"]);
@@ -48,7 +69,7 @@ fn a_style_comes_in_is_used_at_once_and_goes() {
     // What was given away is what came in.
     home.expect(0, &["styles", "export", "mine", "-o", "mine.safetensors"]);
     home.expect(0, &["styles", "remove", "mine"]);
-    assert_eq!((ids(&home), home.names("styles").len()), (vec!["cel".into()], 0));
+    assert_eq!((ids(&home, false), home.names("styles").len()), (vec![], 0));
     assert!(draw("mine", 2).1.contains("`mine`"));
     home.expect(0, &["styles", "import", "mine.safetensors"]);
     assert_eq!(draw("mine", 0).0, cel);
@@ -67,7 +88,7 @@ fn what_is_no_good_style_is_refused() {
         let args: Vec<_> = line.split_whitespace().collect();
         let output = home.expect(1, &args);
         assert!(errors(&output).contains(words), "{line}: {}", errors(&output));
-        assert_eq!((ids(&home), home.files("styles").len()), (vec!["cel".to_owned()], 0), "{line}");
+        assert_eq!((ids(&home, false), home.files("styles").len()), (vec![], 0), "{line}");
     };
     check("styles import short.safetensors --id x --name X --licence MIT", "short.safetensors");
     check("styles import garbage.safetensors --id x --name X --licence MIT", "garbage.safetensors");

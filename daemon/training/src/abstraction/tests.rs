@@ -96,7 +96,7 @@ const FLOW: Flow =
 fn strokes_run_along_the_shapes() {
     // Noise over slanting stripes: along them it goes, across them the stripes stay.
     let noise = |x: u32, y: u32| ((x * 7919 + y * 104_729) % 97) as f32 / 97.0 * 0.3 - 0.15;
-    let stripe = |x: u32, y: u32| if (x + y) / 8 % 2 == 0 { 0.3 } else { 0.7 };
+    let stripe = |x: u32, y: u32| if ((x + y) / 8).is_multiple_of(2) { 0.3 } else { 0.7 };
     let photo = grey(96, 96, |x, y| stripe(x, y) + noise(x, y));
     let drawn = abstraction(&photo, &Settings { flow: Some(FLOW), ..flat() });
     let at = |picture: &Picture, x: u32, y: u32| f32::from(picture.rgb[((y * 96 + x) * 3) as usize]) / 255.0;

@@ -16,7 +16,9 @@ mod scores;
 mod stack;
 
 use candle_core::{Result, Tensor};
+use utsushi_engine::differentiable::instance_norm;
 
+use crate::losses::{contrast_floor, grey};
 use crate::networks::perceptual::Features;
 
 pub use kid::{Kid, LEAST_PICTURES, kid};
@@ -93,18 +95,11 @@ pub fn content_distance(features: &dyn Features, a: &Tensor, b: &Tensor) -> Resu
     Ok(sum / count as f64)
 }
 
-/// The coarsest features of one picture's luminance, `[places, channels]`, each channel at mean 0 and variance 1.
+/// The coarsest features of one picture's luminance, each channel at mean 0 and variance 1.
 fn whitened(features: &dyn Features, picture: &Tensor) -> Result<Tensor> {
-    let shares = Tensor::new(&[0.299_f32, 0.587, 0.114], picture.device())?;
-    let luminance = picture.broadcast_mul(&shares)?.sum_keepdim(3)?;
-    let maps = features.forward(&luminance.broadcast_as(picture.shape())?.contiguous()?)?;
+    let maps = features.forward(&grey(picture)?)?;
     let Some(map) = maps.last() else { candle_core::bail!("a perceptual network without levels") };
-    let map = map.flatten(0, 2)?;
-    let centred = map.broadcast_sub(&map.mean_keepdim(0)?)?;
-    let variance = centred.sqr()?.mean_keepdim(0)?;
-    // As when training: what hardly varies isn't blown up.
-    let floor = (map.abs()?.mean_all()?.to_scalar::<f32>()? * 1e-3).max(f32::MIN_POSITIVE);
-    centred.broadcast_div(&(variance + f64::from(floor))?.sqrt()?)
+    instance_norm(map, contrast_floor(map)?)
 }
 
 /// The mean distance between two pictures of a set: the root mean square difference of their pooled features.

@@ -19,8 +19,13 @@ const FLOOR_SHARE: f32 = 1e-3;
 /// If the shapes differ.
 pub fn content(features: &Tensor, target: &Tensor) -> Result<Tensor> {
     let target = target.detach();
-    let floor = FLOOR_SHARE * target.abs()?.mean_all()?.to_scalar::<f32>()?;
-    // Of an all-black picture.
-    let floor = floor.max(f32::MIN_POSITIVE);
+    let floor = contrast_floor(&target)?;
     (instance_norm(features, floor)? - instance_norm(&target, floor)?)?.abs()?.mean_all()
+}
+
+/// What variances of these features are raised by, so that what hardly varies isn't blown up.
+pub(crate) fn contrast_floor(features: &Tensor) -> Result<f32> {
+    let floor = FLOOR_SHARE * features.abs()?.mean_all()?.to_scalar::<f32>()?;
+    // Of an all-black picture.
+    Ok(floor.max(f32::MIN_POSITIVE))
 }

@@ -4,6 +4,7 @@
 //! adversarial   BCE, LSGAN, hinge: what both sides of the game pay
 //! content       what a perceptual network sees, its contrast taken out
 //! gram          textures: how features go together
+//! grid          a pattern that repeats
 //! colour        a palette, and what is left of a picture without it
 //! smoothness    differences at a pixel and between neighbours
 //! penalty       what keeps a discriminator from being steep
@@ -16,12 +17,15 @@ mod adversarial;
 mod colour;
 mod content;
 mod gram;
+mod grid;
 mod penalty;
 mod smoothness;
 
 pub use adversarial::Form;
 pub use colour::{Colours, Palette, chroma, colour, grey, luminance};
 pub use content::content;
+pub(crate) use content::contrast_floor;
 pub use gram::{gram_matrix, style};
+pub use grid::grid;
 pub use penalty::approximate_r1;
 pub use smoothness::{gradient_l1, l1, total_variation};

@@ -14,7 +14,7 @@ use super::random::{self, Purpose};
 use super::statistics::Statistics;
 use super::{Outcome, Trainer, deviation};
 use crate::data::{EdgeSmoothing, smooth_edges};
-use crate::losses::{colour, content, grey, l1, luminance, style, total_variation};
+use crate::losses::{colour, content, grey, grid, l1, luminance, style, total_variation};
 use crate::recipe::Adversarial;
 
 impl Trainer {
@@ -95,6 +95,7 @@ impl Trainer {
         }
         losses.add("colour", weights.colour, || colour(&drawn, &targets, statistics.palette()))?;
         losses.add("smoothness", weights.smoothness, || total_variation(&drawn))?;
+        losses.add("grid", weights.grid, || grid(&drawn, &targets))?;
         let (gradients, norm) = self.generator.gradients(&losses.total()?.backward()?)?;
         losses.vitals.gradient = norm;
         if losses.is_finite() {

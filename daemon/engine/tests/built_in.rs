@@ -1,0 +1,34 @@
+//! The styles that come with the program.
+
+use std::path::Path;
+
+use utsushi_engine::style_file::StyleFile;
+
+/// What an even surface may vary by, of 255: less than anybody sees.
+const UNSEEN: f32 = 3.0;
+
+#[test]
+fn even_surfaces_stay_even() {
+    let colours = [[0.1; 3], [0.5; 3], [0.95; 3], [0.85, 0.65, 0.55], [0.45, 0.65, 0.9], [0.2, 0.4, 0.15]];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../styles");
+    let files = std::fs::read_dir(folder).expect("the styles").map(|entry| entry.expect("a file").path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
+    assert!(files.len() >= 4, "{files:?}");
+    for path in files {
+        let style = StyleFile::open(&path).expect("a style").generator(&[1.0]).expect("a network");
+        for colour in colours {
+            let (side, mut drawn) = (64, Vec::new());
+            let picture: Vec<f32> = colour.map(|v| v * 2.0 - 1.0).repeat(side * side);
+            style.stream(side, side).push(&picture, &mut drawn).expect("it draws");
+            // Inside, where no edge of the picture is near the finer layers.
+            let inside = (16..side - 16).flat_map(|y| (16..side - 16).map(move |x| y * side + x));
+            for channel in 0..3 {
+                let values = inside.clone().map(|at| drawn[at * 3 + channel]);
+                let (least, most) =
+                    values.fold((f32::MAX, f32::MIN), |(least, most), v| (least.min(v), most.max(v)));
+                let range = (most - least) * 127.5;
+                assert!(range < UNSEEN, "{}: {colour:?} varies by {range}", path.display());
+            }
+        }
+    }
+}
