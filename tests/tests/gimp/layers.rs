@@ -154,7 +154,7 @@ fn errors_are_told_and_change_nothing() {
         };
         let group = session.new_group();
         let cases = [
-            (with(0, "\"oil\""), "there is no style `oil`; there are: cel"),
+            (with(0, "\"ochre\""), "there is no style `ochre`; there are: cel"),
             (with(2, "0.5"), "brush-size must be 0, which chooses it by the layer's size"),
             (format!("(gimp-item-set-lock-content layer TRUE) {call}"), "the layer's pixels are locked"),
             (
