@@ -124,7 +124,8 @@ fn two_folders_become_a_style() {
         (&"queued".into(), &1.into(), &"hana".into())
     );
     assert_eq!((&last["state"], &last["done"]), (&"finished".into(), &1.0.into()), "{last}");
-    assert!(told.iter().any(|job| job["state"] == "preparing"), "{told:?}");
+    // News that come fast are told together, so that not every state is.
+    assert!(told.iter().any(|job| job["state"] == "preparing" || job["state"] == "running"), "{told:?}");
     assert!(last["note"].as_str().is_some_and(|note| note.contains("only 10")), "{last}");
 
     let shown = home.expect(0, &["styles", "show", "hana", "--json"]).stdout;
