@@ -7,7 +7,8 @@
 //!
 //! `RECIPE` is a TOML file, or `fast` or `quality`. The output folder gets `recipe.toml`, `checkpoint`, from which
 //! the same command goes on, a sheet of samples now and then, and the style's weights; with `--about`, a TOML file
-//! that describes it, a style file, too, with what becomes of a picture. `--start` takes a style file's weights, `--vgg` those of VGG19's first layers, which see instead of our own network.
+//! that describes it, a style file, too, with what becomes of a picture. `--start` takes a style file's weights,
+//! `--vgg` those of VGG19's first layers, which see instead of our own network.
 
 use std::collections::HashMap;
 use std::error::Error;
