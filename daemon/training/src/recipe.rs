@@ -78,6 +78,9 @@ pub struct Adversarial {
     pub statistics_batches: u64,
     /// The discriminators' highest learning rate.
     pub discriminator_rate: f64,
+    /// Pictures are reduced so many times, 1, 2 or 4, before a network looks at them. What is finer is nobody's
+    /// wish, then: no weave of the canvas, and no grid instead of one.
+    pub reduction: usize,
     /// What the generator minimises.
     pub weights: Weights,
     /// What it plays against.
@@ -250,6 +253,7 @@ impl Recipe {
             adversarial: Some(Adversarial {
                 statistics_batches: 60,
                 discriminator_rate: 6e-4,
+                reduction: 1,
                 // A strong game fills even surfaces with patterns.
                 weights: Weights {
                     l1: 3.0,
@@ -391,9 +395,13 @@ impl Imitation {
 
 impl Adversarial {
     fn check(&self) -> Result<(), RecipeError> {
-        let Self { statistics_batches, discriminator_rate, weights: w, discriminators: d, course } = self;
+        let Self { statistics_batches, discriminator_rate, reduction, weights: w, discriminators: d, course } =
+            self;
         range("adversarial.statistics_batches", *statistics_batches, 1, 10_000)?;
         range("adversarial.discriminator_rate", *discriminator_rate, 0.0, 1.0)?;
+        if ![1, 2, 4].contains(reduction) {
+            return Err(wrong("adversarial.reduction", reduction, "1, 2 or 4"));
+        }
         for (name, value) in [
             ("weights.l1", w.l1),
             ("weights.content", w.content),

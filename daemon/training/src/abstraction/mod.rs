@@ -1,8 +1,8 @@
 //! A photo as a simple filter draws it: what a generator learns to draw first.
 //!
 //! ```text
-//! photo > l0: flat surfaces, crisp edges       > cel: stronger colours, more contrast, dark lines > abstraction
-//!       > flow: brush strokes along the shapes >
+//! photo > l0: flat surfaces, crisp edges     > cel: colours, contrast, lines > strokes, of its texture > abstraction
+//!       > flow: smooth paint along the shapes >
 //! ```
 //!
 //! It takes a good part of a second a photo and depends on nothing else, so that it is computed once ([`Cache`]).
@@ -10,9 +10,11 @@
 mod cache;
 mod cel;
 mod cosine;
+mod field;
 mod flow;
 mod gaussian;
 mod l0;
+mod strokes;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +22,10 @@ use crate::data::Picture;
 
 pub use cache::{Cache, Cancelled, Prepared};
 pub use flow::Flow;
+pub use strokes::Strokes;
 
 /// How a photo is abstracted. The values are what worked on photos of some 768 pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What an edge costs (λ of L0 gradient minimisation): the larger, the fewer edges stay. 0: all stay.
@@ -31,13 +34,20 @@ pub struct Settings {
     pub kappa: f32,
     /// Colours are so much stronger than in the photo.
     pub chroma: f32,
-    /// Strength of the S-shaped curve that makes darks darker and lights lighter, at most 1.
+    /// Strength of the S-shaped curve that makes darks darker and lights lighter, at most 1; below 0, the other way.
     pub contrast: f32,
+    /// What is added to black, in red, green and blue of 0..1, and by a square to what is not quite black.
+    pub shadows: [f32; 3],
+    /// What is added to white, likewise.
+    pub lights: [f32; 3],
     /// Lines.
     pub lines: Lines,
-    /// Brush strokes, if there are any.
+    /// Smooth paint along the shapes, if the shapes are painted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<Flow>,
+    /// Brush strokes, a kind after the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strokes: Vec<Strokes>,
 }
 
 /// Dark lines where the picture is darker than around, by a difference of Gaussians.
@@ -54,17 +64,29 @@ pub struct Lines {
     pub gain: f32,
     /// What a full line takes from the luminance, a share; 0: no lines.
     pub darkness: f32,
+    /// The ink of a line, in red, green and blue of 0..1.
+    pub ink: [f32; 3],
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lambda: 0.012, kappa: 2.0, chroma: 1.25, contrast: 0.12, lines: Lines::default(), flow: None }
+        Self {
+            lambda: 0.012,
+            kappa: 2.0,
+            chroma: 1.25,
+            contrast: 0.12,
+            shadows: [0.0; 3],
+            lights: [0.0; 3],
+            lines: Lines::default(),
+            flow: None,
+            strokes: Vec::new(),
+        }
     }
 }
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { narrow_px: 0.9, wide_px: 2.0, threshold: 0.012, gain: 7.0, darkness: 0.75 }
+        Self { narrow_px: 0.9, wide_px: 2.0, threshold: 0.012, gain: 7.0, darkness: 0.75, ink: [0.0; 3] }
     }
 }
 
@@ -82,7 +104,10 @@ impl Settings {
     pub fn check(&self) -> Result<(), OutOfRange> {
         let sigma = |sigma: f32| (0.1..=50.0).contains(&sigma);
         let lines = &self.lines;
-        let settings = [
+        let colour = |colour: [f32; 3]| colour.iter().copied().find(|part| !(-1.0..=1.0).contains(part));
+        let colour =
+            |setting, all| (setting, colour(all).unwrap_or(0.0), colour(all).is_none(), "within -1 and 1");
+        checked(&[
             (
                 "lambda",
                 self.lambda,
@@ -91,18 +116,34 @@ impl Settings {
             ),
             ("kappa", self.kappa, (1.05..=16.0).contains(&self.kappa), "within 1.05 and 16"),
             ("chroma", self.chroma, (0.0..=4.0).contains(&self.chroma), "within 0 and 4"),
-            ("contrast", self.contrast, (0.0..=1.0).contains(&self.contrast), "within 0 and 1"),
+            ("contrast", self.contrast, (-1.0..=1.0).contains(&self.contrast), "within -1 and 1"),
+            colour("shadows", self.shadows),
+            colour("lights", self.lights),
+            colour("lines.ink", lines.ink),
             ("lines.narrow_px", lines.narrow_px, sigma(lines.narrow_px), "within 0.1 and 50"),
             ("lines.wide_px", lines.wide_px, sigma(lines.wide_px), "within 0.1 and 50"),
             ("lines.threshold", lines.threshold, (0.0..=1.0).contains(&lines.threshold), "within 0 and 1"),
             ("lines.gain", lines.gain, (0.0..=1000.0).contains(&lines.gain), "within 0 and 1000"),
             ("lines.darkness", lines.darkness, (0.0..=1.0).contains(&lines.darkness), "within 0 and 1"),
-        ];
-        match settings.into_iter().find(|(_, _, is_good, _)| !is_good) {
-            Some((setting, value, _, range)) => Err(OutOfRange { setting, value, range }),
-            None => self.flow.as_ref().map_or(Ok(()), Flow::check),
-        }
+        ])?;
+        self.flow.as_ref().map_or(Ok(()), Flow::check)?;
+        self.strokes.iter().try_for_each(Strokes::check)
     }
+}
+
+/// A setting's name and value, whether that is one, and what is.
+type Checked = (&'static str, f32, bool, &'static str);
+
+fn checked(settings: &[Checked]) -> Result<(), OutOfRange> {
+    match settings.iter().find(|(_, _, is_good, _)| !is_good) {
+        Some(&(setting, value, _, range)) => Err(OutOfRange { setting, value, range }),
+        None => Ok(()),
+    }
+}
+
+/// Can it be a Gaussian's standard deviation?
+fn is_deviation(px: f32) -> bool {
+    (0.3..=50.0).contains(&px)
 }
 
 /// The abstraction of a photo, on one thread.
@@ -112,6 +153,7 @@ impl Settings {
 pub fn abstraction(photo: &Picture, settings: &Settings) -> Picture {
     settings.check().expect("settings were checked");
     let mut planes = Planes::of(photo);
+    let texture = (!settings.strokes.is_empty()).then(|| planes.luminance());
     if settings.lambda > 0.0 {
         l0::smooth(&mut planes, settings.lambda, settings.kappa);
     }
@@ -119,6 +161,9 @@ pub fn abstraction(photo: &Picture, settings: &Settings) -> Picture {
         flow.draw(&mut planes);
     }
     cel::draw(&mut planes, settings);
+    if let Some(texture) = texture {
+        strokes::draw(&texture, &mut planes, &settings.strokes);
+    }
     planes.to_picture()
 }
 
@@ -138,6 +183,11 @@ impl Planes {
             height: picture.height as usize,
             rgb: std::array::from_fn(plane),
         }
+    }
+
+    fn luminance(&self) -> Vec<f32> {
+        let [r, g, b] = &self.rgb;
+        r.iter().zip(g).zip(b).map(|((r, g), b)| 0.299 * r + 0.587 * g + 0.114 * b).collect()
     }
 
     fn to_picture(&self) -> Picture {

@@ -125,6 +125,63 @@ fn strokes_leave_what_has_none_and_may_stand_out() {
     assert_eq!(at(&with(2.0), 3), at(&with(0.0), 3));
 }
 
+const STROKES: Strokes = Strokes {
+    fine_px: 1.0,
+    coarse_px: 3.0,
+    around_px: 8.0,
+    floor: 0.0005,
+    curl_px: 4.0,
+    length_px: 8.0,
+    colour: [0.1, 0.1, 0.05],
+};
+
+#[test]
+fn faint_texture_becomes_strokes_along_the_shapes() {
+    // Hardly any noise over slanting waves.
+    let noise = |x: u32, y: u32| ((x * 7919 + y * 104_729) % 97) as f32 / 97.0 * 0.02;
+    let photo = grey(96, 96, |x, y| 0.5 + 0.2 * ((x + y) as f32 / 12.0).sin() + noise(x, y));
+    let drawn = abstraction(&photo, &Settings { strokes: vec![STROKES], ..flat() });
+    let added = |x: u32, y: u32, colour: u32| {
+        let at = ((y * 96 + x) * 3 + colour) as usize;
+        (f32::from(drawn.rgb[at]) - f32::from(photo.rgb[at])) / 255.0
+    };
+    let mean_of = |of: &dyn Fn(u32, u32) -> f32| {
+        (20..70).flat_map(|y| (20..70).map(move |x| (x, y))).map(|(x, y)| of(x, y)).sum::<f32>() / 2500.0
+    };
+    let strength = mean_of(&|x, y| added(x, y, 0).abs());
+    assert!((0.03..0.09).contains(&strength), "strength: {strength}");
+    let blue = mean_of(&|x, y| added(x, y, 2).abs());
+    assert!((blue / strength - 0.5).abs() < 0.1, "blue: {blue} of {strength}");
+    let along = mean_of(&|x, y| (added(x, y, 0) - added(x + 3, y - 3, 0)).abs());
+    let across = mean_of(&|x, y| (added(x, y, 0) - added(x + 3, y + 3, 0)).abs());
+    assert!(along < 0.5 * across, "{along} along, {across} across");
+}
+
+#[test]
+fn where_there_is_no_texture_there_are_no_strokes() {
+    for (width, height) in [(1, 1), (2, 1), (1, 9), (17, 31)] {
+        let drawn =
+            abstraction(&grey(width, height, |_, _| 0.5), &Settings { strokes: vec![STROKES; 2], ..flat() });
+        assert!(drawn.rgb.iter().all(|byte| byte.abs_diff(128) <= 1), "{width} x {height}: {:?}", drawn.rgb);
+    }
+}
+
+#[test]
+fn darks_lights_and_lines_have_colours() {
+    fn check(value: f32, want: [u8; 3]) {
+        let settings = Settings { shadows: [0.2, 0.0, 0.4], lights: [0.0, 0.0, -0.2], ..flat() };
+        let drawn = abstraction(&grey(5, 5, |_, _| value), &settings);
+        assert!(drawn.rgb[..3].iter().zip(want).all(|(a, b)| a.abs_diff(b) <= 1), "{value}: {:?}", drawn.rgb);
+    }
+    check(0.0, [51, 0, 102]);
+    check(1.0, [255, 255, 204]);
+    check(0.5, [140, 128, 140]);
+    let lines = Lines { darkness: 1.0, gain: 100.0, ink: [0.5, 0.0, 0.0], ..Lines::default() };
+    let line = grey(40, 40, |x, _| if x == 20 { 0.3 } else { 0.6 });
+    let drawn = abstraction(&line, &Settings { lines, ..flat() });
+    assert_eq!(drawn.rgb[(20 * 40 + 20) * 3..][..3], [128, 0, 0]);
+}
+
 /// Nothing but what is asked for.
 fn flat() -> Settings {
     let lines = Lines { darkness: 0.0, ..Lines::default() };
@@ -153,6 +210,13 @@ fn settings_out_of_range_are_refused_by_name() {
         (lines(Lines { darkness: 1.1, ..Lines::default() }), "lines.darkness"),
         (Settings { flow: Some(Flow { passes: 0, ..FLOW }), ..Settings::default() }, "flow.passes"),
         (Settings { flow: Some(Flow { relief: f32::NAN, ..FLOW }), ..Settings::default() }, "flow.relief"),
+        (Settings { strokes: vec![STROKES, Strokes { floor: 0.0, ..STROKES }], ..flat() }, "strokes.floor"),
+        (
+            Settings { strokes: vec![Strokes { colour: [0.0, 2.0, 0.0], ..STROKES }], ..flat() },
+            "strokes.colour",
+        ),
+        (Settings { shadows: [0.0, f32::NAN, 0.0], ..flat() }, "shadows"),
+        (lines(Lines { ink: [0.0, 0.0, -2.0], ..Lines::default() }), "lines.ink"),
     ];
     for (settings, name) in cases {
         let error = settings.check().expect_err("out of range").to_string();

@@ -3,7 +3,7 @@
 //! The filter's picture stays the reference of what is where (content and luminance), the art that of how it is
 //! drawn (Gram matrices, discriminators) and of the palette. All but the palette look at luminance alone.
 //!
-//! In a step the perceptual network sees the art, the filter's pictures and the drawn ones once each. First the
+//! Networks see pictures reduced, where the recipe says so. In a step the perceptual network sees the art, the filter's pictures and the drawn ones once each. First the
 //! discriminators learn, then the generator, from what they know now.
 
 use candle_core::{Device, Result, Tensor};
@@ -22,7 +22,7 @@ impl Trainer {
     pub(super) fn measure(&mut self, recipe: &Adversarial) -> Result<Outcome> {
         let (_, targets) = self.photos(&recipe.course)?;
         let art = self.art(recipe)?;
-        let (features, levels) = self.features(&grey(&art)?)?;
+        let (features, levels) = self.features(&grey(&reduced(&art, recipe.reduction)?)?)?;
         let features: Vec<_> = levels.iter().map(|level| &features[*level]).collect();
         let style = self.style();
         self.statistics[style].add(&art, &features, &targets)?;
@@ -39,11 +39,13 @@ impl Trainer {
         let art = self.art(recipe)?;
         let drawn = self.network.forward(&photos, &self.shares()?)?;
         losses.vitals.variation = deviation(&drawn)? / deviation(&targets)?;
-        let (features, gram_levels) = self.features(&grey(&drawn)?)?;
+        let reduction = recipe.reduction;
+        let small = reduced(&drawn, reduction)?;
+        let (features, gram_levels) = self.features(&grey(&small)?)?;
         let style_at = self.style();
         let seed = |purpose| random::seed(self.recipe.seed, purpose, style_at);
         let tick = self.progress.tick;
-        let size = drawn.dim(1)?;
+        let size = small.dim(1)?;
         let augmentation = discriminators.augment.then(|| {
             Augmentation::random(&mut random::of_step(seed(Purpose::Augmentation), tick), course.batch, size)
         });
@@ -53,10 +55,11 @@ impl Trainer {
         let seen = plays
             .then(|| {
                 let views = self.critics[style_at].views(&features)?;
-                Ok::<_, candle_core::Error>(Seen { views, luminance: luminance(&drawn)? })
+                Ok::<_, candle_core::Error>(Seen { views, luminance: luminance(&small)? })
             })
             .transpose()?;
         if let Some(drawn) = &seen {
+            let art = reduced(&art, reduction)?;
             let views = if discriminators.features > 0.0 {
                 self.critics[style_at].views(&self.features(&grey(&art)?)?.0)?
             } else {
@@ -82,7 +85,7 @@ impl Trainer {
 
         let statistics = &self.statistics[style_at];
         losses.add("l1", weights.l1, || l1(&luminance(&drawn)?, &luminance(&targets)?))?;
-        losses.add("content", weights.content, || self.content(&features, &targets))?;
+        losses.add("content", weights.content, || self.content(&features, &reduced(&targets, reduction)?))?;
         losses.add("style", weights.style, || {
             let features: Vec<_> = gram_levels.iter().map(|level| &features[*level]).collect();
             style(&features, &statistics.grams()?)
@@ -120,4 +123,19 @@ impl Trainer {
             None => candle_core::bail!("there is no perceptual network"),
         }
     }
+}
+
+/// The means of `times` x `times` pixels each.
+fn reduced(pictures: &Tensor, times: usize) -> Result<Tensor> {
+    if times == 1 {
+        return Ok(pictures.clone());
+    }
+    let (count, height, width, channels) = pictures.dims4()?;
+    let rows = pictures.reshape((count * height / times, times, width * channels))?.mean(1)?;
+    rows.reshape((count * height * width / (times * times), times, channels))?.mean(1)?.reshape((
+        count,
+        height / times,
+        width / times,
+        channels,
+    ))
 }
