@@ -9,17 +9,29 @@ use utsushi_engine::style_file::{StyleFile, StyleFileError, StyleMeta, read_capp
 use utsushi_engine::weights::Weights;
 use utsushi_ipc::protocol::StyleInfo;
 
-/// The built-in styles' files, the first the default.
-const BUILT_IN: &[&[u8]] = &[
-    include_bytes!("../styles/cel.safetensors"),
-    include_bytes!("../styles/comic.safetensors"),
-    include_bytes!("../styles/oil.safetensors"),
-    include_bytes!("../styles/restore.safetensors"),
+/// A built-in style's file, and the recipe that taught it first.
+macro_rules! built_in {
+    ($id:literal) => {
+        (
+            include_bytes!(concat!("../styles/", $id, ".safetensors")),
+            include_str!(concat!("../styles/recipes/", $id, ".toml")),
+        )
+    };
+}
+
+/// The built-in styles, the first the default.
+const BUILT_IN: &[(&[u8], &str)] = &[
+    built_in!("cel"),
+    built_in!("comic"),
+    built_in!("oil"),
+    built_in!("van-gogh"),
+    built_in!("impressionist"),
+    built_in!("restore"),
 ];
 
 /// The same as they are read, once.
 static BUILT_IN_FILES: LazyLock<Vec<StyleFile>> = LazyLock::new(|| {
-    BUILT_IN.iter().map(|bytes| StyleFile::parse(bytes).expect("a built-in style is whole")).collect()
+    BUILT_IN.iter().map(|(bytes, _)| StyleFile::parse(bytes).expect("a built-in style is whole")).collect()
 });
 
 /// The most styles that a message names.
@@ -175,12 +187,21 @@ impl Library {
 
     /// What tells this training of a built-in style from the next program's: its version, and what its file holds.
     pub fn built_in_mark(id: &str) -> Option<String> {
-        let holds = |file: &StyleFile| file.styles().iter().any(|style| style.id == id);
-        let (bytes, _) = BUILT_IN.iter().zip(&*BUILT_IN_FILES).find(|(_, file)| holds(file))?;
+        let (bytes, _) = built_in(id)?;
         // Not the same in every release of Rust, but then the program is another, too.
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
         Some(format!("{} {}#{:016x}", env!("CARGO_PKG_VERSION"), bytes.len(), hasher.finish()))
+    }
+
+    /// The recipe that taught a built-in style first.
+    pub(crate) fn built_in_recipe(id: &str) -> Option<&'static str> {
+        built_in(id).map(|(_, recipe)| *recipe)
+    }
+
+    /// The built-in styles' ids.
+    pub(crate) fn built_in_ids() -> impl Iterator<Item = &'static str> {
+        BUILT_IN_FILES.iter().flat_map(StyleFile::styles).map(|style| &style.id[..])
     }
 
     /// Changes whenever the user's folder does.
@@ -293,6 +314,12 @@ impl Library {
         let path = path.ok_or_else(|| LibraryError::BuiltIn(id.to_owned()))?;
         std::fs::remove_file(&path).map_err(|source| LibraryError::Io { path, source })
     }
+}
+
+/// A built-in style by its id.
+fn built_in(id: &str) -> Option<&'static (&'static [u8], &'static str)> {
+    let holds = |file: &StyleFile| file.styles().iter().any(|style| style.id == id);
+    BUILT_IN.iter().zip(&*BUILT_IN_FILES).find(|(_, file)| holds(file)).map(|(built_in, _)| built_in)
 }
 
 fn entry(path: Option<&PathBuf>, file: &StyleFile, style: &StyleMeta) -> StyleEntry {
@@ -408,8 +435,7 @@ mod tests {
 
     #[test]
     fn built_in_styles_can_be_read_and_are_credited() {
-        for bytes in BUILT_IN {
-            let file = StyleFile::parse(bytes).expect("a style file");
+        for file in &*BUILT_IN_FILES {
             for style in file.styles() {
                 assert!(!style.author.is_empty() && !style.training.is_empty(), "{style:?}");
             }

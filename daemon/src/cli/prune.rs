@@ -56,7 +56,8 @@ struct Told {
 
 impl Prune {
     pub(super) fn execute(self, library: &Library) -> anyhow::Result<()> {
-        let (_, file) = library.volume(&self.id).ok_or_else(|| library.unknown(&self.id))?;
+        let (_, file) =
+            library.volume(&self.id).ok_or_else(|| Usage::new(library.unknown(&self.id).to_string()))?;
         if self.keep == 0.0 {
             return Err(Usage::new("--keep 0 would leave nothing: give a number above 0").into());
         }

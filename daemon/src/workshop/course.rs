@@ -14,14 +14,6 @@ use crate::library::Library;
 const FAST_MINUTES: f64 = 60.0;
 const QUALITY_MINUTES: f64 = 480.0;
 
-/// What the built-in styles were trained by.
-const BUILT_IN: [(&str, &str); 4] = [
-    ("cel", include_str!("../../styles/recipes/cel.toml")),
-    ("comic", include_str!("../../styles/recipes/comic.toml")),
-    ("oil", include_str!("../../styles/recipes/oil.toml")),
-    ("restore", include_str!("../../styles/recipes/restore.toml")),
-];
-
 /// Weights of a generator of these sizes.
 pub(super) struct Start {
     pub(super) sizes: Sizes,
@@ -35,7 +27,8 @@ pub(super) struct Start {
 pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
     let preset = |preset, minutes| {
         let mut preset = Recipe { imitation: None, ..Recipe::preset(preset) };
-        if let Some(Recipe { pictures, abstraction, damage, .. }) = built_in(order.like.as_deref()) {
+        let like = order.like.as_deref().and_then(Library::built_in_recipe);
+        if let Some(Recipe { pictures, abstraction, damage, .. }) = like.map(followed) {
             preset = Recipe { pictures, abstraction, damage, ..preset };
         }
         (preset, Some(Length::Minutes(minutes)))
@@ -64,9 +57,13 @@ pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
 }
 
 /// The recipe of a built-in style.
-fn built_in(id: Option<&str>) -> Option<Recipe> {
-    let (_, text) = BUILT_IN.iter().find(|(built_in, _)| Some(*built_in) == id)?;
-    Some(Recipe::parse(text).expect("the recipe of a built-in style can be followed"))
+fn followed(text: &str) -> Recipe {
+    Recipe::parse(text).expect("the recipe of a built-in style can be followed")
+}
+
+/// Does a built-in style draw, and not only restore what was damaged?
+pub(super) fn draws(id: &str) -> bool {
+    Library::built_in_recipe(id).map(followed).is_some_and(|recipe| recipe.damage.is_none())
 }
 
 /// Gives the stages their parts of the whole.
@@ -103,8 +100,8 @@ fn parts(a: f64, b: f64) -> [f64; 2] {
     [a / (a + b), b / (a + b)]
 }
 
-/// What an order starts from: the style that it names; for a recipe without imitation, the built-in style otherwise;
-/// or nothing.
+/// What an order starts from: the style that it names; for a recipe without imitation, the default style otherwise; or
+/// nothing.
 pub(super) fn start(order: &Order, recipe: &Recipe, library: &Library) -> Result<Option<Start>, String> {
     let id = match &order.like {
         Some(id) => id,
@@ -119,6 +116,11 @@ pub(super) fn start(order: &Order, recipe: &Recipe, library: &Library) -> Result
         )
     })?;
     Ok(Some(Start { sizes, weights: weights.into_iter().collect::<BTreeMap<_, _>>() }))
+}
+
+/// Is it left open which style a preset starts from?
+pub(super) fn needs_start(order: &Order) -> bool {
+    order.like.is_none() && !matches!(order.recipe, RecipeChoice::Own(_))
 }
 
 /// The recipe with the sizes of the network that it starts from.
@@ -192,9 +194,6 @@ mod tests {
 
     #[test]
     fn what_taught_a_built_in_style_teaches_those_that_are_like_it() {
-        let library = Library::open(PathBuf::from("/nowhere"));
-        let styles: Vec<_> = library.list().into_iter().map(|entry| entry.info.id).collect();
-        assert_eq!(styles, BUILT_IN.map(|(id, _)| id));
         let like = |id: Option<&str>| {
             let order = order(RecipeChoice::Fast, Budget::Recipe);
             recipe(&Order { like: id.map(str::to_owned), ..order }).expect("a recipe")
@@ -202,13 +201,18 @@ mod tests {
         let plain = Recipe { imitation: None, ..Recipe::preset(Preset::Fast) }.abstraction;
         assert_eq!(like(None).abstraction, plain);
         assert_eq!(like(Some("mine")).abstraction, plain);
-        for (id, strokes, damage) in [("cel", false, false), ("oil", true, false), ("restore", false, true)] {
-            let recipe = like(Some(id));
-            assert_eq!(
-                (recipe.abstraction.flow.is_some(), recipe.damage.is_some()),
-                (strokes, damage),
-                "{id}"
-            );
+        let library = Library::open(PathBuf::from("/nowhere"));
+        for id in library.list().into_iter().map(|entry| entry.info.id) {
+            let recipe = like(Some(&id));
+            let (flow, strokes) = (recipe.abstraction.flow.is_some(), !recipe.abstraction.strokes.is_empty());
+            let want = match &id[..] {
+                "cel" => (false, false, false),
+                "comic" | "oil" => (true, false, false),
+                "van-gogh" | "impressionist" => (true, true, false),
+                "restore" => (false, false, true),
+                other => panic!("what is {other} taught by?"),
+            };
+            assert_eq!((flow, strokes, recipe.damage.is_some()), want, "{id}");
             assert!(recipe.imitation.is_none() && recipe.adversarial.is_some(), "{id}");
         }
     }

@@ -54,15 +54,7 @@ impl Jury {
         art: &[Picture],
         features: Arc<dyn Features + Send + Sync>,
     ) -> Result<Option<Self>, Halt> {
-        let photos = large_enough(photos, PHOTO_PX);
-        let art: Vec<_> = large_enough(art, ART_PX).into_iter().take(MOST_ART).collect();
-        if photos.len().min(art.len()) < LEAST_PICTURES {
-            return Ok(None);
-        }
-        let shortest = photos.iter().chain(&art).map(|picture| picture.width.min(picture.height)).min();
-        let side = (shortest.unwrap_or(0) as usize).min(SIDE_PX) / 8 * 8;
-        let judge = || Judge::new(&*features, &stacked(&art, side)?, &stacked(&photos, side)?);
-        let judge = judge().map_err(|error| Halt::Failed(error.to_string()))?;
+        let Some(judge) = judge(photos, art, &*features)? else { return Ok(None) };
         let (scores, best) = (folder.path().join("scores.json"), folder.path().join("best.safetensors"));
         let earlier = fs::read(&scores).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let mut sittings: Vec<Sitting> = earlier.unwrap_or_default();
@@ -125,6 +117,23 @@ impl Jury {
 fn is_sitting(told: &StepReport) -> bool {
     let Some(of) = told.of.filter(|_| told.stage == Stage::Adversarial) else { return false };
     told.step == of || told.step.is_multiple_of(of.div_ceil(SITTINGS).max(1))
+}
+
+/// Who judges by these; nobody where they are too few.
+pub(super) fn judge(
+    photos: &[Picture],
+    art: &[Picture],
+    features: &dyn Features,
+) -> Result<Option<Judge>, Halt> {
+    let photos = large_enough(photos, PHOTO_PX);
+    let art: Vec<_> = large_enough(art, ART_PX).into_iter().take(MOST_ART).collect();
+    if photos.len().min(art.len()) < LEAST_PICTURES {
+        return Ok(None);
+    }
+    let shortest = photos.iter().chain(&art).map(|picture| picture.width.min(picture.height)).min();
+    let side = (shortest.unwrap_or(0) as usize).min(SIDE_PX) / 8 * 8;
+    let judge = || Judge::new(features, &stacked(&art, side)?, &stacked(&photos, side)?);
+    judge().map(Some).map_err(|error| Halt::Failed(error.to_string()))
 }
 
 fn large_enough(pictures: &[Picture], long_side_px: u32) -> Vec<Picture> {

@@ -12,6 +12,7 @@ mod diary;
 mod eyes;
 mod jury;
 mod material;
+mod nearest;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -56,6 +57,10 @@ impl Trainers for Workshop {
         folder: &JobFolder,
         tell: &mut dyn FnMut(News<'_>) -> ControlFlow<()>,
     ) -> Result<Box<dyn Training>, Halt> {
+        let order = match course::needs_start(order) {
+            true => &nearest::settled(order, &self.library, folder)?,
+            false => order,
+        };
         let recipe = course::recipe(order).map_err(Halt::Failed)?;
         let start = course::start(order, &recipe, &self.library).map_err(Halt::Failed)?;
         let recipe = course::fitted(recipe, start.as_ref());

@@ -254,15 +254,15 @@ impl Recipe {
                 statistics_batches: 60,
                 discriminator_rate: 6e-4,
                 reduction: 1,
-                // A strong game fills even surfaces with patterns.
+                // A strong game fills even surfaces with patterns, and makes strokes grainy.
                 weights: Weights {
-                    l1: 3.0,
+                    l1: 4.0,
                     content: 1.0,
-                    style: 0.5,
-                    adversarial: 0.4,
+                    style: 0.15,
+                    adversarial: 0.2,
                     colour: 6.0,
                     smoothness: 0.05,
-                    grid: 20.0,
+                    grid: 30.0,
                 },
                 discriminators: Discriminators {
                     form: Form::Hinge,

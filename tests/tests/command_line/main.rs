@@ -3,6 +3,7 @@
 mod batch;
 mod daemon;
 mod disturbed;
+mod evaluate;
 mod flatpak;
 mod import;
 mod install;

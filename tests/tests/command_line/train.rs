@@ -12,7 +12,7 @@ use utsushi_engine::arch::brush::Sizes;
 use utsushi_engine::style_file::StyleFile;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_tests::binary::{Home, assert_code, errors, finish, signal, wait_until};
-use utsushi_tests::pictures::write_drawn;
+use utsushi_tests::pictures::{cut, sample, write_drawn};
 use utsushi_training::recipe::{Length, Preset, Recipe};
 
 /// No file grows beyond 16 KiB, which a checkpoint does: like a full disk but for the words.
@@ -66,6 +66,26 @@ fn home() -> Home {
     let recipe = Recipe { generator, imitation: Some(imitation), adversarial: None, ..preset };
     fs::write(home.path().join("recipe.toml"), recipe.to_toml().expect("TOML")).expect("written");
     home
+}
+
+#[test]
+fn a_preset_starts_from_the_style_that_is_most_like_the_art() {
+    let home = Home::new();
+    fs::create_dir(home.path().join("photos")).expect("a folder");
+    for (name, width) in [("astronaut", 512), ("chelsea", 451), ("coffee", 600)] {
+        let whole = picture::read(&sample(&format!("{name}.jpg"))).expect("a photo");
+        for part in 0..4 {
+            let part_of = cut(&whole, part * (width - 256) / 3, 20 * part, 256, 200);
+            let path = home.path().join(format!("photos/{name}-{part}.png"));
+            picture::write(&path, Format::Png, &part_of, &WriteOptions::default()).expect("written");
+        }
+    }
+    home.expect(0, &["batch", "photos", "-o", "art", "--style", "impressionist"]);
+    home.expect(0, &["train", "--name", "Hana", "--art", "art", "--photos", "photos", "--steps", "1"]);
+    let log = String::from_utf8(home.expect(0, &["jobs", "log", "1"]).stdout).expect("UTF-8");
+    assert!(log.contains("starting from impressionist, whose pictures are most like the art"), "{log}");
+    let told = String::from_utf8(home.expect(0, &["styles", "show", "hana"]).stdout).expect("UTF-8");
+    assert!(told.contains("starting from impressionist"), "{told}");
 }
 
 /// The command with these options, too.

@@ -15,7 +15,8 @@ mod pooled;
 mod scores;
 mod stack;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
+use utsushi_engine::arch::Generator;
 use utsushi_engine::differentiable::instance_norm;
 
 use crate::losses::{contrast_floor, grey};
@@ -54,6 +55,20 @@ impl Judge {
     /// The photos that results are drawn from, in their order.
     pub fn photos(&self) -> &Tensor {
         &self.photos
+    }
+
+    /// Judges what a generator makes of the photos.
+    ///
+    /// # Errors
+    /// If a network fails.
+    pub fn hear(&self, features: &dyn Features, generator: &dyn Generator) -> Result<Scores> {
+        let (count, height, width, _) = self.photos.dims4()?;
+        let mut results = Vec::with_capacity(self.photos.elem_count());
+        for photo in 0..count {
+            let photo: Vec<f32> = self.photos.get(photo)?.flatten_all()?.to_vec1()?;
+            generator.stream(height, width).push(&photo, &mut results)?;
+        }
+        self.judge(features, &Tensor::from_vec(results, self.photos.shape(), &Device::Cpu)?)
     }
 
     /// Judges the results, one a photo and of its size. What only the trainer knows is not filled in.

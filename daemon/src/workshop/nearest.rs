@@ -1,0 +1,75 @@
+//! Which built-in style a training starts from, if nobody says: the one whose pictures are most like the art.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use utsushi_training::data::{Limits, Picture, scan};
+
+use super::{course, eyes, jury, material};
+use crate::jobs::folder::JobFolder;
+use crate::jobs::order::Order;
+use crate::jobs::training::Halt;
+use crate::library::Library;
+
+/// Pictures to compare by.
+const MOST_PHOTOS: usize = 12;
+const MOST_ART: usize = 24;
+const LONG_SIDE_PX: u32 = 512;
+
+/// The order with a style to start from. It is the same when the job goes on: the job's folder keeps it.
+///
+/// Where there are too few pictures to compare, it is the usual one.
+pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> Result<Order, Halt> {
+    let path = folder.path().join("like");
+    let kept = fs::read_to_string(&path).ok().filter(|id| Library::built_in_recipe(id).is_some());
+    let like = match kept {
+        Some(id) => id,
+        None => {
+            let found = ranking(order, library)?;
+            if let Some(words) = words(&found) {
+                folder.log(&words);
+            }
+            let id = found.into_iter().next().map_or(Library::default_id().to_owned(), |(id, _)| id);
+            super::diary::write_whole(&path, id.as_bytes())
+                .map_err(|error| Halt::Disk(format!("{}: {error}", path.display())))?;
+            id
+        }
+    };
+    Ok(Order { like: Some(like), ..order.clone() })
+}
+
+/// Ids with the distance of what they draw from the art (KID), the nearest first.
+fn ranking(order: &Order, library: &Library) -> Result<Vec<(String, f64)>, Halt> {
+    let failed = |error: &dyn std::fmt::Display| Halt::Failed(error.to_string());
+    let each = MOST_ART.div_ceil(order.art.len().max(1));
+    let art: Vec<_> = order.art.iter().flat_map(|folder| some(folder, each)).collect();
+    let photos = some(&order.photos, MOST_PHOTOS);
+    let features = eyes::features().map_err(Halt::Failed)?;
+    let Some(judge) = jury::judge(&photos, &art, &*features)? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for id in Library::built_in_ids().filter(|id| course::draws(id)) {
+        let Some((_, file)) = library.volume(id) else { continue };
+        let generator = file.generator(&[1.0]).map_err(|error| failed(&error))?;
+        let scores = judge.hear(&*features, &*generator).map_err(|error| failed(&error))?;
+        found.push((id.to_owned(), scores.kid));
+    }
+    found.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    Ok(found)
+}
+
+/// Some of a folder's pictures, always the same; none if it can't be read, which is told when it is to be learned from.
+fn some(folder: &PathBuf, most: usize) -> Vec<Picture> {
+    let limits = Limits { long_side_px: LONG_SIDE_PX, max_pictures: most };
+    let found = scan(folder, limits, &material::open, |_| ControlFlow::Continue(()));
+    found.map(|found| found.pictures.into_iter().map(|found| found.picture).collect()).unwrap_or_default()
+}
+
+fn words(found: &[(String, f64)]) -> Option<String> {
+    let ((nearest, kid), others) = found.split_first()?;
+    let others: Vec<_> = others.iter().map(|(id, kid)| format!("{id} {kid:.3}")).collect();
+    Some(format!(
+        "starting from {nearest}, whose pictures are most like the art (KID {kid:.3}; {})",
+        others.join(", ")
+    ))
+}
