@@ -110,7 +110,8 @@ fn log_to_stderr() -> anyhow::Result<()> {
     let filter = match variable {
         Some(name) => EnvFilter::try_from_env(name)
             .with_context(|| format!("{name}: no such filter; try {name}=debug"))?,
-        None => EnvFilter::new("info"),
+        // That a desktop lacks a portal is for this program to tell, not for its library.
+        None => EnvFilter::new("info,zbus=error"),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

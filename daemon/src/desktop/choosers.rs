@@ -39,7 +39,8 @@ pub(crate) struct NoChooser;
 
 /// Asks for both folders; none if the user wants nothing. Waits until then.
 pub(crate) fn folders(bus: Option<&Connection>) -> Result<Option<Folders>, NoChooser> {
-    let pictures = paths::pictures().filter(|folder| folder.is_dir());
+    let home = || env::var_os("HOME").map(PathBuf::from);
+    let pictures = paths::pictures().or_else(home).filter(|folder| folder.is_dir());
     let art = choose(bus, "Utsushi: a folder of pictures in the style, 20 or more", pictures.as_deref())?;
     let Some(art) = art else { return Ok(None) };
     let photos = choose(bus, "Utsushi: a folder of photos, of what you want to draw", pictures.as_deref())?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use utsushi_ipc::protocol::{JobId, JobInfo, JobState};
 
+use super::notify::short;
 use super::state::{State, words};
 
 /// More than these would make a menu that no screen has room for.
@@ -72,21 +73,22 @@ fn job(job: &JobInfo) -> Entry {
     let mut menu = Vec::new();
     match &job.state {
         JobState::Failed { why } => {
-            menu.push(Entry::Note(short(why)));
+            menu.push(Entry::Note(short(why, MAX_CHARS)));
             menu.push(Entry::Click("Try again".into(), Click::Resume(id)));
         }
         JobState::Paused { why, cause } => {
             if *cause != utsushi_ipc::protocol::PauseCause::User {
-                menu.push(Entry::Note(short(why)));
+                menu.push(Entry::Note(short(why, MAX_CHARS)));
             }
             menu.push(Entry::Click("Resume".into(), Click::Resume(id)));
         }
         _ => menu.push(Entry::Click("Pause".into(), Click::Pause(id))),
     }
-    menu.push(match job.report {
-        Some(_) => Entry::Click("Show the progress".into(), Click::Report(id)),
-        None => Entry::Note("Show the progress (soon)".into()),
-    });
+    match job.report {
+        Some(_) => menu.push(Entry::Click("Show the progress".into(), Click::Report(id))),
+        None if job.state.is_ended() => {}
+        None => menu.push(Entry::Note("Show the progress (soon)".into())),
+    }
     menu.push(Entry::Click("Show the log".into(), Click::Log(id)));
     menu.push(Entry::Rule);
     // Hours of work are not to be lost by a slip of the hand.
@@ -111,14 +113,6 @@ fn styles(state: &State) -> Vec<Entry> {
     menu.push(Entry::Rule);
     menu.push(Entry::Click("Open their folder".into(), Click::Styles));
     menu
-}
-
-/// Its beginning, if it is long.
-fn short(words: &str) -> String {
-    match words.chars().count() {
-        0..=MAX_CHARS => words.to_owned(),
-        _ => words.chars().take(MAX_CHARS - 1).chain(['…']).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -178,6 +172,8 @@ mod tests {
         check(failed(), &format!("Hana: failed >\n{why}\nTry again\n{show}"));
         let early = JobInfo { report: None, ..info(3, JobState::Running) };
         assert!(text(&[job(&early)], "").contains("(Show the progress (soon))"));
+        let early = JobInfo { report: None, ..info(3, failed()) };
+        assert!(!text(&[job(&early)], "").contains("progress"));
     }
 
     #[test]
@@ -191,6 +187,6 @@ mod tests {
         let text = text(&menu(&state), "");
         assert!(text.starts_with("Train a style…\n-\nHana: 43 %"), "{text}");
         assert!(text.contains("(and 33 more: utsushi jobs)") && text.contains("(and 76 more)"), "{text}");
-        assert_eq!(short(&"名".repeat(100)).chars().count(), MAX_CHARS);
+        assert_eq!(short(&"名".repeat(100), MAX_CHARS).chars().count(), MAX_CHARS);
     }
 }

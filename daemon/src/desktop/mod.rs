@@ -117,16 +117,15 @@ impl Desktop {
         };
         let news = events.clone();
         let drawing = events.clone();
+        // Dropped, it lets the worker go.
+        let desktop = Self { worker };
         let started = [
             spawn("tray", move || screen.run(&heard)),
             spawn("tray-jobs", move || hear_jobs(&jobs, &news)),
             spawn("tray-turn", move || hear_turn(&turn, &drawing)),
             spawn("tray-bus", move || keep_bus(&events)),
         ];
-        if !started.iter().all(|is_started| *is_started) {
-            return None;
-        }
-        Some(Self { worker })
+        started.iter().all(|is_started| *is_started).then_some(desktop)
     }
 }
 

@@ -7,6 +7,9 @@ use tracing::debug;
 
 use super::APP_ID;
 
+/// More than this, and it is for the log.
+const MAX_CHARS: usize = 300;
+
 /// Something to tell.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Words<'a> {
@@ -25,7 +28,8 @@ pub(super) fn tell(words: Words<'_>, button: Option<Button>) {
         Err(error) => return debug!("{}: nobody can be told: {error}", words.title),
     };
     let can = |what: &str| capabilities.iter().any(|capability| capability == what);
-    let body = if can("body-markup") { escaped(words.body) } else { words.body.to_owned() };
+    let body = short(words.body, MAX_CHARS);
+    let body = if can("body-markup") { escaped(&body) } else { body };
     let mut notification = Notification::new();
     notification.appname("Utsushi").icon(APP_ID).summary(words.title).body(&body).urgency(words.urgency);
     notification.hint(Hint::DesktopEntry(APP_ID.to_owned()));
@@ -51,6 +55,14 @@ pub(super) fn tell(words: Words<'_>, button: Option<Button>) {
     }
 }
 
+/// Its beginning, if it is long. What there is to do comes early in this program's words.
+pub(super) fn short(text: &str, most_chars: usize) -> String {
+    match text.chars().count() <= most_chars {
+        true => text.to_owned(),
+        false => text.chars().take(most_chars - 1).chain(['…']).collect(),
+    }
+}
+
 /// For where some of HTML is understood.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -59,6 +71,13 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notices_are_short() {
+        assert_eq!(short("art: it is full", MAX_CHARS), "art: it is full");
+        let long = "名".repeat(1000);
+        assert!(short(&long, 9).chars().count() == 9 && short(&long, 9).ends_with('…'));
+    }
 
     #[test]
     fn names_are_no_markup() {

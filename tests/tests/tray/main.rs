@@ -50,7 +50,7 @@ impl Session {
     /// A daemon, which says what it does in `serve.log`.
     fn serve(&self, args: &[&str]) -> Daemon {
         let log = File::create(self.home.path().join("serve.log")).expect("a log");
-        let serve = ["serve", "--checkpoint-interval", "200ms", "--tray-recipe", "recipe.toml"];
+        let serve = ["serve", "--checkpoint-interval", "500ms", "--tray-recipe", "recipe.toml"];
         let mut command = self.utsushi(&[&serve, args].concat());
         let child = command.stderr(log).spawn().expect("the binary runs");
         wait_until("the daemon answers", || self.home.status()["running"] == true);

@@ -3,12 +3,34 @@
 use std::fs;
 use std::process::Command;
 
-use utsushi_ipc::pixels::{Channels, Depth};
+use utsushi_ipc::endpoint::{self, Connection};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
+use utsushi_ipc::protocol::{BrushSize, Hello, Priority, Request, StyleShare, StylizeSpec};
+use utsushi_ipc::wire;
 use utsushi_tests::binary::wait_until;
 use utsushi_tests::dbus::{Icon, is_there};
 use utsushi_tests::pictures::write_drawn;
 
 use super::{LONG, Session};
+
+/// A picture whose rows don't come, for as long as its connection is open.
+fn waiting_picture(session: &Session) -> Connection {
+    let format = PixelFormat { channels: Channels::Rgb, depth: Depth::U8 };
+    let spec = StylizeSpec {
+        raster: Raster::new(8, 8, format).expect("a raster"),
+        mix: vec![StyleShare { id: "cel".to_owned(), share: 1.0 }],
+        strength: 1.0,
+        brush_size: BrushSize::Auto,
+        keep_colours: 0.0,
+        seed: 0,
+        priority: Priority::Interactive,
+    };
+    let mut client = endpoint::connect(&session.home.socket()).expect("the daemon listens");
+    let _: Hello = wire::read_frame(&mut client, &mut Vec::new()).expect("a greeting");
+    wire::write_frame(&mut client, &Hello::ours(), &[]).expect("the daemon reads");
+    wire::write_frame(&mut client, &Request::Stylize(spec), &[]).expect("the daemon reads");
+    client
+}
 
 #[test]
 fn trainings_that_fail_or_are_given_up() {
@@ -69,6 +91,11 @@ fn what_is_not_a_training() {
     // The network's memory.
     write_drawn(&session.path("in.png"), 90, 70, Channels::Rgb, Depth::U8);
     session.home.expect(0, &["stylize", "in.png", "-o", "out.png"]);
+    wait_until("it was drawn", || icon.tip() == "nothing to do");
+    let picture = waiting_picture(&session);
+    wait_until("the icon tells", || icon.tip() == "a picture is being drawn");
+    drop(picture);
+    wait_until("it is over", || icon.tip() == "nothing to do");
     let loaded = || session.home.status()["loaded"].as_array().map(Vec::len);
     assert_eq!(loaded(), Some(1));
     icon.click("Free the model's memory");

@@ -14,7 +14,7 @@ const DONE: [u8; 3] = [0x63, 0xd8, 0x7c];
 
 #[test]
 fn a_style_is_trained_from_the_tray() {
-    let Some((session, desktop)) = Session::begin(Length::Minutes(0.25)) else { return };
+    let Some((session, desktop)) = Session::begin(Length::Minutes(0.3)) else { return };
     let Some(panel) = Panel::start(&session.bus, session.home.path()) else { return };
     std::fs::rename(session.path("art"), session.path("Hana no uta")).expect("renamed");
     let screen = panel.screen();
@@ -50,9 +50,14 @@ fn a_style_is_trained_from_the_tray() {
     screen.wait_until("the icon tells, too", || panel.find(DONE).is_some());
 
     // What a person sees who clicks on it.
+    wait_until("it says how long it will take", || {
+        icon.line("Hana no uta: ").is_some_and(|line| line.label.ends_with(" left"))
+    });
     let unopened = screen.look();
     let at = panel.find(SEAL).expect("it is there");
     screen.click((at.0 + 6, at.1 + 6), 1);
+    // There would be words beside the pointer soon, over the menu.
+    screen.point_at((640, 600));
     let mut last = screen.look();
     screen.wait_until("the menu is open", || {
         let now = screen.look();
@@ -64,8 +69,6 @@ fn a_style_is_trained_from_the_tray() {
     screen.press_and_see("Down");
     screen.press_and_see("Down");
     screen.press_and_see("Right");
-    // Away from what the picture is of.
-    screen.point_at((640, 600));
     screen.keep("tray");
     screen.press("Escape Escape Escape");
 
