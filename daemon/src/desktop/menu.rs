@@ -57,7 +57,7 @@ pub(super) fn menu(state: &State) -> Vec<Entry> {
         }
         menu.push(Entry::Rule);
     }
-    menu.push(Entry::Menu("Styles".into(), styles(state)));
+    menu.push(Entry::Menu("Your styles".into(), styles(state)));
     menu.push(Entry::Click("Free the model's memory".into(), Click::FreeMemory));
     if let Some(starts) = state.starts_at_login {
         menu.push(Entry::Check("Start at login".into(), starts, Click::StartAtLogin));
@@ -102,11 +102,11 @@ fn styles(state: &State) -> Vec<Entry> {
         .styles
         .iter()
         .take(MAX_STYLES)
-        .map(|style| match &style.file {
-            Some(file) => Entry::Click(style.name.clone(), Click::Style(file.clone())),
-            None => Entry::Note(format!("{} (built in)", style.name)),
-        })
+        .map(|style| Entry::Click(style.name.clone(), Click::Style(style.file.clone())))
         .collect();
+    if menu.is_empty() {
+        menu.push(Entry::Note("None yet, but those that come with Utsushi".into()));
+    }
     if state.styles.len() > MAX_STYLES {
         menu.push(Entry::Note(format!("and {} more", state.styles.len() - MAX_STYLES)));
     }
@@ -137,16 +137,15 @@ mod tests {
 
     #[test]
     fn an_idle_daemons_menu() {
-        let styles = vec![
-            Style { name: "Cel".into(), file: None },
-            Style { name: "Hana".into(), file: Some("/styles/hana.safetensors".into()) },
-        ];
+        let styles = vec![Style { name: "Hana".into(), file: "/styles/hana.safetensors".into() }];
         let mut state = State::default();
         (state.styles, state.starts_at_login) = (styles, Some(true));
-        let expected = "Train a style…\n-\nStyles >\n  (Cel (built in))\n  Hana\n  -\n  Open their folder\nFree the \
+        let expected = "Train a style…\n-\nYour styles >\n  Hana\n  -\n  Open their folder\nFree the \
                         model's memory\n[1] Start at login\n-\nAbout Utsushi\nQuit\n";
         assert_eq!(text(&menu(&state), ""), expected);
         state.starts_at_login = None;
+        state.styles.clear();
+        assert!(text(&menu(&state), "").contains("  (None yet, but those that come with Utsushi)\n  -\n"));
         assert!(!text(&menu(&state), "").contains("login"));
     }
 
@@ -180,7 +179,7 @@ mod tests {
     fn a_menu_stays_short() {
         let mut jobs: Vec<_> = (1..=40).map(|id| info(id, JobState::Queued)).collect();
         jobs.push(info(41, JobState::Running));
-        let style = |number| Style { name: format!("{number}"), file: Some(format!("{number}").into()) };
+        let style = |number| Style { name: format!("{number}"), file: format!("{number}").into() };
         let mut state = State::default();
         state.styles = (0..100).map(style).collect();
         state.hear(&jobs, None);

@@ -44,7 +44,7 @@ use self::menu::Click;
 use self::notify::Words;
 use self::state::{Notice, State, Style};
 use crate::jobs::order::id_of;
-use crate::library::Library;
+use crate::library::{Library, StyleEntry};
 use crate::server::Controls;
 use crate::worker;
 
@@ -304,9 +304,9 @@ impl Screen {
         self.state.starts_at_login = self.autostart.as_ref().map(autostart::Entry::is_on);
         let stamp = self.errands.library.stamp();
         if self.stamp.as_ref() != Some(&stamp) {
-            let entries = self.errands.library.list().into_iter();
-            self.state.styles =
-                entries.map(|entry| Style { name: entry.info.name, file: entry.file }).collect();
+            let entries = self.errands.library.own().into_iter();
+            let style = |entry: StyleEntry| Some(Style { name: entry.info.name, file: entry.file? });
+            self.state.styles = entries.filter_map(style).collect();
             self.stamp = Some(stamp);
         }
     }

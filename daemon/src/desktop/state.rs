@@ -33,12 +33,11 @@ pub(super) struct State {
     pub(super) starts_at_login: Option<bool>,
 }
 
-/// A style to choose in programs that draw.
+/// A style of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Style {
     pub(super) name: String,
-    /// `None` if it is built in.
-    pub(super) file: Option<PathBuf>,
+    pub(super) file: PathBuf,
 }
 
 /// Something to tell at once.

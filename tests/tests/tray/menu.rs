@@ -102,7 +102,7 @@ fn what_is_not_a_training() {
     wait_until("it is free", || loaded() == Some(0));
 
     // Styles, also those that have come since.
-    assert!(icon.line("Cel").is_some_and(|line| line.label.ends_with("(built in)") && !line.is_enabled));
+    assert!(icon.line("None yet").is_some_and(|line| !line.is_enabled));
     session.home.expect(0, &["styles", "export", "cel", "-o", "mine.safetensors"]);
     let import = ["styles", "import", "mine.safetensors", "--id", "mine", "--name", "My_own & <b>"];
     session.home.expect(0, &import);
