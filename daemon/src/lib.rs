@@ -1,6 +1,7 @@
 //! Utsushi's daemon and command line.
 
 pub mod cli;
+mod desktop;
 pub mod jobs;
 pub mod library;
 pub mod picture;

@@ -165,6 +165,16 @@ impl Library {
         entries
     }
 
+    /// The user's own styles, by their file's name. The built-in ones aren't read for that.
+    pub(crate) fn own(&self) -> Vec<StyleEntry> {
+        let mut entries = Vec::new();
+        for path in self.paths() {
+            let Ok(file) = StyleFile::open(&path) else { continue };
+            entries.extend(file.styles().iter().map(|style| entry(Some(&path), &file, style)));
+        }
+        entries
+    }
+
     /// The user's files that can't be used, and why.
     pub fn problems(&self) -> Vec<(PathBuf, String)> {
         self.volumes().filter_map(|(path, file)| Some((path?, file.err()?.to_string()))).collect()
@@ -397,6 +407,7 @@ mod tests {
         assert!(
             matches!(library.import(&file, &described("mine")), Err(LibraryError::Exists(id)) if id == "mine")
         );
+        assert_eq!(library.own().iter().map(|entry| &entry.info.id[..]).collect::<Vec<_>>(), ["mine"]);
         let entry = library.find("mine").expect("found");
         assert!(!entry.info.built_in && entry.info.author == "I" && entry.info.reach_px > 100);
         // A file that was put there by hand may have the name of another style.

@@ -80,6 +80,16 @@ pub enum ServerError {
     ThreadLost(&'static str),
 }
 
+/// What a daemon is worked by from beside its socket.
+pub struct Controls {
+    /// Who draws.
+    pub worker: worker::Handle,
+    /// Who trains.
+    pub jobs: Jobs,
+    /// How it ends.
+    pub stop: Stop,
+}
+
 /// Runs a daemon until it is stopped. The socket goes with it.
 pub fn run(
     listener: Listener,
@@ -88,6 +98,20 @@ pub fn run(
     jobs: Jobs,
     styles: impl Fn() -> Vec<StyleInfo> + Send + Sync,
     stop: Stop,
+) -> Result<(), ServerError> {
+    run_beside(listener, config, engine, jobs, styles, stop, |_controls| ())
+}
+
+/// Does what [`run`] does, with a companion, which is dropped when the last client has left. It must not keep the
+/// controls any longer, since the worker ends with its last handle.
+pub fn run_beside<C>(
+    listener: Listener,
+    config: Config,
+    engine: impl Engine,
+    jobs: Jobs,
+    styles: impl Fn() -> Vec<StyleInfo> + Send + Sync,
+    stop: Stop,
+    companion: impl FnOnce(Controls) -> C,
 ) -> Result<(), ServerError> {
     info!(socket = %listener.path().display(), "listening");
 
@@ -113,7 +137,11 @@ pub fn run(
         stall_timeout: config.stall_timeout,
         started_at: Instant::now(),
     };
+    let controls =
+        Controls { worker: daemon.worker.clone(), jobs: daemon.jobs.clone(), stop: daemon.stop.clone() };
+    let companion = companion(controls);
     thread::scope(|scope| serve(scope, listener, config.side_door, &daemon))?;
+    drop(companion);
     // With the last handle, the worker ends.
     drop(daemon);
     working.join().map_err(|_panic| ServerError::ThreadLost("worker"))?;

@@ -98,6 +98,11 @@ pub fn photo_cache() -> PathBuf {
     }
 }
 
+/// Where a session's desktop looks for what to start: `$XDG_CONFIG_HOME/autostart`.
+pub fn autostart() -> Option<PathBuf> {
+    Some(BaseDirs::new()?.config_dir().join("autostart"))
+}
+
 /// The user's folder of pictures, if the desktop knows one: `XDG_PICTURES_DIR` in `user-dirs.dirs`.
 pub fn pictures() -> Option<PathBuf> {
     UserDirs::new()?.picture_dir().map(Path::to_path_buf)

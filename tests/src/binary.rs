@@ -69,6 +69,8 @@ impl Home {
             .env("UTSUSHI_DAEMON", binary())
             .env("XDG_STATE_HOME", self.path().join("state"))
             .env("XDG_CACHE_HOME", self.path().join("cache"))
+            // A tester's own desktop is not to be disturbed.
+            .env_remove("DBUS_SESSION_BUS_ADDRESS")
             .env_remove("UTSUSHI_LOG")
             .env_remove("RUST_LOG");
         command

@@ -4,9 +4,12 @@
 pub mod binary;
 pub mod browser;
 pub mod daemon;
+pub mod dbus;
 pub mod gimp;
 pub mod measure;
 pub mod mirror;
+pub mod panel;
 pub mod pictures;
 pub mod screen;
+pub mod training;
 pub mod window;

@@ -85,7 +85,7 @@ impl Screen {
             .expect("openbox starts");
         let screen = Self { server, manager, name, folder };
         // The pointer would cover what is looked for.
-        screen.xdotool("mousemove 1279 899");
+        screen.point_at((1279, 899));
         screen
     }
 
@@ -117,6 +117,16 @@ impl Screen {
             last = now;
             is_still && last != before
         });
+    }
+
+    /// Moves the pointer there.
+    pub fn point_at(&self, (x, y): (u32, u32)) {
+        self.xdotool(&format!("mousemove {x} {y}"));
+    }
+
+    /// Presses a button of the mouse there, and leaves the pointer.
+    pub fn click(&self, (x, y): (u32, u32), button: u32) {
+        self.xdotool(&format!("mousemove {x} {y} click {button}"));
     }
 
     /// The newest window with a title that matches.

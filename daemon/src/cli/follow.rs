@@ -129,7 +129,7 @@ pub(super) fn describe(job: &JobInfo) -> String {
 }
 
 /// As `4 min`.
-pub(super) fn span(seconds: u32) -> String {
+pub(crate) fn span(seconds: u32) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds.div_ceil(60)),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use clap::{Args, Subcommand};
 use utsushi_ipc::client::{Client, ClientError};
-use utsushi_ipc::protocol::{FaultKind, JobId, JobInfo};
+use utsushi_ipc::protocol::{FaultKind, JobId, JobInfo, JobState};
 
 use super::follow::{Manner, Told, describe, follow, state};
 use super::{Address, Ending, Usage, complain};
@@ -52,8 +52,9 @@ enum Action {
     Log(Name),
     /// Tell where a job's page is, with its pictures and curves
     Report {
-        #[command(flatten)]
-        job: Name,
+        /// The job's number, or the id of its style [default: the job that trains, or else the newest]
+        #[arg(value_name = "JOB")]
+        job: Option<String>,
         /// Show it in the browser
         #[arg(long)]
         open: bool,
@@ -92,7 +93,15 @@ impl Jobs {
                 show_log(find(&name)?)?;
                 return Ok(Ending::Done);
             }
-            Action::Report { job, open } => return report(find(&job)?, open),
+            Action::Report { job, open } => {
+                let job = match job {
+                    Some(name) => self::find(&jobs, &name),
+                    None => latest(&jobs),
+                };
+                let shown = job.map_err(anyhow::Error::from).and_then(|job| report(job, open));
+                // It is an entry of menus, too.
+                return if open { shown.inspect_err(super::tell_on_the_desktop) } else { shown };
+            }
             Action::Remove(name) => {
                 let id = find(&name)?.id;
                 client.remove_job(id).map_err(refusal)?;
@@ -124,6 +133,13 @@ fn find<'a>(jobs: &'a [JobInfo], name: &str) -> Result<&'a JobInfo, Usage> {
     numbered.or_else(|| jobs.iter().rev().find(|job| job.style == name)).ok_or_else(|| {
         Usage::new(format!("there is no job `{name}`; `utsushi jobs` lists them by number and style"))
     })
+}
+
+/// The one that trains, or else the newest.
+fn latest(jobs: &[JobInfo]) -> Result<&JobInfo, Usage> {
+    let training = jobs.iter().find(|job| matches!(job.state, JobState::Preparing | JobState::Running));
+    let latest = training.or(jobs.last());
+    latest.ok_or_else(|| Usage::new("there are no jobs; `utsushi train` begins one"))
 }
 
 impl List {
@@ -200,8 +216,6 @@ fn report(job: &JobInfo, open: bool) -> anyhow::Result<Ending> {
 
 #[cfg(test)]
 mod tests {
-    use utsushi_ipc::protocol::JobState;
-
     use super::super::follow::tests::job;
     use super::*;
 
@@ -219,6 +233,19 @@ mod tests {
         check("9", None);
         check("ink", None);
         check("", None);
+    }
+
+    #[test]
+    fn the_latest_is_the_one_that_trains() {
+        fn check(states: &[JobState], expected: Option<u32>) {
+            let jobs = (1..).zip(states).map(|(id, state)| JobInfo { id: JobId(id), ..job(state.clone()) });
+            let jobs: Vec<_> = jobs.collect();
+            assert_eq!(latest(&jobs).ok().map(|job| job.id.0), expected, "{states:?}");
+        }
+        check(&[], None);
+        check(&[JobState::Finished, JobState::Cancelled], Some(2));
+        check(&[JobState::Finished, JobState::Running, JobState::Queued], Some(2));
+        check(&[JobState::Preparing], Some(1));
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! ```
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,6 +45,8 @@ mod stylize;
 mod tests;
 mod train;
 mod values;
+
+pub(crate) use self::follow::span;
 
 /// Re-draw pictures in a learned style, on this machine
 #[derive(Debug, Parser)]
@@ -168,6 +170,13 @@ impl Address {
 /// Tells the user what went wrong.
 fn complain(what: impl std::fmt::Display) {
     eprintln!("utsushi: {what}");
+}
+
+/// Tells it where somebody sees it who has started the command from a menu.
+fn tell_on_the_desktop(error: &anyhow::Error) {
+    if !io::stderr().is_terminal() {
+        crate::desktop::complain(&describe(error));
+    }
 }
 
 /// An error and its causes, but for those whose words are part of it already.

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,9 +10,12 @@ use clap::Args;
 use tracing_subscriber::EnvFilter;
 use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::paths;
+use utsushi_ipc::protocol::RecipeChoice;
 
+use super::train::read_recipe;
 use super::values::{self, Limit};
 use super::{Address, Ending};
+use crate::desktop::Desktop;
 use crate::jobs::{self, Jobs};
 use crate::library::Library;
 use crate::server::{self, Config, SideDoor, Stop};
@@ -24,11 +28,15 @@ use crate::workshop::Workshop;
 /// connection (LISTEN_FDS). At its usual socket it is found by GIMP from Flatpak, too. It ends after what it is drawing
 /// on `utsushi stop`, Ctrl-C and SIGTERM; a second Ctrl-C or SIGTERM ends it at once.
 ///
+/// In a desktop's session (DBUS_SESSION_BUS_ADDRESS) it has an icon in the tray, whose menu trains styles and shows how
+/// that goes, and it notifies when a style is ready. What the menu does, commands do, too.
+///
 /// It logs to standard error. UTSUSHI_LOG, or else RUST_LOG, says how much: error, warn, info (the default), debug,
 /// trace, or a filter such as utsushi=debug.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   utsushi serve
+  utsushi serve --no-tray
   utsushi serve --idle-unload never --socket /run/user/1000/utsushi/other.sock
   UTSUSHI_LOG=debug utsushi serve")]
 pub(super) struct Serve {
@@ -44,6 +52,12 @@ pub(super) struct Serve {
     /// Lose at most this much of a training when the daemon is killed
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = values::duration)]
     checkpoint_interval: Duration,
+    /// Show no icon in the desktop's tray, and no notifications
+    #[arg(long)]
+    no_tray: bool,
+    /// Train by the numbers in this file what the tray's menu asks for
+    #[arg(long, value_name = "FILE", hide = true)]
+    tray_recipe: Option<PathBuf>,
 }
 
 impl Serve {
@@ -52,6 +66,10 @@ impl Serve {
         let inherited = Listener::from_environment();
         log_to_stderr()?;
         utsushi_engine::start_threads(self.threads).context("can't start the threads that draw")?;
+        let recipe = match &self.tray_recipe {
+            Some(file) => RecipeChoice::Own(read_recipe(file)?),
+            None => RecipeChoice::Fast,
+        };
         let stop = Stop::default();
         stop_on_signals(stop.clone())?;
         let idle_unload = match self.idle_unload {
@@ -68,7 +86,9 @@ impl Serve {
             ..jobs::Config::new(paths::jobs(), library())
         };
         let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache()));
-        server::run(listener, config, Studio::new(library()), jobs, styles, stop)?;
+        let desktop =
+            |controls| if self.no_tray { None } else { Desktop::start(controls, library(), recipe) };
+        server::run_beside(listener, config, Studio::new(library()), jobs, styles, stop, desktop)?;
         Ok(Ending::Done)
     }
 }
@@ -90,7 +110,8 @@ fn log_to_stderr() -> anyhow::Result<()> {
     let filter = match variable {
         Some(name) => EnvFilter::try_from_env(name)
             .with_context(|| format!("{name}: no such filter; try {name}=debug"))?,
-        None => EnvFilter::new("info"),
+        // That a desktop lacks a portal is for this program to tell, not for its library.
+        None => EnvFilter::new("info,zbus=error"),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -13,6 +13,9 @@ use utsushi_ipc::protocol::{
 
 use super::follow::{Manner, follow};
 use super::{Address, Ending, Usage};
+use crate::desktop::{self, choosers};
+use crate::jobs::order::id_of;
+use crate::library::Library;
 
 /// A style that nobody else may have.
 const PRIVATE: &str = "private";
@@ -23,25 +26,30 @@ const PRIVATE: &str = "private";
 /// it draws nothing, at the lowest priority; this command only follows. When the training is finished, the style is
 /// among the others, in GIMP, too.
 ///
-/// Ctrl-C ends the following, not the training: `utsushi jobs` lists, watches, pauses and cancels it.
+/// Ctrl-C ends the following, not the training: `utsushi jobs` lists, watches, pauses and cancels it. With `--ask` it is
+/// what the tray's menu does, and what goes wrong is told in a notification if there is no terminal.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   utsushi train --name Hana --art ~/art
   utsushi train --name Hana --art ~/art --photos ~/Pictures/trip --minutes 90 --preset quality
-  utsushi train --name 'Hana in oil' --id hana-oil --art ~/oil --like hana --detach")]
+  utsushi train --name 'Hana in oil' --id hana-oil --art ~/oil --like hana --detach
+  utsushi train --ask")]
 pub(super) struct Train {
     /// The style's name
-    #[arg(long)]
-    name: String,
+    #[arg(long, required_unless_present = "ask")]
+    name: Option<String>,
     /// The style's id: lower-case letters, digits and hyphens [default: made of the name]
     #[arg(long)]
     id: Option<String>,
     /// A folder of pictures in the style, and those in it; may be given several times
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "DIR", required_unless_present = "ask")]
     art: Vec<PathBuf>,
     /// A folder of photos, and those in it [default: the folder of pictures that the desktop knows]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
+    /// Ask for both folders in windows of the desktop, and don't follow the training; the style is named like its art
+    #[arg(long, conflicts_with_all = ["art", "photos"])]
+    ask: bool,
     #[command(flatten)]
     course: Course,
     #[command(flatten)]
@@ -112,7 +120,33 @@ struct Conduct {
 
 impl Train {
     pub(super) fn execute(self, address: &Address) -> anyhow::Result<Ending> {
-        let (detach, manner) = (self.conduct.detach, Manner::new(self.conduct.json));
+        if !self.ask {
+            return self.train(address);
+        }
+        let asked = self.ask(address).and_then(|asked| match asked {
+            Some(train) => train.train(address),
+            None => Ok(Ending::Interrupted),
+        });
+        asked.inspect_err(super::tell_on_the_desktop)
+    }
+
+    /// Fills in what the user chooses; nothing if that is nothing.
+    fn ask(mut self, address: &Address) -> anyhow::Result<Option<Self>> {
+        let bus = desktop::bus();
+        let Some(folders) = choosers::folders(bus.as_ref().map(|bus| bus.inner()))? else { return Ok(None) };
+        let name = self.name.unwrap_or_else(|| folders.name());
+        if self.id.is_none() {
+            let mut client = Client::connect_or_start(&address.socket, &address.starter)?;
+            let (jobs, library) = (client.jobs()?, Library::open(paths::styles()));
+            let is_taken = |id: &str| library.find(id).is_some() || desktop::is_wanted(&jobs, id);
+            self.id = Some(desktop::free_id(&name, is_taken));
+        }
+        Ok(Some(Self { name: Some(name), art: vec![folders.art], photos: Some(folders.photos), ..self }))
+    }
+
+    fn train(self, address: &Address) -> anyhow::Result<Ending> {
+        let (is_asked, detach) = (self.ask, self.ask || self.conduct.detach);
+        let manner = Manner::new(self.conduct.json);
         let spec = self.spec()?;
         let mut client = Client::connect_or_start(&address.socket, &address.starter)?;
         let job = client.train(spec).map_err(|error| match error {
@@ -124,11 +158,15 @@ impl Train {
             other => anyhow::Error::from(other),
         })?;
         manner.queued(&job)?;
+        if is_asked {
+            desktop::announce_begun(&job);
+        }
         if detach { Ok(Ending::Done) } else { follow(client, job.id, manner) }
     }
 
     fn spec(self) -> anyhow::Result<TrainSpec> {
-        let Self { name, id, art, photos, course, description, conduct } = self;
+        let Self { name, id, art, photos, course, description, conduct, ask: _ } = self;
+        let name = name.unwrap_or_default();
         let style = match id {
             Some(id) => id,
             None => id_of(&name).ok_or_else(|| {
@@ -190,21 +228,13 @@ fn from_root(folder: &Path) -> Result<PathBuf, Usage> {
     Ok(absolute)
 }
 
-fn read_recipe(file: &Path) -> Result<String, Usage> {
+pub(super) fn read_recipe(file: &Path) -> Result<String, Usage> {
     let wrong = |why: String| Usage::new(format!("{}: {why}", file.display()));
     let bytes = fs::metadata(file).map_err(|error| wrong(format!("can't be read: {error}")))?.len();
     if bytes > MAX_RECIPE_BYTES as u64 {
         return Err(wrong(format!("a recipe has at most {MAX_RECIPE_BYTES} bytes, and this has {bytes}")));
     }
     fs::read_to_string(file).map_err(|error| wrong(format!("can't be read: {error}")))
-}
-
-/// The name in lower-case letters, digits and hyphens, as far as it has some.
-fn id_of(name: &str) -> Option<String> {
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let id = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
-    let id: String = id.chars().take(64).collect();
-    Some(id).filter(|id| !id.is_empty())
 }
 
 fn ask_licence(answers: &mut impl BufRead, questions: &mut impl Write) -> io::Result<String> {
@@ -242,20 +272,6 @@ mod tests {
     fn parse(line: &str) -> Option<Train> {
         let words = std::iter::once("x").chain(line.split_whitespace());
         Line::try_parse_from(words).ok().map(|line| line.train)
-    }
-
-    #[test]
-    fn ids_are_made_of_names() {
-        fn check(name: &str, expected: Option<&str>) {
-            assert_eq!(id_of(name).as_deref(), expected, "{name}");
-        }
-        check("hana", Some("hana"));
-        check("Hana no Uta", Some("hana-no-uta"));
-        check("  --Oil & ink (2)! ", Some("oil-ink-2"));
-        check("Café", Some("caf"));
-        check("花", None);
-        check("", None);
-        check(&"x".repeat(100), Some(&"x".repeat(64)));
     }
 
     #[test]

@@ -174,6 +174,11 @@ impl Board {
         Ok(self.jobs.values().map(Job::info).collect())
     }
 
+    /// Another with all news of any job.
+    pub(super) fn last_version(&self) -> u64 {
+        self.last_version
+    }
+
     pub(super) fn job(&mut self, id: JobId) -> Result<&mut Job, Fault> {
         self.hold()?;
         self.jobs.get_mut(&id).ok_or_else(|| unknown(id))
@@ -256,6 +261,7 @@ impl Board {
         let folder = job.folder.clone();
         folder.remove().map_err(|error| self.disk(&error))?;
         self.jobs.remove(&id);
+        self.last_version += 1;
         Ok(())
     }
 

@@ -139,6 +139,13 @@ impl Jobs {
         self.0.lock().list()
     }
 
+    /// Every job, and the version of this news. Waits, for so long at most, until that isn't `seen` any more.
+    pub(crate) fn news(&self, seen: Option<u64>, patience: Duration) -> Result<(Vec<JobInfo>, u64), Fault> {
+        let has_news = |board: &mut Board| board.hold().is_err() || Some(board.last_version()) != seen;
+        let mut board = self.wait_until(patience, has_news);
+        Ok((board.list()?, board.last_version()))
+    }
+
     /// How a job is, and the version of this news. Waits, for so long at most, until that isn't `seen` any more.
     pub(crate) fn wait(
         &self,

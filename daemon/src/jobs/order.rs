@@ -130,6 +130,14 @@ fn check_folder(folder: &Path) -> Result<(), Fault> {
     }
 }
 
+/// A style's id, made of its name: that in lower-case letters, digits and hyphens, as far as it has some.
+pub(crate) fn id_of(name: &str) -> Option<String> {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let id = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
+    let id: String = id.chars().take(64).collect();
+    Some(id).filter(|id| !id.is_empty())
+}
+
 /// The beginning of a text that may be as long as a message.
 fn short(text: &str) -> String {
     text.chars().take(64).collect()
@@ -158,6 +166,20 @@ mod tests {
             }
             (order, _) => panic!("{order:?} of {spec:?}"),
         }
+    }
+
+    #[test]
+    fn ids_are_made_of_names() {
+        fn check(name: &str, expected: Option<&str>) {
+            assert_eq!(id_of(name).as_deref(), expected, "{name}");
+        }
+        check("hana", Some("hana"));
+        check("Hana no Uta", Some("hana-no-uta"));
+        check("  --Oil & ink (2)! ", Some("oil-ink-2"));
+        check("Café", Some("caf"));
+        check("花", None);
+        check("", None);
+        check(&"x".repeat(100), Some(&"x".repeat(64)));
     }
 
     #[test]

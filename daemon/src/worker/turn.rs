@@ -20,6 +20,14 @@ impl Turn {
         }
     }
 
+    /// Whether pictures have it; waits, for so long at most, until that isn't `seen` any more.
+    pub(crate) fn wait_for_change(&self, seen: bool, patience: Duration) -> bool {
+        let (is_taken, changed) = &*self.0;
+        let guard = is_taken.lock().expect("nobody panics with the lock");
+        let waited = changed.wait_timeout_while(guard, patience, |is_taken| *is_taken == seen);
+        *waited.expect("nobody panics with the lock").0
+    }
+
     /// Waits for training's turn; false if it doesn't come in time.
     pub fn wait(&self, patience: Duration) -> bool {
         let (is_taken, changed) = &*self.0;

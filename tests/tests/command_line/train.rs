@@ -2,18 +2,18 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use utsushi::picture::{self, Format, Metadata, Picture, WriteOptions};
-use utsushi_engine::arch::brush::Sizes;
+use utsushi::picture::{self, Format, WriteOptions};
 use utsushi_engine::style_file::StyleFile;
-use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
+use utsushi_ipc::pixels::{Channels, Depth};
 use utsushi_tests::binary::{Home, assert_code, errors, finish, signal, wait_until};
 use utsushi_tests::pictures::{cut, sample, write_drawn};
-use utsushi_training::recipe::{Length, Preset, Recipe};
+use utsushi_tests::training::{write_pictures, write_recipe, write_waves};
+use utsushi_training::recipe::Length;
 
 /// No file grows beyond 16 KiB, which a checkpoint does: like a full disk but for the words.
 const FULL: &str = "trap '' XFSZ; ulimit -f 32;";
@@ -33,38 +33,11 @@ const TRAIN: [&str; 11] = [
     "CC0-1.0",
 ];
 
-/// A picture of waves, each number another.
-fn write_waves(path: &Path, number: usize) {
-    const SIDE_PX: u32 = 132;
-    let (sin, cos) = (number as f32 * 0.7).sin_cos();
-    let wave = |x: u32, y: u32, c: usize| {
-        let along = (x as f32 * cos + y as f32 * sin) * (0.05 + 0.02 * number as f32);
-        ((along + c as f32).sin() * 120.0 + 128.0) as u8
-    };
-    let pixels = (0..SIDE_PX).flat_map(|y| (0..SIDE_PX).map(move |x| (x, y)));
-    let pixels = pixels.flat_map(|(x, y)| [0, 1, 2].map(|c| wave(x, y, c))).collect();
-    let format = PixelFormat { channels: Channels::Rgb, depth: Depth::U8 };
-    let raster = Raster::new(SIDE_PX, SIDE_PX, format).expect("a raster");
-    let picture = Picture { raster, pixels, metadata: Metadata::default() };
-    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    picture::write(path, Format::Png, &picture, &WriteOptions::default()).expect("written");
-}
-
 /// A home with just enough pictures, and a recipe of short steps.
 fn home() -> Home {
     let home = Home::new();
-    for number in 0..10 {
-        write_waves(&home.path().join(format!("art/{number}.png")), number);
-        write_waves(&home.path().join(format!("photos/below/{number}.png")), number + 20);
-    }
-    let preset = Recipe::preset(Preset::Fast);
-    let mut imitation = preset.imitation.clone().expect("a stage");
-    imitation.course.length = Length::Steps(12);
-    imitation.course.batch = 1;
-    imitation.course.crops_px = vec![64];
-    let generator = Sizes { c1: 8, c2: 16, blocks: [1, 1, 1], ch: 8, cf: 4 };
-    let recipe = Recipe { generator, imitation: Some(imitation), adversarial: None, ..preset };
-    fs::write(home.path().join("recipe.toml"), recipe.to_toml().expect("TOML")).expect("written");
+    write_pictures(home.path());
+    write_recipe(home.path(), Length::Steps(12));
     home
 }
 
