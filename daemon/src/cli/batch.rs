@@ -55,7 +55,8 @@ mod video;
 /// With --shard auto, the share is that of the task in an array of Slurm's (SLURM_ARRAY_TASK_ID, and
 /// SLURM_ARRAY_TASK_COUNT, _MIN, _MAX and _STEP), or of the pod in an indexed job of Kubernetes'
 /// (JOB_COMPLETION_INDEX, and JOB_COMPLETIONS, which the job's description has to set). With auto/N, there are N
-/// shares, and SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX is from 0 to N-1, so that a part of an array can be run again.
+/// shares, and SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX is from 0 to N-1, so that a part of an array can be run
+/// again.
 ///
 /// A video (mp4, mov, mkv, webm and others) is drawn frame by frame, through the system's ffmpeg. OUT is then a file
 /// (.mp4, .m4v, .mov, .mkv or .webm), or a folder for one of the same name. Sound, frame rate, shape and colour space

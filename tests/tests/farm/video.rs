@@ -191,7 +191,7 @@ fn everything_but_the_pictures_stays() {
     check("25", &format!("{h264} -vf setsar=4/3 -c:a aac"), "a.mp4", "b.mp4", true);
     check("30000/1001", "-c:v libvpx-vp9 -crf 10 -b:v 0 -cpu-used 8 -c:a libopus", "a.webm", "b.webm", true);
     check("25", &format!("{h264} -c:a aac"), "a.mp4", "b.webm", false);
-    check("12", "-c:v mpeg4 -q:v 2 -c:a mp3", "a.avi", "b.mkv", true);
+    check("12", "-c:v mpeg4 -q:v 2 -c:a pcm_s16le", "a.avi", "b.mkv", true);
 }
 
 #[test]

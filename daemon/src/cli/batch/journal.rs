@@ -11,8 +11,8 @@
 //! one run has drawn is finished for all, also if there are more shares the next time. Which line is the last, among
 //! those of several files, their times say.
 //!
-//! Beside the outputs, a journal tells of the runs: when one began and with what, what failed, and how it ended. That is
-//! what [`super::merge`] reads.
+//! Beside the outputs, a journal tells of the runs: when one began and with what, what failed, and how it ended.
+//! That is what [`super::merge`] reads.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -1,9 +1,9 @@
 //! A daemon for this process alone, as a task on a farm needs it: no session of a desktop, no home to write to, nothing
 //! shared with other tasks.
 //!
-//! Its socket and log lie in a folder in `$TMPDIR`, or in `/tmp` where the former isn't there, as it may be on one machine
-//! and not on another, or is too long for a socket's path. It draws on the cores that the task was given, and ends with this process, in whatever way that ends
-//! (`utsushi serve --parent`).
+//! Its socket and log lie in a folder in `$TMPDIR`, or in `/tmp` where the former isn't there, as it may be on one
+//! machine and not on another, or is too long for a socket's path. It draws on the cores that the task was given, and
+//! ends with this process, in whatever way that ends (`utsushi serve --parent`).
 
 use std::fs::Permissions;
 use std::num::NonZeroUsize;

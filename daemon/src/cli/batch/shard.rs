@@ -124,7 +124,7 @@ fn of_array(id: u32, number: impl Fn(&str) -> Result<Option<u32>, Usage>) -> Res
     let is_even = place % step == 0 && last % step == 0 && last / step == count.wrapping_sub(1);
     if !is_even {
         return Err(Usage::new(format!(
-            "--shard auto: the array's {count} tasks from {min} to {max} are not numbered evenly, so that they don't say \
+            "--shard auto: the array's {count} tasks from {min} to {max} are not numbered evenly, and so don't say \
              which share is whose: say --array=0-{}, or --shard auto/N with tasks from 0 to N-1",
             count.saturating_sub(1)
         )));
@@ -135,8 +135,8 @@ fn of_array(id: u32, number: impl Fn(&str) -> Result<Option<u32>, Usage>) -> Res
 impl Shard {
     /// Is what has this name, below the folder for outputs, in this share?
     pub(super) fn has(self, name: &Path) -> bool {
-        let share = u128::from(place(name.as_os_str().as_encoded_bytes())) * u128::from(self.count) >> 64;
-        share == u128::from(self.number - 1)
+        let place = u128::from(place(name.as_os_str().as_encoded_bytes()));
+        (place * u128::from(self.count)) >> 64 == u128::from(self.number - 1)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Holds the drawn frames still where the source stands still, so that what the camera's noise makes a style do differently
-//! in every frame doesn't flicker.
+//! Holds the drawn frames still where the source stands still, so that what the camera's noise makes a style do
+//! differently in every frame doesn't flicker.
 //!
 //! ```text
 //! out_t = out_t-1 + a * (drawn_t - out_t-1)       a = 1 - damping * (1 - s(d))
@@ -7,12 +7,12 @@
 //! s(d)  = 3 u² - 2 u³,  u = (d - low) / (high - low) within 0..1
 //! ```
 //!
-//! - The blur, two boxes of 5 x 5 px, leaves 0.136 of independent noise. It has a sign, so that noise cancels out, and a
-//!   line that moves by a pixel doesn't, but for its middle: hence the maximum around.
-//! - `low` is five times the noise that is left, between 1 and 4 levels, and `high` three times that. How much noise there
-//!   is, the lower quartile of |Y_t - Y_t-1| says, which is noise as long as a quarter of the picture stands still.
-//! - Where the source changes by more than `high`, as at a cut, the drawn frame stands unchanged. A change so slow that it
-//!   stays under `low` from each frame to the next is followed late, by some 1 / (1 - damping) frames.
+//! - The blur, two boxes of 5 x 5 px, leaves 0.136 of independent noise. It has a sign, so that noise cancels out, and
+//!   a line that moves by a pixel doesn't, but for its middle: hence the maximum around.
+//! - `low` is five times the noise that is left, between 1 and 4 levels, and `high` three times that. How much noise
+//!   there is, the lower quartile of |Y_t - Y_t-1| says, which is noise as long as a quarter of the picture stands still.
+//! - Where the source changes by more than `high`, as at a cut, the drawn frame stands unchanged. A change so slow that
+//!   it stays under `low` from each frame to the next is followed late, by some 1 / (1 - damping) frames.
 
 /// Half the side of a box.
 const BOX_RADIUS_PX: usize = 2;
@@ -136,7 +136,7 @@ fn quartile(counts: &[usize; 256]) -> f32 {
 
 /// Joins each value of a plane with all within a square around it; beyond the plane, its border goes on.
 fn join_around<T: Copy>(
-    plane: &mut Vec<T>,
+    plane: &mut [T],
     spare: &mut Vec<T>,
     width: usize,
     radius: usize,
@@ -219,7 +219,7 @@ mod tests {
                 damping.damp(&source, &mut drawn);
                 shown.push(drawn);
             }
-            let flickers = mean_difference(&shown[10], &shown[11], |_, y| y < 4 || y >= 36);
+            let flickers = mean_difference(&shown[10], &shown[11], |_, y| !(4..36).contains(&y));
             assert!((still.0..=still.1).contains(&flickers), "{strength} {noise}: still {flickers}");
             // Where the square came to be, and where it was before, nothing of the other is left.
             let truth = frame(100, 0, 0, Some(37));

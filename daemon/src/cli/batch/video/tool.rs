@@ -35,8 +35,8 @@ pub(super) fn file(path: &Path) -> OsString {
 pub(super) fn cannot_start(name: &str, error: &io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::NotFound => anyhow!(
-            "videos need {name}, which is not installed: install the package `ffmpeg`, and try again (`apt install ffmpeg`, \
-             `dnf install ffmpeg`)"
+            "videos need {name}, which is not installed: install the package `ffmpeg`, as by `apt install ffmpeg`, and \
+             try again"
         ),
         _ => anyhow!("can't start {name}: {error}"),
     }
