@@ -190,7 +190,7 @@ fn an_array_draws_everything_once_though_a_task_is_killed() {
         return;
     }
     let home = Home::new();
-    write_frames(&home, FRAMES, 160, 120);
+    write_frames(&home, FRAMES, 240, 180);
     fs::create_dir(home.path().join("logs")).expect("a folder");
     let cluster = Cluster::start(&home, 2);
 
@@ -216,7 +216,7 @@ fn an_array_draws_everything_once_though_a_task_is_killed() {
     let mut killed = None;
     wait_until("a task is in the middle of its work", || {
         killed = (0..TASKS).find_map(|task| {
-            let pid = process(&home, task).filter(|_| (3..30).contains(&progress(&home, task)))?;
+            let pid = process(&home, task).filter(|_| (1..40).contains(&progress(&home, task)))?;
             signal(pid, Signal::KILL);
             Some(task)
         });

@@ -65,6 +65,37 @@ impl Drop for OwnDaemon {
 /// As many cores as this process may use, by its affinity and its control group, or fewer if Slurm has said so.
 fn threads() -> NonZeroUsize {
     let usable = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let told = std::env::var("SLURM_CPUS_PER_TASK").ok().and_then(|told| told.parse().ok());
-    told.map_or(usable, |told: NonZeroUsize| told.min(usable))
+    at_most(usable, std::env::var("SLURM_CPUS_PER_TASK").ok().as_deref())
+}
+
+fn at_most(usable: NonZeroUsize, told: Option<&str>) -> NonZeroUsize {
+    let told: Option<NonZeroUsize> = told.and_then(|told| told.parse().ok());
+    told.map_or(usable, |told| told.min(usable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slurm_may_give_fewer_cores() {
+        fn check(usable: usize, told: Option<&str>, expected: usize) {
+            let found = at_most(NonZeroUsize::new(usable).unwrap(), told);
+            assert_eq!(found.get(), expected, "{usable} {told:?}");
+        }
+        check(4, None, 4);
+        check(4, Some("2"), 2);
+        check(4, Some("16"), 4);
+        check(4, Some("0"), 4);
+        check(4, Some("all"), 4);
+    }
+
+    #[test]
+    fn its_folder_is_closed_to_others_and_goes_with_it() {
+        let own = OwnDaemon::new().unwrap();
+        let folder = own.folder.path().to_owned();
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        drop(own);
+        assert!(!folder.exists());
+    }
 }

@@ -1,10 +1,11 @@
 //! Tells how a video goes: a bar on a terminal, a line at the end in a pipe, an object a line with `--json`.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use super::super::super::complain;
@@ -209,11 +210,16 @@ impl Teller {
 fn bar(frames: Option<u64>) -> ProgressBar {
     let (bar, template) = match frames {
         Some(frames) => {
-            (ProgressBar::new(frames), "{wide_bar} {percent:>3} %  {eta:>4}  {pos}/{len} frames  {per_sec}")
+            (ProgressBar::new(frames), "{wide_bar} {percent:>3} %  {eta:>4}  {pos}/{len} frames  {rate}/s")
         }
-        None => (ProgressBar::new_spinner(), "{spinner} {pos} frames  {per_sec}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {pos} frames  {rate}/s"),
     };
-    bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // Writing to a line of the terminal's doesn't fail.
+        let _ = write!(out, "{:.1}", state.per_sec());
+    };
+    bar.set_style(style.with_key("rate", rate));
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
 }
