@@ -158,12 +158,18 @@ impl Usage {
 /// Where the daemon listens, and how it is started if it doesn't.
 struct Address {
     socket: PathBuf,
+    /// By an option, not only by the environment, which many machines may have got from one.
+    is_named: bool,
     starter: Starter,
 }
 
 impl Address {
     fn new(socket: Option<PathBuf>) -> Self {
-        Self { socket: socket.unwrap_or_else(paths::socket), starter: Starter::from_environment() }
+        Self {
+            is_named: socket.is_some(),
+            socket: socket.unwrap_or_else(paths::socket),
+            starter: Starter::from_environment(),
+        }
     }
 }
 

@@ -70,12 +70,14 @@ pub(super) fn run(
 ) -> Outcome {
     let (events, received) = mpsc::channel();
     let brake = Brake::default();
-    listen_for_interruptions(events.clone(), brake.clone());
+    let interrupted = events.clone();
+    on_interruption(brake.clone(), move || drop(interrupted.send(Event::Interrupted)));
     start(jobs, order, painter, events, brake.clone());
     follow(&received, &brake, &mut on_event)
 }
 
-fn listen_for_interruptions(events: Sender<Event>, brake: Brake) {
+/// Calls `tell` on the first interruption. A second one ends the process, as soon as no file is being written.
+pub(super) fn on_interruption(brake: Brake, tell: impl Fn() + Send + 'static) {
     if is_hangup_ignored() {
         return;
     }
@@ -87,7 +89,7 @@ fn listen_for_interruptions(events: Sender<Event>, brake: Brake) {
             brake.pull();
             std::process::exit(super::Ending::Interrupted as i32);
         }
-        let _ = events.send(Event::Interrupted);
+        tell();
     });
 }
 
@@ -121,7 +123,7 @@ fn follow(received: &Receiver<Event>, brake: &Brake, on_event: &mut impl FnMut(&
 
 /// Ends the writing of files, but never in the middle of one.
 #[derive(Clone, Default)]
-struct Brake(Arc<BrakeState>);
+pub(super) struct Brake(Arc<BrakeState>);
 
 #[derive(Default)]
 struct BrakeState {
@@ -131,17 +133,17 @@ struct BrakeState {
 
 impl Brake {
     /// When it returns, no file is being written, and none will be.
-    fn pull(&self) {
+    pub(super) fn pull(&self) {
         self.0.pulled.store(true, Ordering::SeqCst);
         drop(self.0.writing.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn is_pulled(&self) -> bool {
+    pub(super) fn is_pulled(&self) -> bool {
         self.0.pulled.load(Ordering::SeqCst)
     }
 
     /// Runs `write`, unless the brake is pulled.
-    fn unless_pulled<T>(&self, write: impl FnOnce() -> T) -> Option<T> {
+    pub(super) fn unless_pulled<T>(&self, write: impl FnOnce() -> T) -> Option<T> {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         (!self.is_pulled()).then(write)
     }

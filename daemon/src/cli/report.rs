@@ -105,6 +105,14 @@ enum Line<'a> {
 const STEPS: u64 = 1000;
 
 impl ReportArgs {
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
+    pub(super) fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
     /// Begins a report on `total` pictures, those included that will be skipped.
     pub(super) fn begin(self, total: usize) -> Report {
         let manner = if self.json {

@@ -1,8 +1,9 @@
 //! `utsushi serve`: the daemon itself, in the foreground.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -58,6 +59,9 @@ pub(super) struct Serve {
     /// Train by the numbers in this file what the tray's menu asks for
     #[arg(long, value_name = "FILE", hide = true)]
     tray_recipe: Option<PathBuf>,
+    /// Serve only the process that starts it, which this is: end with it, and train nobody's styles
+    #[arg(long, value_name = "PID", hide = true)]
+    parent: Option<u32>,
 }
 
 impl Serve {
@@ -65,16 +69,24 @@ impl Serve {
         // First of all, since it changes the environment, which other threads might be reading.
         let inherited = Listener::from_environment();
         log_to_stderr()?;
+        if let Some(parent) = self.parent {
+            end_with(parent)?;
+        }
         utsushi_engine::start_threads(self.threads).context("can't start the threads that draw")?;
         let recipe = match &self.tray_recipe {
             Some(file) => RecipeChoice::Own(read_recipe(file)?),
             None => RecipeChoice::Fast,
         };
         let stop = Stop::default();
-        stop_on_signals(stop.clone())?;
+        stop_on_signals(stop.clone(), self.parent)?;
         let idle_unload = match self.idle_unload {
             Limit::After(time) => Some(time),
             Limit::Never => None,
+        };
+        // The user's trainings are for the user's daemon, on whatever machine that is.
+        let jobs_folder = match self.parent {
+            Some(_) => address.socket.with_file_name("jobs"),
+            None => paths::jobs(),
         };
         let listener = inherited.unwrap_or_else(|| Listener::bind(&address.socket))?;
         let side_door = paths::flatpak_socket(listener.path()).map(SideDoor::new);
@@ -83,21 +95,51 @@ impl Serve {
         let styles = move || library().list().into_iter().map(|entry| entry.info).collect();
         let jobs = jobs::Config {
             checkpoint_interval: self.checkpoint_interval,
-            ..jobs::Config::new(paths::jobs(), library())
+            ..jobs::Config::new(jobs_folder, library())
         };
         let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache()));
-        let desktop =
-            |controls| if self.no_tray { None } else { Desktop::start(controls, library(), recipe) };
+        let is_hidden = self.no_tray || self.parent.is_some();
+        let desktop = |controls| if is_hidden { None } else { Desktop::start(controls, library(), recipe) };
         server::run_beside(listener, config, Studio::new(library()), jobs, styles, stop, desktop)?;
+        if self.parent.is_some() {
+            remove_folder(&address.socket);
+        }
         Ok(Ending::Done)
     }
 }
 
-/// Ctrl-C and SIGTERM stop the daemon; a second one doesn't wait for what it is drawing.
-fn stop_on_signals(stop: Stop) -> anyhow::Result<()> {
+/// Has the system send SIGTERM when the parent is gone. Nothing is drawn for nobody, even if the parent was killed.
+#[cfg(target_os = "linux")]
+fn end_with(parent: u32) -> anyhow::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+    set_parent_process_death_signal(Some(Signal::TERM)).context("can't end with the parent")?;
+    let now = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    // It may have been gone already.
+    anyhow::ensure!(u32::try_from(now).is_ok_and(|now| now == parent), "process {parent} is gone");
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with(_: u32) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// Removes what the parent would have removed, had it not been killed: the files that are known, and the folder if
+/// nothing else is in it.
+fn remove_folder(socket: &Path) {
+    for file in ["daemon.sock.lock", "daemon.log"] {
+        let _ = fs::remove_file(socket.with_file_name(file));
+    }
+    let _ = socket.parent().map(fs::remove_dir);
+}
+
+/// Ctrl-C and SIGTERM stop the daemon; a second one doesn't wait for what it is drawing. But of the end of a parent, the
+/// system tells once for each thread that this had.
+fn stop_on_signals(stop: Stop, parent: Option<u32>) -> anyhow::Result<()> {
     let mut is_stopping = false;
     let handler = move || {
-        if std::mem::replace(&mut is_stopping, true) {
+        if std::mem::replace(&mut is_stopping, true) && parent.is_none() {
             std::process::exit(Ending::Interrupted as i32);
         }
         stop.request();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 
 use utsushi_training::data::{Limits, Picture, scan};
 
@@ -59,7 +59,7 @@ fn ranking(order: &Order, library: &Library) -> Result<Vec<(String, f64)>, Halt>
 }
 
 /// Some of a folder's pictures, always the same; none if it can't be read, which is told when it is to be learned from.
-fn some(folder: &PathBuf, most: usize) -> Vec<Picture> {
+fn some(folder: &Path, most: usize) -> Vec<Picture> {
     let limits = Limits { long_side_px: LONG_SIDE_PX, max_pictures: most };
     let found = scan(folder, limits, &material::open, |_| ControlFlow::Continue(()));
     found.map(|found| found.pictures.into_iter().map(|found| found.picture).collect()).unwrap_or_default()

@@ -5,15 +5,25 @@
 //! everything. An output whose last line has no settings was being drawn again when the run ended. A line that was
 //! cut off by a crash, or mangled by two machines that share the folder, counts as absent: at worst, a picture is
 //! drawn twice.
+//!
+//! A share of a batch ([`super::shard`]) writes a journal of its own, so that machines never write the same file, and
+//! holds its lock while it runs, so that no share is drawn twice at once. Everybody reads all of them: a picture that
+//! one run has drawn is finished for all, also if there are more shares the next time. Which line is the last, among
+//! those of several files, their times say.
+//!
+//! Beside the outputs, a journal tells of the runs: when one began and with what, what failed, and how it ended.
+//! That is what [`super::merge`] reads.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::pipeline::Job;
+use super::super::pipeline::{Job, Outcome};
+use super::shard::Shard;
 use super::sources::Stamp;
 
 const NAME: &str = ".utsushi-batch.jsonl";
@@ -44,7 +54,67 @@ impl Entry {
     }
 }
 
-/// The journal of a folder of outputs.
+/// A line about an output.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Drawn {
+    #[serde(flatten)]
+    entry: Entry,
+    /// Since 1970; older programs wrote none.
+    #[serde(default)]
+    at_ms: u64,
+}
+
+/// A line about a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "run", rename_all = "lowercase")]
+pub(super) enum Run {
+    Begun(Begun),
+    Failed {
+        source: String,
+        /// Absent for what can't even be looked into.
+        output: Option<String>,
+        message: String,
+    },
+    Ended {
+        how: End,
+    },
+}
+
+/// What a run set out to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    pub(super) at_ms: u64,
+    pub(super) host: String,
+    /// From 1.
+    pub(super) shard: u32,
+    pub(super) shards: u32,
+    /// Pictures of all shares.
+    pub(super) total: usize,
+    /// Pictures of this share.
+    pub(super) pictures: usize,
+    /// How many of them needn't be drawn.
+    pub(super) skipped: usize,
+}
+
+/// How a run ended, unless it was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum End {
+    Finished,
+    Stopped,
+    Interrupted,
+}
+
+/// What a line of a journal says.
+pub(super) enum Line {
+    Run(Run),
+    /// An output is complete; or, without settings, about to be replaced.
+    Output {
+        is_complete: bool,
+    },
+}
+
+/// The journal of a folder of outputs, or of a share's.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
@@ -52,15 +122,36 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Reads the folder's journal, or begins one.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(NAME);
+    /// Reads the folder's journals, and goes on with one, or begins it. If another process works on the same share,
+    /// tells `on_wait` of it, and waits for its end.
+    pub(super) fn open(folder: &Path, shard: Option<Shard>, on_wait: impl FnOnce()) -> io::Result<Self> {
+        let path = folder.join(name(shard));
         let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+        if shard.is_some() {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => {
+                    on_wait();
+                    file.lock()?;
+                }
+                // A file system without locks.
+                Ok(()) | Err(TryLockError::Error(_)) => {}
+            }
+        }
         let content = fs::read(&path)?;
         if content.last().is_some_and(|last| *last != b'\n') {
             file.write_all(b"\n")?;
         }
-        Ok(Self { path, file, entries: parse(&String::from_utf8_lossy(&content)) })
+        let mut newest: HashMap<String, Drawn> = HashMap::new();
+        for path in paths(folder)? {
+            for drawn in parse(&String::from_utf8_lossy(&fs::read(path)?)) {
+                let known = newest.get(&drawn.entry.output);
+                if known.is_none_or(|known| known.at_ms <= drawn.at_ms) {
+                    newest.insert(drawn.entry.output.clone(), drawn);
+                }
+            }
+        }
+        let entries = newest.into_iter().map(|(output, drawn)| (output, drawn.entry)).collect();
+        Ok(Self { path, file, entries })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -74,8 +165,7 @@ impl Journal {
 
     /// Notes that the output is complete.
     pub(super) fn record(&mut self, entry: &Entry) -> io::Result<()> {
-        let line = serde_json::to_string(entry)? + "\n";
-        self.file.write_all(line.as_bytes())?;
+        self.write(&Drawn { entry: entry.clone(), at_ms: now_ms() })?;
         self.entries.insert(entry.output.clone(), entry.clone());
         Ok(())
     }
@@ -88,11 +178,96 @@ impl Journal {
         }
         self.record(&Entry { settings: String::new(), ..entry.clone() })
     }
+
+    /// Notes that a run begins, with so many pictures of so many in all shares, less those that needn't be drawn.
+    pub(super) fn begin(
+        &mut self,
+        shard: Option<Shard>,
+        total: usize,
+        pictures: usize,
+        skipped: usize,
+    ) -> io::Result<()> {
+        let Shard { number, count } = shard.unwrap_or(Shard { number: 1, count: 1 });
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.write(&Run::Begun(Begun {
+            at_ms: now_ms(),
+            host,
+            shard: number,
+            shards: count,
+            total,
+            pictures,
+            skipped,
+        }))
+    }
+
+    /// Notes that a picture can't be drawn, or something can't even be looked into.
+    pub(super) fn fail(&mut self, source: &Path, output: Option<&Path>, message: &str) -> io::Result<()> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        self.write(&Run::Failed { source: text(source), output: output.map(text), message: message.into() })
+    }
+
+    /// Notes how the run ends.
+    pub(super) fn end(&mut self, outcome: Outcome) -> io::Result<()> {
+        let how = match outcome {
+            Outcome::Finished => End::Finished,
+            Outcome::GaveUp => End::Stopped,
+            Outcome::Interrupted => End::Interrupted,
+        };
+        self.write(&Run::Ended { how })
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let line = serde_json::to_string(line)? + "\n";
+        self.file.write_all(line.as_bytes())
+    }
 }
 
-fn parse(content: &str) -> HashMap<String, Entry> {
-    let entries = content.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
-    entries.map(|entry| (entry.output.clone(), entry)).collect()
+fn name(shard: Option<Shard>) -> String {
+    match shard {
+        None => NAME.into(),
+        Some(Shard { number, count }) => NAME.replace(".jsonl", &format!(".{number}-of-{count}.jsonl")),
+    }
+}
+
+/// Every journal in the folder, in the order of their names.
+pub(super) fn paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_journal =
+        |name: &str| name.strip_prefix(".utsushi-batch.").is_some_and(|rest| rest.ends_with("jsonl"));
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_journal) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Does a process hold this journal's lock?
+pub(super) fn is_in_use(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The lines that make sense.
+pub(super) fn lines(path: &Path) -> io::Result<Vec<Line>> {
+    let content = fs::read(path)?;
+    let read = |line: &str| match serde_json::from_str(line) {
+        Ok(run) => Some(Line::Run(run)),
+        Err(_) => serde_json::from_str::<Entry>(line)
+            .ok()
+            .map(|entry| Line::Output { is_complete: !entry.settings.is_empty() }),
+    };
+    Ok(String::from_utf8_lossy(&content).lines().filter_map(read).collect())
+}
+
+fn parse(content: &str) -> Vec<Drawn> {
+    content.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -106,13 +281,17 @@ mod tests {
         Entry::new(Path::new("out"), &job, Stamp { bytes, modified_ns: 5 }, settings.into())
     }
 
+    fn open(folder: &Path, shard: Option<Shard>) -> Journal {
+        Journal::open(folder, shard, || panic!("nobody else has it")).unwrap()
+    }
+
     #[test]
     fn what_counts_as_finished() {
         let drawn = |entry: &Entry| serde_json::to_string(entry).unwrap() + "\n";
         let check = |content: String, expected: bool| {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(NAME), &content).unwrap();
-            let journal = Journal::open(folder.path()).unwrap();
+            let journal = open(folder.path(), None);
             assert_eq!(journal.holds(&entry("a.png", 1, "cel")), expected, "{content}");
         };
         let same = drawn(&entry("a.png", 1, "cel"));
@@ -133,12 +312,61 @@ mod tests {
     fn a_line_that_was_cut_off_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
-        Journal::open(folder.path()).unwrap().record(&entry("a.png", 1, "cel")).unwrap();
+        open(folder.path(), None).record(&entry("a.png", 1, "cel")).unwrap();
         let content = fs::read_to_string(&path).unwrap();
         fs::write(&path, content.clone() + &content[..content.len() / 2]).unwrap();
-        Journal::open(folder.path()).unwrap().record(&entry("b.png", 1, "cel")).unwrap();
-        let journal = Journal::open(folder.path()).unwrap();
+        open(folder.path(), None).record(&entry("b.png", 1, "cel")).unwrap();
+        let journal = open(folder.path(), None);
         assert!(journal.holds(&entry("a.png", 1, "cel")));
         assert!(journal.holds(&entry("b.png", 1, "cel")));
+    }
+
+    #[test]
+    fn the_newest_line_of_all_journals_counts() {
+        let line = |settings: &str, at_ms: u64| {
+            serde_json::to_string(&Drawn { entry: entry("a.png", 1, settings), at_ms }).unwrap() + "\n"
+        };
+        let check = |journals: &[(&str, String)], expected: bool| {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, content) in journals {
+                fs::write(folder.path().join(name), content).unwrap();
+            }
+            let journal = open(folder.path(), Some(Shard { number: 2, count: 3 }));
+            assert_eq!(journal.holds(&entry("a.png", 1, "cel")), expected, "{journals:?}");
+        };
+        let [all, first, second] = [NAME, ".utsushi-batch.1-of-8.jsonl", ".utsushi-batch.2-of-3.jsonl"];
+        check(&[], false);
+        check(&[(first, line("cel", 5))], true);
+        check(&[(first, line("cel", 5)), (second, line("oil", 6))], false);
+        check(&[(first, line("cel", 7)), (second, line("oil", 6))], true);
+        check(&[(first, line("oil", 5)), (all, line("cel", 6))], true);
+        check(&[(first, line("oil", 7)), (all, line("cel", 6))], false);
+        check(&[(first, line("cel", 5)), (second, line("", 6))], false);
+        check(&[("other.jsonl", line("cel", 5))], false);
+    }
+
+    #[test]
+    fn a_share_is_drawn_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let shard = |number| Some(Shard { number, count: 2 });
+        let first = open(folder.path(), shard(1));
+        assert!(is_in_use(first.path()));
+        drop(open(folder.path(), shard(2)));
+        drop(open(folder.path(), None));
+        std::thread::scope(|scope| {
+            let (waits, waited) = std::sync::mpsc::channel();
+            let path = folder.path();
+            let second = scope.spawn(move || {
+                Journal::open(path, shard(1), || waits.send(()).unwrap())
+                    .unwrap()
+                    .holds(&entry("a.png", 1, "cel"))
+            });
+            waited.recv().unwrap();
+            let mut first = first;
+            first.record(&entry("a.png", 1, "cel")).unwrap();
+            drop(first);
+            assert!(second.join().unwrap(), "it reads what the first has written until then");
+        });
+        assert!(!is_in_use(&folder.path().join(name(shard(1)))));
     }
 }

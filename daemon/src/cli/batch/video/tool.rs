@@ -1,0 +1,115 @@
+//! ffmpeg and ffprobe, run beside this process: in a process group of their own, so that Ctrl-C doesn't reach them
+//! before this process has decided what becomes of it, and never left behind. They open no address and no other file
+//! than the ones they are given, whatever a video says.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+
+/// How often a tool that is to end is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a line of a tool's is remembered.
+const MAX_LINE_BYTES: u64 = 1 << 12;
+
+/// A tool that complains of errors alone.
+pub(super) fn command(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.process_group(0).args(["-hide_banner", "-v", "error"]);
+    command
+}
+
+/// A file's name that can't be taken for an option, or an address.
+pub(super) fn file(path: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    name.push(path);
+    name
+}
+
+/// Why there is no such tool, and what to do.
+pub(super) fn cannot_start(name: &str, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => anyhow!(
+            "videos need {name}, which is not installed: install the package `ffmpeg`, as by `apt install ffmpeg`, and \
+             try again"
+        ),
+        _ => anyhow!("can't start {name}: {error}"),
+    }
+}
+
+/// A running tool. It is killed when this is dropped.
+pub(super) struct Tool {
+    name: &'static str,
+    child: Child,
+    words: Option<JoinHandle<String>>,
+}
+
+impl Tool {
+    /// Starts it; its standard input and output are as the command says.
+    pub(super) fn start(name: &'static str, mut command: Command) -> anyhow::Result<Self> {
+        let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| cannot_start(name, &error))?;
+        let words = child.stderr.take().map(|words| thread::spawn(|| last_words(words)));
+        Ok(Self { name, child, words })
+    }
+
+    pub(super) fn take_output(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    pub(super) fn take_input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Waits for its end, and asks now and then whether to go on. Gives what it complained of even so.
+    pub(super) fn finish(mut self, goes_on: impl Fn() -> bool) -> anyhow::Result<String> {
+        let status = loop {
+            match self.child.try_wait()? {
+                Some(status) => break status,
+                None if goes_on() => thread::sleep(POLL_INTERVAL),
+                None => bail!("interrupted"),
+            }
+        };
+        let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
+        match status.success() {
+            true => Ok(words),
+            false if words.is_empty() => bail!("{} ended with {status}", self.name),
+            false => bail!("{} failed: {words}", self.name),
+        }
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // Fails if it has ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads to the end, and remembers the last line.
+fn last_words(words: impl Read) -> String {
+    let mut words = BufReader::new(words);
+    let mut last = String::new();
+    loop {
+        let mut line = Vec::new();
+        match (&mut words).take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return last,
+            Ok(_) => {
+                let line = String::from_utf8_lossy(&line);
+                if !line.trim().is_empty() {
+                    last = line.trim().into();
+                }
+            }
+        }
+    }
+}
+
+/// The last line that says something.
+pub(super) fn last_line(words: &str) -> &str {
+    words.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing")
+}
