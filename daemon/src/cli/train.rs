@@ -68,7 +68,7 @@ struct Course {
     /// Train for so many steps
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_STEPS)))]
     steps: Option<u32>,
-    /// Start from this style, which should be like the new one [default: the built-in style most like the art]
+    /// Start from this style, which should be like the new one [default: a built-in one that is]
     #[arg(long, value_name = "STYLE")]
     like: Option<String>,
     /// Which numbers to train by

@@ -17,9 +17,10 @@ const MOST_PHOTOS: usize = 12;
 const MOST_ART: usize = 24;
 const LONG_SIDE_PX: u32 = 512;
 
+/// Flat art is most like the default style, which draws so little that it is hardly seen. This one is as flat, and is.
+const FLAT: &str = "comic";
+
 /// The order with a style to start from. It is the same when the job goes on: the job's folder keeps it.
-///
-/// Where there are too few pictures to compare, it is the usual one.
 pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> Result<Order, Halt> {
     let path = folder.path().join("like");
     let kept = fs::read_to_string(&path).ok().filter(|id| Library::built_in_recipe(id).is_some());
@@ -27,10 +28,9 @@ pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> R
         Some(id) => id,
         None => {
             let found = ranking(order, library)?;
-            if let Some(words) = words(&found) {
-                folder.log(&words);
-            }
-            let id = found.into_iter().next().map_or(Library::default_id().to_owned(), |(id, _)| id);
+            let nearest = found.first().map_or(Library::default_id(), |(id, _)| id);
+            let id = if nearest == Library::default_id() { FLAT } else { nearest }.to_owned();
+            folder.log(&words(&id, &found));
             super::diary::write_whole(&path, id.as_bytes())
                 .map_err(|error| Halt::Disk(format!("{}: {error}", path.display())))?;
             id
@@ -65,11 +65,12 @@ fn some(folder: &Path, most: usize) -> Vec<Picture> {
     found.map(|found| found.pictures.into_iter().map(|found| found.picture).collect()).unwrap_or_default()
 }
 
-fn words(found: &[(String, f64)]) -> Option<String> {
-    let ((nearest, kid), others) = found.split_first()?;
-    let others: Vec<_> = others.iter().map(|(id, kid)| format!("{id} {kid:.3}")).collect();
-    Some(format!(
-        "starting from {nearest}, whose pictures are most like the art (KID {kid:.3}; {})",
-        others.join(", ")
-    ))
+fn words(id: &str, found: &[(String, f64)]) -> String {
+    let found: Vec<_> = found.iter().map(|(id, kid)| format!("{id} {kid:.3}")).collect();
+    match found.is_empty() {
+        true => format!("starting from {id}: there are too few pictures to see what the art is like"),
+        false => {
+            format!("starting from {id}; how far the art is from each style (KID): {}", found.join(", "))
+        }
+    }
 }

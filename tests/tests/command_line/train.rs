@@ -56,7 +56,7 @@ fn a_preset_starts_from_the_style_that_is_most_like_the_art() {
     home.expect(0, &["batch", "photos", "-o", "art", "--style", "impressionist"]);
     home.expect(0, &["train", "--name", "Hana", "--art", "art", "--photos", "photos", "--steps", "1"]);
     let log = String::from_utf8(home.expect(0, &["jobs", "log", "1"]).stdout).expect("UTF-8");
-    assert!(log.contains("starting from impressionist, whose pictures are most like the art"), "{log}");
+    assert!(log.contains("starting from impressionist; how far the art is"), "{log}");
     let told = String::from_utf8(home.expect(0, &["styles", "show", "hana"]).stdout).expect("UTF-8");
     assert!(told.contains("starting from impressionist"), "{told}");
 }
