@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{Field, LUMA, Vector};
 use super::gaussian::gaussian;
-use super::{OutOfRange, Planes, checked, is_deviation};
+use super::{OutOfRange, Planes, checked, deviation};
 
 /// Brush strokes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,6 @@ const RELIEF_PX: [f32; 2] = [0.8, 2.5];
 
 impl Flow {
     pub(super) fn check(&self) -> Result<(), OutOfRange> {
-        let deviation = |setting, px| (setting, px, is_deviation(px), "within 0.3 and 50");
         checked(&[
             ("flow.passes", self.passes as f32, (1..=20).contains(&self.passes), "within 1 and 20"),
             deviation("flow.scale_px", self.scale_px),

@@ -104,9 +104,6 @@ impl Settings {
     pub fn check(&self) -> Result<(), OutOfRange> {
         let sigma = |sigma: f32| (0.1..=50.0).contains(&sigma);
         let lines = &self.lines;
-        let colour = |colour: [f32; 3]| colour.iter().copied().find(|part| !(-1.0..=1.0).contains(part));
-        let colour =
-            |setting, all| (setting, colour(all).unwrap_or(0.0), colour(all).is_none(), "within -1 and 1");
         checked(&[
             (
                 "lambda",
@@ -141,9 +138,15 @@ fn checked(settings: &[Checked]) -> Result<(), OutOfRange> {
     }
 }
 
-/// Can it be a Gaussian's standard deviation?
-fn is_deviation(px: f32) -> bool {
-    (0.3..=50.0).contains(&px)
+/// A Gaussian's standard deviation, in pixels.
+fn deviation(setting: &'static str, px: f32) -> Checked {
+    (setting, px, (0.3..=50.0).contains(&px), "within 0.3 and 50")
+}
+
+/// What is added to red, green and blue.
+fn colour(setting: &'static str, colour: [f32; 3]) -> Checked {
+    let wrong = colour.into_iter().find(|part| !(-1.0..=1.0).contains(part));
+    (setting, wrong.unwrap_or(0.0), wrong.is_none(), "within -1 and 1")
 }
 
 /// The abstraction of a photo, on one thread.

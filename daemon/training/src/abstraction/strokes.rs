@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Field;
 use super::gaussian::gaussian;
-use super::{OutOfRange, Planes, checked, is_deviation};
+use super::{OutOfRange, Planes, checked, colour, deviation};
 
 /// A kind of brush strokes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -37,8 +37,6 @@ const FAINTEST: f32 = 0.15;
 
 impl Strokes {
     pub(super) fn check(&self) -> Result<(), OutOfRange> {
-        let deviation = |setting, px| (setting, px, is_deviation(px), "within 0.3 and 50");
-        let colour = self.colour.iter().copied().find(|part| !(-1.0..=1.0).contains(part));
         checked(&[
             deviation("strokes.fine_px", self.fine_px),
             deviation("strokes.coarse_px", self.coarse_px),
@@ -46,7 +44,7 @@ impl Strokes {
             ("strokes.floor", self.floor, (1e-4..=1.0).contains(&self.floor), "within 0.0001 and 1"),
             deviation("strokes.curl_px", self.curl_px),
             deviation("strokes.length_px", self.length_px),
-            ("strokes.colour", colour.unwrap_or(0.0), colour.is_none(), "within -1 and 1"),
+            colour("strokes.colour", self.colour),
         ])
     }
 
