@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use utsushi_engine::{BrushScale, Depth, EngineError, Layout, Mixture, Settings, Stylizer};
+use utsushi_engine::{BrushScale, Depth, Device, EngineError, Layout, Mixture, Settings, Stylizer};
 use utsushi_ipc::pixels;
 use utsushi_ipc::protocol::{Fault, FaultKind, StyleShare, StylizeSpec};
 
@@ -28,15 +28,16 @@ fn most_picture_bytes() -> u64 {
 /// The styles' networks.
 pub struct Studio {
     library: Library,
+    device: Device,
     /// The user's styles as they were when `kept` was loaded.
     stamp: Vec<(PathBuf, Option<SystemTime>, u64)>,
     kept: Vec<(Vec<StyleShare>, Mixture)>,
 }
 
 impl Studio {
-    /// With the styles of a library.
-    pub fn new(library: Library) -> Self {
-        Self { library, stamp: Vec::new(), kept: Vec::new() }
+    /// With the styles of a library, on a device.
+    pub fn new(library: Library, device: Device) -> Self {
+        Self { library, device, stamp: Vec::new(), kept: Vec::new() }
     }
 
     fn mixture(&mut self, mix: &[StyleShare]) -> Result<Mixture, Fault> {
@@ -83,7 +84,7 @@ impl Studio {
             let bad = |error| {
                 Fault::new(FaultKind::BadStyle, format!("the style {:?} can't be loaded: {error}", key.1))
             };
-            mixture.push((file.generator(&shares).map_err(bad)?, share));
+            mixture.push((file.generator_on(&self.device, &shares).map_err(bad)?, share));
         }
         Ok(mixture)
     }
@@ -136,6 +137,7 @@ impl Engine for Studio {
 
     fn unload(&mut self) {
         self.kept.clear();
+        self.device.release();
     }
 
     fn loaded(&self) -> Vec<String> {
@@ -147,7 +149,7 @@ impl Engine for Studio {
     }
 
     fn device(&self) -> String {
-        utsushi_engine::device()
+        self.device.to_string()
     }
 }
 

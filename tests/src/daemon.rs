@@ -10,6 +10,7 @@ use utsushi::library::Library;
 use utsushi::server::{self, Config, ServerError, Stop};
 use utsushi::studio::Studio;
 use utsushi::workshop::Workshop;
+use utsushi_engine::Device;
 use utsushi_ipc::client::Client;
 use utsushi_ipc::endpoint::Listener;
 
@@ -36,7 +37,14 @@ impl Daemon {
                 let workshop = Workshop::new(library.clone(), cache);
                 let list = library.clone();
                 let infos = move || list.list().into_iter().map(|entry| entry.info).collect();
-                server::run(listener, config, Studio::new(library), Jobs::new(jobs, workshop), infos, stop)
+                server::run(
+                    listener,
+                    config,
+                    Studio::new(library, Device::cpu()),
+                    Jobs::new(jobs, workshop),
+                    infos,
+                    stop,
+                )
             }
         });
         Self { folder, stop, thread: Some(thread) }

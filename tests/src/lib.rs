@@ -5,6 +5,7 @@ pub mod binary;
 pub mod browser;
 pub mod daemon;
 pub mod dbus;
+pub mod emulator;
 pub mod gimp;
 pub mod measure;
 pub mod mirror;

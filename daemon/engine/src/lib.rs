@@ -21,6 +21,7 @@ pub mod arch;
 mod bands;
 mod buffers;
 mod colour;
+mod device;
 pub mod differentiable;
 mod error;
 mod onnx;
@@ -39,12 +40,8 @@ mod window;
 
 pub use arch::{Generator, RowStream};
 pub use buffers::let_go;
+pub use device::{Device, DeviceChoice, NoDevice};
 pub use error::EngineError;
 pub use pixels::{Depth, Layout};
 pub use stylizer::{BrushScale, Mixture, Settings, Stylizer};
 pub use threads::start_threads;
-
-/// The device that networks run on, in words.
-pub fn device() -> String {
-    format!("CPU ({}), {} threads", utsushi_kernels::Cpu::detect().name(), rayon::current_num_threads())
-}

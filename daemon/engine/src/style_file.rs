@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::Generator;
 use crate::arch::Arch;
 use crate::arch::brush::Sizes;
+use crate::device;
 use crate::pth;
 use crate::weights::Weights;
 
@@ -355,9 +356,24 @@ impl StyleFile {
     /// # Panics
     /// If there are not as many shares as styles.
     pub fn generator(&self, shares: &[f32]) -> candle_core::Result<Arc<dyn Generator>> {
+        self.generator_on(&device::Device::cpu(), shares)
+    }
+
+    /// The same on this device, or on the processor if the device can't draw it.
+    ///
+    /// # Errors
+    /// If a weight is missing or has another shape than the network's.
+    ///
+    /// # Panics
+    /// If there are not as many shares as styles.
+    pub fn generator_on(
+        &self,
+        device: &device::Device,
+        shares: &[f32],
+    ) -> candle_core::Result<Arc<dyn Generator>> {
         assert_eq!(shares.len(), self.styles.len());
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
-        self.arch.load(shares, &weights)
+        self.arch.load(shares, &weights, device)
     }
 }
 

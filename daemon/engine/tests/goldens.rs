@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use utsushi_engine::Generator;
+use utsushi_engine::arch::Arch;
 use utsushi_engine::arch::animegan2::{self, AnimeGan2};
-use utsushi_engine::arch::brush::{Brush, Sizes};
+use utsushi_engine::arch::brush::Sizes;
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
 use utsushi_engine::weights::Weights;
+use utsushi_engine::{self as engine, DeviceChoice, Generator};
 use utsushi_kernels::Cpu;
 
 fn load(path: &Path) -> HashMap<String, Tensor> {
@@ -56,7 +57,17 @@ const RANDOM: f64 = 40.0;
 
 /// Does this process compute with nothing less than `f32`?
 fn is_single() -> bool {
-    Cpu::detect() == Cpu::detect().single()
+    Cpu::detect() == Cpu::detect().single() && choice() == DeviceChoice::Cpu
+}
+
+/// Where the tests draw: `UTSUSHI_TEST_DEVICE`, or the processor.
+fn choice() -> DeviceChoice {
+    let asked = std::env::var("UTSUSHI_TEST_DEVICE");
+    asked.map_or(DeviceChoice::Cpu, |text| text.parse().expect("UTSUSHI_TEST_DEVICE"))
+}
+
+fn device() -> engine::Device {
+    engine::Device::choose(choice()).expect("the device is there")
 }
 
 /// Of pictures of -1..1.
@@ -82,9 +93,9 @@ fn check(what: &str, network: &dyn Generator, case: &HashMap<String, Tensor>, to
     }
 }
 
-fn brush(sizes: Sizes, shares: &[f32], weights: HashMap<String, Tensor>) -> Brush {
+fn brush(sizes: Sizes, shares: &[f32], weights: HashMap<String, Tensor>) -> Arc<dyn Generator> {
     let weights = VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
-    Brush::load(sizes, shares, &weights).expect("the weights fit")
+    Arch::Brush(sizes).load(shares, &weights, &device()).expect("the weights fit")
 }
 
 #[test]
@@ -92,7 +103,7 @@ fn small_brushes_at_every_size_and_in_every_band() {
     let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
     let network = brush(sizes, &[1.0], golden("tiny"));
     for name in ["tiny-40x56", "tiny-37x53", "tiny-8x8", "tiny-1x1", "tiny-3x29"] {
-        check(name, &network, &golden(name), 2e-5, RANDOM);
+        check(name, &*network, &golden(name), 2e-5, RANDOM);
     }
 }
 
@@ -101,13 +112,13 @@ fn a_mix_of_styles_is_a_mix_of_their_norms() {
     let case = golden("tiny-2-styles-11x13");
     let sizes = Sizes { c1: 4, c2: 8, blocks: [1, 1, 1], ch: 4, cf: 4 };
     let network = brush(sizes, &values(&case["mix"]), golden("tiny-2-styles"));
-    check("tiny-2-styles", &network, &case, 2e-5, RANDOM);
+    check("tiny-2-styles", &*network, &case, 2e-5, RANDOM);
 }
 
 #[test]
 fn the_style_that_ships() {
     let style = StyleFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../styles/cel.safetensors"));
-    let network = style.expect("a style file").generator(&[1.0]).expect("a network");
+    let network = style.expect("a style file").generator_on(&device(), &[1.0]).expect("a network");
     check("cel", &*network, &golden("cel-f16"), 2e-5, SEEN_BY_NONE);
 }
 
@@ -141,7 +152,10 @@ fn undescribed(bytes: &[u8]) -> Arc<dyn Generator> {
         source: String::new(),
     };
     let weights = Weights::read(bytes).expect("weights");
-    StyleFile::from_weights(weights, meta).expect("a style").generator(&[1.0]).expect("a network")
+    StyleFile::from_weights(weights, meta)
+        .expect("a style")
+        .generator_on(&device(), &[1.0])
+        .expect("a network")
 }
 
 const TINY_ANIME: animegan2::Sizes = animegan2::Sizes { widths: [4, 6, 8, 10] };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
+use utsushi_engine::{Device, DeviceChoice};
 use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::paths;
 use utsushi_ipc::protocol::RecipeChoice;
@@ -44,6 +45,16 @@ pub(super) struct Serve {
     /// Free the networks' memory after this long without a picture; the next one loads them again
     #[arg(long, value_name = "TIME|never", default_value = "5m", value_parser = values::limit)]
     idle_unload: Limit,
+    /// Draw on this: auto, the first GPU that can be used or else the processor; cpu; cuda or cuda:N, NVIDIA's GPU of
+    /// that number
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        env = "UTSUSHI_DEVICE",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    device: DeviceChoice,
     /// Draw on at most this many processor cores; by default, on all
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -88,6 +99,7 @@ impl Serve {
             Some(_) => address.socket.with_file_name("jobs"),
             None => paths::jobs(),
         };
+        let device = Device::choose(self.device)?;
         let listener = inherited.unwrap_or_else(|| Listener::bind(&address.socket))?;
         let side_door = paths::flatpak_socket(listener.path()).map(SideDoor::new);
         let config = Config { idle_unload, stall_timeout: self.stall_timeout, side_door };
@@ -100,7 +112,7 @@ impl Serve {
         let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache()));
         let is_hidden = self.no_tray || self.parent.is_some();
         let desktop = |controls| if is_hidden { None } else { Desktop::start(controls, library(), recipe) };
-        server::run_beside(listener, config, Studio::new(library()), jobs, styles, stop, desktop)?;
+        server::run_beside(listener, config, Studio::new(library(), device), jobs, styles, stop, desktop)?;
         if self.parent.is_some() {
             remove_folder(&address.socket);
         }

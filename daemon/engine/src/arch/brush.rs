@@ -26,6 +26,9 @@
 //!
 //! Nothing normalises over the picture, which is what makes a band's result that of the whole.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+mod folded;
 mod onnx;
 mod train;
 
@@ -33,13 +36,15 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use candle_core::{Error, Result, Tensor, bail};
+use candle_core::Result;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use utsushi_kernels::{Activation, Geometry, InputNorm};
 
+use self::folded::{ConvTensors, Folded};
 use super::{Generator, RowStream};
 use crate::bands::{Band, Context, Delay, Overlap, Padding};
+use crate::device::Device;
 use crate::ops::{Block, BlockTensors, Conv, Tail, upsample2_add};
 use crate::rows::Rows;
 
@@ -139,19 +144,8 @@ pub(super) fn weight_shape(name: &str, shape: &[usize]) -> Vec<usize> {
     }
 }
 
-/// How many channels a block has inside: as its weights say, where there are some already.
-fn inside(weights: &VarBuilder, channels: usize) -> Result<usize> {
-    let widest = 2 * channels;
-    if !weights.contains_tensor("p1.bias") {
-        return Ok(widest);
-    }
-    match weights.get_unchecked("p1.bias")?.dims1()? {
-        inside if (1..=widest).contains(&inside) => Ok(inside),
-        inside => bail!("a block has {inside} channels inside, not 1 to {widest}"),
-    }
-}
-
 /// The network with its mix of styles folded in.
+#[derive(Clone)]
 pub struct Brush {
     sizes: Sizes,
     layers: Arc<Layers>,
@@ -176,29 +170,52 @@ impl Brush {
     /// # Errors
     /// If a tensor is missing or has another shape.
     pub fn load(sizes: Sizes, shares: &[f32], weights: &VarBuilder) -> Result<Self> {
-        let loader =
-            Loader { mix: Tensor::new(shares, weights.device())?.unsqueeze(0)?, styles: shares.len() };
-        let Sizes { c1, c2, blocks: [n1, n2, n3], ch, cf } = sizes;
-        let conv = |name, geometry, inputs, outputs, activation| {
-            loader.conv(&weights.pp(name), geometry, inputs, outputs, activation)
+        Self::new(sizes, &Folded::load(sizes, shares, weights)?)
+    }
+
+    /// The same, where the device draws it.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub(super) fn load_on(
+        _device: &Device,
+        sizes: Sizes,
+        shares: &[f32],
+        weights: &VarBuilder,
+    ) -> Result<Arc<dyn Generator>> {
+        let folded = Folded::load(sizes, shares, weights)?;
+        let brush = Self::new(sizes, &folded)?;
+        #[cfg(feature = "cuda")]
+        return cuda::CudaBrush::on(_device, brush, &folded);
+        #[cfg(not(feature = "cuda"))]
+        Ok(Arc::new(brush))
+    }
+
+    fn new(sizes: Sizes, folded: &Folded) -> Result<Self> {
+        Ok(Self { sizes, layers: Arc::new(Layers::new(folded)?) })
+    }
+}
+
+impl Layers {
+    fn new(folded: &Folded) -> Result<Self> {
+        let conv = |geometry, ConvTensors { weight, bias }: &ConvTensors| {
+            Conv::new(geometry, Activation::Store, weight, bias)
         };
-        let blocks = |name, count, channels| {
-            (0..count).map(|i| loader.block(&weights.pp(name).pp(i), channels)).collect::<Result<Vec<_>>>()
-        };
-        let (plain, tiles, store) = (Geometry::kernel, Geometry::tiles, Activation::Store);
-        let layers = Layers {
-            stem: conv("stem", Geometry { unshuffle: 4, ..tiles(3) }, 48, c1, store)?,
-            e1: blocks("e1", n1, c1)?,
-            down: conv("down", Geometry { stride: 2, ..plain(2) }, c1, c2, store)?,
-            mid: blocks("mid", n2, c2)?,
-            up: conv("up", plain(1), c2, c1, store)?,
-            d1: blocks("d1", n3, c1)?,
-            h1: loader.norm_conv_shuffle(&weights.pp("n"), &weights.pp("h1"), c1, ch)?,
-            skip: conv("skip", Geometry { unshuffle: 2, ..plain(3) }, 12, ch, store)?,
-            b2: loader.block(&weights.pp("b2"), ch)?,
-            tail: loader.tail(weights, ch, cf)?,
-        };
-        Ok(Self { sizes, layers: Arc::new(layers) })
+        let blocks = |tensors: &[BlockTensors]| tensors.iter().map(Block::new).collect::<Result<Vec<_>>>();
+        let (plain, tiles) = (Geometry::kernel, Geometry::tiles);
+        let Folded { h2, dw, rgb, .. } = folded;
+        Ok(Self {
+            stem: conv(Geometry { unshuffle: 4, ..tiles(3) }, &folded.stem)?,
+            e1: blocks(&folded.e1)?,
+            down: conv(Geometry { stride: 2, ..plain(2) }, &folded.down)?,
+            mid: blocks(&folded.mid)?,
+            up: conv(plain(1), &folded.up)?,
+            d1: blocks(&folded.d1)?,
+            h1: conv(Geometry { shuffle: 2, input: InputNorm::Channels, ..plain(1) }, &folded.h1)?,
+            skip: conv(Geometry { unshuffle: 2, ..plain(3) }, &folded.skip)?,
+            b2: Block::new(&folded.b2)?,
+            tail: Tail::new([(&h2.weight, &h2.bias), (&dw.weight, &dw.bias), (&rgb.weight, &rgb.bias)])?,
+        })
     }
 }
 
@@ -237,86 +254,6 @@ impl Generator for Brush {
         // As measured, rounded up.
         const BYTES_PER_COLUMN: u64 = 40_000;
         width as u64 * BYTES_PER_COLUMN
-    }
-}
-
-/// Reads layers by their names, styles mixed and norms folded into the convolutions behind them.
-struct Loader {
-    /// `[1, styles]`
-    mix: Tensor,
-    styles: usize,
-}
-
-impl Loader {
-    fn conv(
-        &self,
-        weights: &VarBuilder,
-        geometry: Geometry,
-        inputs: usize,
-        outputs: usize,
-        activation: Activation<'static>,
-    ) -> Result<Conv> {
-        let weight = weights.get((outputs, inputs, geometry.kernel, geometry.kernel), "weight")?;
-        Conv::new(geometry, activation, &weight, &weights.get(outputs, "bias")?)
-    }
-
-    /// A 1x1 convolution's weight `[outputs, inputs]` and bias behind a norm: with the norm's scale s and shift
-    /// t, W (s x + t) + b = (W diag s) x + (W t + b).
-    fn behind_norm(
-        &self,
-        norm: &VarBuilder,
-        conv: &VarBuilder,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<(Tensor, Tensor)> {
-        let mixed = |name| self.mix.matmul(&norm.get((self.styles, inputs), name)?);
-        let (scale, shift) = (mixed("g")?, mixed("b")?);
-        let weight = conv.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
-        let bias = (weight.matmul(&shift.t()?)?.flatten_all()? + conv.get(outputs, "bias")?)?;
-        Ok((weight.broadcast_mul(&scale)?, bias))
-    }
-
-    fn norm_conv_shuffle(
-        &self,
-        norm: &VarBuilder,
-        conv: &VarBuilder,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Conv> {
-        let (weight, bias) = self.behind_norm(norm, conv, inputs, outputs * 4)?;
-        let geometry = Geometry { shuffle: 2, input: InputNorm::Channels, ..Geometry::kernel(1) };
-        Conv::new(geometry, Activation::Store, &weight.reshape((outputs * 4, inputs, 1, 1))?, &bias)
-    }
-
-    fn tail(&self, weights: &VarBuilder, ch: usize, cf: usize) -> Result<Tail> {
-        let (expand, expand_bias) = self.behind_norm(&weights.pp("n2"), &weights.pp("h2"), ch, 4 * cf)?;
-        let layer = |name: &str, inputs: usize, outputs: usize| {
-            let weights = weights.pp(name);
-            Ok::<_, Error>((weights.get((outputs, inputs, 3, 3), "weight")?, weights.get(outputs, "bias")?))
-        };
-        let (dw, rgb) = (layer("dw", cf + 3, cf)?, layer("rgb", cf, 3)?);
-        Tail::new([(&expand, &expand_bias), (&dw.0, &dw.1), (&rgb.0, &rgb.1)])
-    }
-
-    fn block(&self, weights: &VarBuilder, channels: usize) -> Result<Block> {
-        Block::new(&self.block_tensors(weights, channels)?)
-    }
-
-    fn block_tensors(&self, weights: &VarBuilder, channels: usize) -> Result<BlockTensors> {
-        let inside = inside(weights, channels)?;
-        let (expand, expand_bias) =
-            self.behind_norm(&weights.pp("n"), &weights.pp("p1"), channels, inside)?;
-        let gain = weights.get((1, channels, 1, 1), "g")?.reshape((channels, 1))?;
-        let project = weights.get((channels, inside, 1, 1), "p2.weight")?.reshape((channels, inside))?;
-        let project_bias = weights.get(channels, "p2.bias")?;
-        Ok(BlockTensors {
-            depthwise: weights.get((channels, 1, 5, 5), "dw.weight")?,
-            depthwise_bias: weights.get(channels, "dw.bias")?,
-            expand,
-            expand_bias,
-            project: project.broadcast_mul(&gain)?,
-            project_bias: (project_bias * gain.flatten_all()?)?,
-        })
     }
 }
 

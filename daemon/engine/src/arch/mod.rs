@@ -10,6 +10,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
+use crate::device::Device as Placement;
+
 /// A network with a style, or a mix of styles, settled: it re-draws rows of pictures.
 pub trait Generator: Send + Sync {
     /// Begins a picture of this size.
@@ -150,7 +152,9 @@ impl Arch {
                 check_count(sizes.tensor_count())?;
                 // Which is quickly built.
                 let weights = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
-                self.load(&vec![1.0; styles], &weights).map(drop).map_err(|e| e.to_string())
+                self.load(&vec![1.0; styles], &weights, &Placement::cpu())
+                    .map(drop)
+                    .map_err(|e| e.to_string())
             }
             Self::AnimeGan2(sizes) => {
                 let tensors = sizes.tensors();
@@ -176,13 +180,18 @@ impl Arch {
     ///
     /// # Errors
     /// If a weight is missing or has another shape than the network's.
-    pub fn load(&self, shares: &[f32], weights: &VarBuilder) -> Result<Arc<dyn Generator>> {
-        Ok(match self {
+    pub fn load(
+        &self,
+        shares: &[f32],
+        weights: &VarBuilder,
+        device: &Placement,
+    ) -> Result<Arc<dyn Generator>> {
+        match self {
             Self::Brush(sizes) | Self::PrunedBrush(sizes) => {
-                Arc::new(brush::Brush::load(*sizes, shares, weights)?)
+                brush::Brush::load_on(device, *sizes, shares, weights)
             }
-            Self::AnimeGan2(sizes) => Arc::new(animegan2::AnimeGan2::load(*sizes, weights)?),
-        })
+            Self::AnimeGan2(sizes) => Ok(Arc::new(animegan2::AnimeGan2::load(*sizes, weights)?)),
+        }
     }
 
     /// The network with a mix of its styles as an ONNX file's bytes; `None` where such networks can't be written

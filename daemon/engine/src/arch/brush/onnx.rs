@@ -3,7 +3,8 @@
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::{Loader, MULTIPLE, Sizes};
+use super::folded::Loader;
+use super::{MULTIPLE, Sizes};
 use crate::onnx::{Attribute, Graph, Value};
 
 const NORM_EPSILON: f32 = 1e-5;
@@ -18,7 +19,7 @@ pub fn to_onnx(
     weights: &VarBuilder,
     notes: &[(&str, &str)],
 ) -> Result<Vec<u8>> {
-    let loader = Loader { mix: Tensor::new(shares, weights.device())?.unsqueeze(0)?, styles: shares.len() };
+    let loader = Loader::new(shares, weights)?;
     let (graph, input) = Graph::new(super::ARCH);
     let mut network = Exporter { graph, loader, weights };
     let output = network.brush(&input, sizes)?;

@@ -150,7 +150,7 @@ struct Block {
 
 impl Block {
     fn load(weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
-        let inside = super::inside(weights, channels)?;
+        let inside = super::folded::inside(weights, channels)?;
         let pointwise = WholeConv::same(1);
         Ok(Self {
             // Depthwise: its weights have one input channel.

@@ -1,0 +1,175 @@
+// brush's last layers in one pass: from half the size, norm and 1x1 to four pixels each, joined with the picture; 3x3 and
+// ReLU; 3x3, added to the picture. Borders are repeated at each layer.
+#pragma once
+#include "device.cuh"
+
+// As `launch::Tail` has it.
+struct Tail {
+    // The map's; the picture, padded, is twice as large.
+    int rows, cols;
+    // Padded, and those that are normalised over.
+    int channels, normed;
+    // Channels of an enlarged pixel; the picture's three come behind them.
+    int inner;
+    // The picture's own.
+    int height, width;
+    // Which of its rows are wanted.
+    int first, count;
+};
+
+struct TailTile {
+    static constexpr int WARPS = 8, SIDE = 16;
+    static constexpr int JOINED = SIDE + 4, INNER = SIDE + 2, HALF = SIDE / 2 + 2;
+    // Words from pixel to pixel: 16 channels, and four, so that 8 pixels' words are in different banks.
+    static constexpr int STRIDE = 12;
+};
+
+// A fragment's words for 3x3 over `map`, around a place that may be clamped differently for each tap.
+template <int N, class At> __device__ void taps(const word *map, At at, const words2 *kernel, float (&sums)[N][4]) {
+    const Lane lane = ::lane();
+#pragma unroll
+    for (int tap = 0; tap < 9; tap++) {
+        word a[4];
+#pragma unroll
+        for (int p = 0; p < 2; p++) {
+            const word *pixel = map + at(p, tap / 3 - 1, tap % 3 - 1) * TailTile::STRIDE + lane.part;
+            a[p] = pixel[0];
+            a[p + 2] = pixel[4];
+        }
+#pragma unroll
+        for (int n = 0; n < N; n++) {
+            const words2 b = fragment(kernel, tap * N + n, lane);
+            multiply_add(sums[n], a, b.x, b.y);
+        }
+    }
+}
+
+__device__ void tail(const word *half_map, const float *picture, float *out, const words2 *expand,
+                     const pair *expand_bias, const words2 *join, const pair *join_bias, const words2 *rgb,
+                     const float *rgb_bias, Tail t) {
+    constexpr int SIDE = TailTile::SIDE, JOINED = TailTile::JOINED, INNER = TailTile::INNER, HALF = TailTile::HALF;
+    constexpr int STRIDE = TailTile::STRIDE;
+    word *joined = (word *)shared_memory, *inner = joined + JOINED * JOINED * STRIDE;
+    const Lane lane = ::lane();
+    const int warp = thread() / WARP, depth = t.channels / 16, words = t.channels / 2;
+    const int first_row = t.first / 2 * 2 + block_y() * SIDE, first_col = block_x() * SIDE;
+    const int rows = t.rows * 2, cols = t.cols * 2;
+
+    // The enlarged map.
+    for (int m = warp; m < (HALF * HALF + 15) / 16; m += TailTile::WARPS) {
+        const word *pixels[2];
+        float mean[2], scale[2];
+#pragma unroll
+        for (int p = 0; p < 2; p++) {
+            const int index = least(m * 16 + lane.pixel + 8 * p, HALF * HALF - 1);
+            const int row = clamp(first_row / 2 - 1 + index / HALF, t.rows);
+            const int col = clamp(first_col / 2 - 1 + index % HALF, t.cols);
+            pixels[p] = half_map + ((long long)row * t.cols + col) * words + lane.part;
+            float sum = 0, squares = 0;
+            for (int i = 0; i < words; i += 4) {
+                const pair value = unpack(pixels[p][i]);
+                sum += value.x + value.y;
+            }
+            mean[p] = sum_of_quad(sum) / t.normed;
+            for (int i = 0; i < words; i += 4) {
+                const pair value = unpack(pixels[p][i]);
+                const int channel = (i + lane.part) * 2;
+                const float dx = channel < t.normed ? value.x - mean[p] : 0;
+                const float dy = channel + 1 < t.normed ? value.y - mean[p] : 0;
+                squares += dx * dx + dy * dy;
+            }
+            scale[p] = inverse_root(sum_of_quad(squares) / t.normed + EPSILON);
+        }
+        // 16 channels for each of the four pixels.
+        float sums[8][4];
+#pragma unroll
+        for (int n = 0; n < 8; n++) {
+            const pair bias = expand_bias[n * 4 + lane.part];
+            sums[n][0] = sums[n][2] = bias.x;
+            sums[n][1] = sums[n][3] = bias.y;
+        }
+        for (int k = 0; k < depth; k++) {
+            word a[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const int p = i % 2;
+                const pair v = unpack(pixels[p][k * 8 + i / 2 * 4]);
+                a[i] = pack((v.x - mean[p]) * scale[p], (v.y - mean[p]) * scale[p]);
+            }
+#pragma unroll
+            for (int n = 0; n < 8; n++) {
+                const words2 b = fragment(expand, k * 8 + n, lane);
+                multiply_add(sums[n], a, b.x, b.y);
+            }
+        }
+#pragma unroll
+        for (int p = 0; p < 2; p++) {
+            const int index = m * 16 + lane.pixel + 8 * p;
+            if (index < HALF * HALF)
+#pragma unroll
+                for (int n = 0; n < 8; n++) {
+                    const int row = index / HALF * 2 + n / 4, col = index % HALF * 2 + n / 2 % 2;
+                    joined[(row * JOINED + col) * STRIDE + n % 2 * 4 + lane.part] =
+                        pack(sums[n][2 * p], sums[n][2 * p + 1]);
+                }
+        }
+    }
+    wait_for_block();
+
+    // The picture's channels, behind it.
+    auto picture_at = [&](int row, int col) {
+        return picture + ((long long)clamp(row, t.height) * t.width + clamp(col, t.width)) * 3;
+    };
+    for (int i = thread(); i < JOINED * JOINED; i += threads()) {
+        const float *pixel = picture_at(first_row - 2 + i / JOINED, first_col - 2 + i % JOINED);
+        f16 *values = (f16 *)(joined + i * STRIDE) + t.inner;
+        for (int c = 0; c < 3; c++)
+            values[c] = (f16)pack(pixel[c], 0);
+    }
+    wait_for_block();
+
+    for (int m = warp; m < (INNER * INNER + 15) / 16; m += TailTile::WARPS) {
+        auto at = [&](int p, int dy, int dx) {
+            const int index = least(m * 16 + lane.pixel + 8 * p, INNER * INNER - 1);
+            // What lies beyond the picture isn't looked at, so that any place will do for it.
+            const int row = clamp(first_row - 1 + index / INNER + dy, rows) - (first_row - 2);
+            const int col = clamp(first_col - 1 + index % INNER + dx, cols) - (first_col - 2);
+            return clamp(row, JOINED) * JOINED + clamp(col, JOINED);
+        };
+        float sums[2][4];
+#pragma unroll
+        for (int n = 0; n < 2; n++) {
+            const pair bias = join_bias[n * 4 + lane.part];
+            sums[n][0] = sums[n][2] = bias.x;
+            sums[n][1] = sums[n][3] = bias.y;
+        }
+        taps(joined, at, join, sums);
+#pragma unroll
+        for (int p = 0; p < 2; p++) {
+            const int index = m * 16 + lane.pixel + 8 * p;
+            if (index < INNER * INNER)
+#pragma unroll
+                for (int n = 0; n < 2; n++)
+                    inner[index * STRIDE + n * 4 + lane.part] = pack(relu(sums[n][2 * p]), relu(sums[n][2 * p + 1]));
+        }
+    }
+    wait_for_block();
+
+    for (int m = warp; m < SIDE; m += TailTile::WARPS) {
+        const int row = first_row + m;
+        auto at = [&](int p, int dy, int dx) {
+            const int from_row = clamp(row + dy, rows) - (first_row - 1);
+            const int from_col = clamp(first_col + lane.pixel + 8 * p + dx, cols) - (first_col - 1);
+            return clamp(from_row, INNER) * INNER + clamp(from_col, INNER);
+        };
+        float sums[1][4] = {};
+        taps(inner, at, rgb, sums);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const int col = first_col + lane.pixel + i / 2 * 8, channel = lane.part * 2 + i % 2;
+            if (channel < 3 && col < t.width && row >= t.first && row < t.first + t.count)
+                out[((long long)(row - t.first) * t.width + col) * 3 + channel] =
+                    sums[0][i] + rgb_bias[channel] + picture_at(row, col)[channel];
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! brush on a GPU, in few, large bands; on the processor from where the GPU fails.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor, bail};
+use utsushi_cuda::{self as cuda, Error};
+
+use super::folded::{ConvTensors, Folded};
+use super::{Brush, MULTIPLE};
+use crate::arch::{Generator, RowStream};
+use crate::device::Device;
+use crate::ops::BlockTensors;
+
+/// Pixels of a band, at most: more don't make it faster, and a client waits for the first rows that long.
+const BAND_PX: usize = 1 << 24;
+/// Rows of a band, at least; below this nearly all of the work is what lies around it.
+const MIN_BAND_ROWS: usize = 64;
+
+/// The network in the GPU's memory, and beside it the one for the processor.
+pub(super) struct CudaBrush {
+    device: Device,
+    gpu: Arc<cuda::Brush>,
+    cpu: Brush,
+}
+
+impl CudaBrush {
+    /// Brings the network to the device's GPU; gives it back as it is where there is none, or where it can't be drawn
+    /// there.
+    pub(super) fn on(device: &Device, cpu: Brush, folded: &Folded) -> Result<Arc<dyn Generator>> {
+        let Some(gpu) = device.gpu() else { return Ok(Arc::new(cpu)) };
+        match cuda::Brush::new(gpu, &weights(folded)?) {
+            Ok(gpu) => Ok(Arc::new(Self { device: device.clone(), gpu: Arc::new(gpu), cpu })),
+            Err(error @ (Error::TooWide(_) | Error::OutOfMemory)) => {
+                tracing::warn!("a network runs on the processor: {error}");
+                Ok(Arc::new(cpu))
+            }
+            Err(error) => {
+                device.give_up(error);
+                Ok(Arc::new(cpu))
+            }
+        }
+    }
+
+    fn reach_rows(&self) -> usize {
+        (self.cpu.reach_px() as usize).next_multiple_of(MULTIPLE)
+    }
+}
+
+fn weights(folded: &Folded) -> Result<cuda::Weights> {
+    let values = |tensor: &Tensor| tensor.flatten_all()?.to_vec1();
+    let conv = |ConvTensors { weight, bias }: &ConvTensors| {
+        Ok::<_, candle_core::Error>(cuda::Conv {
+            weight: values(weight)?,
+            bias: values(bias)?,
+            kernel: weight.dim(2)?,
+        })
+    };
+    let block = |tensors: &BlockTensors| {
+        Ok::<_, candle_core::Error>(cuda::Block {
+            depthwise: values(&tensors.depthwise)?,
+            depthwise_bias: values(&tensors.depthwise_bias)?,
+            expand: values(&tensors.expand)?,
+            expand_bias: values(&tensors.expand_bias)?,
+            project: values(&tensors.project)?,
+            project_bias: values(&tensors.project_bias)?,
+        })
+    };
+    let blocks = |blocks: &[BlockTensors]| blocks.iter().map(block).collect::<Result<_>>();
+    Ok(cuda::Weights {
+        stem: conv(&folded.stem)?,
+        e1: blocks(&folded.e1)?,
+        down: conv(&folded.down)?,
+        mid: blocks(&folded.mid)?,
+        up: conv(&folded.up)?,
+        d1: blocks(&folded.d1)?,
+        h1: conv(&folded.h1)?,
+        skip: conv(&folded.skip)?,
+        b2: block(&folded.b2)?,
+        h2: conv(&folded.h2)?,
+        dw: conv(&folded.dw)?,
+        rgb: conv(&folded.rgb)?,
+    })
+}
+
+impl Generator for CudaBrush {
+    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream> {
+        if self.device.gpu().is_none() {
+            return self.cpu.stream(height, width);
+        }
+        Box::new(BandStream {
+            band_rows: band_rows(width),
+            reach: self.reach_rows(),
+            height,
+            width,
+            held: Vec::new(),
+            first: 0,
+            given: 0,
+            device: self.device.clone(),
+            gpu: Arc::clone(&self.gpu),
+            cpu: self.cpu.clone(),
+            rest: None,
+        })
+    }
+
+    fn reach_px(&self) -> u32 {
+        self.cpu.reach_px()
+    }
+
+    fn memory_bytes(&self, height: usize, width: usize) -> u64 {
+        // The rows that wait, and those that are done.
+        let rows = height.min(band_rows(width) + 2 * self.reach_rows());
+        (2 * rows * width * 3 * size_of::<f32>()) as u64 + self.cpu.memory_bytes(height, width)
+    }
+}
+
+fn band_rows(width: usize) -> usize {
+    (BAND_PX / width).max(MIN_BAND_ROWS).next_multiple_of(MULTIPLE)
+}
+
+/// A picture on its way: the rows that are still needed as a band's, or as what lies around one.
+struct BandStream {
+    height: usize,
+    width: usize,
+    /// Rows that are drawn at a time.
+    band_rows: usize,
+    reach: usize,
+    held: Vec<f32>,
+    /// The first row that is held: a multiple of 8.
+    first: usize,
+    /// Rows that are drawn.
+    given: usize,
+    device: Device,
+    gpu: Arc<cuda::Brush>,
+    cpu: Brush,
+    /// The rest of the picture, on the processor.
+    rest: Option<Rest>,
+}
+
+/// What is left of a picture, as a picture of its own that begins so far above that nobody sees it.
+struct Rest {
+    stream: Box<dyn RowStream>,
+    /// Values of it that are drawn already.
+    skip: usize,
+}
+
+impl RowStream for BandStream {
+    fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        if let Some(rest) = &mut self.rest {
+            return rest.push(rows, out);
+        }
+        self.held.extend_from_slice(rows);
+        let row_len = self.width * 3;
+        let taken = self.first + self.held.len() / row_len;
+        if rows.is_empty() || !self.held.len().is_multiple_of(row_len) || taken > self.height {
+            bail!("{} values are no rows of a picture of {} x {}", rows.len(), self.width, self.height);
+        }
+        let is_end = taken == self.height;
+        while self.given < self.height {
+            let ready = if is_end { self.height } else { taken.saturating_sub(self.reach) };
+            let to = ready.min(self.given + self.band_rows);
+            if !is_end && to < self.given + self.band_rows {
+                return Ok(());
+            }
+            let below = taken.min(to.next_multiple_of(MULTIPLE) + self.reach);
+            let band = &self.held[..(below - self.first) * row_len];
+            match self.gpu.draw(band, self.width, self.given - self.first..to - self.first, out) {
+                Ok(()) => self.forget_before(to),
+                Err(Error::OutOfMemory) if self.band_rows > MIN_BAND_ROWS => {
+                    self.band_rows =
+                        (self.band_rows.min(self.height) / 2).next_multiple_of(MULTIPLE).max(MIN_BAND_ROWS);
+                    tracing::debug!(rows = self.band_rows, "the GPU's memory is full: smaller bands");
+                }
+                Err(error) => {
+                    match error {
+                        // The next picture may be smaller, or come when there is more.
+                        Error::OutOfMemory => tracing::warn!("a picture is drawn on the processor: {error}"),
+                        _ => self.device.give_up(error),
+                    }
+                    return self.go_on_without(out);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BandStream {
+    /// Rows before this one are drawn, and needed only as far as the network looks.
+    fn forget_before(&mut self, row: usize) {
+        self.given = row;
+        let first = row.saturating_sub(self.reach) / MULTIPLE * MULTIPLE;
+        self.held.drain(..(first - self.first) * self.width * 3);
+        self.first = first;
+    }
+
+    fn go_on_without(&mut self, out: &mut Vec<f32>) -> Result<()> {
+        let mut rest = Rest {
+            stream: self.cpu.stream(self.height - self.first, self.width),
+            skip: (self.given - self.first) * self.width * 3,
+        };
+        rest.push(&std::mem::take(&mut self.held), out)?;
+        self.rest = Some(rest);
+        Ok(())
+    }
+}
+
+impl Rest {
+    fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        let start = out.len();
+        self.stream.push(rows, out)?;
+        let skipped = self.skip.min(out.len() - start);
+        out.drain(start..start + skipped);
+        self.skip -= skipped;
+        Ok(())
+    }
+}
