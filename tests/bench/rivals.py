@@ -15,8 +15,18 @@ import time
 from pathlib import Path
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-SIZES = {"512": (512, 512), "1024": (1024, 1024), "12mp": (3000, 4000)}
-ENGINES = ["openvino", "openvino-f32", "onnxruntime", "torch", "torch-bf16", "torch-compiled"]
+SIZES = {"512": (512, 512), "1024": (1024, 1024), "1080p": (1080, 1920), "12mp": (3000, 4000)}
+ENGINES = {
+    "cpu": ["openvino", "openvino-f32", "onnxruntime", "torch", "torch-bf16", "torch-compiled"],
+    "cuda": ["onnxruntime", "torch", "torch-f16", "torch-bf16", "torch-compiled"],
+}
+# Ours: its name, what of it draws, and where; the second is what pictures are compared with.
+OURS = {
+    # By itself it multiplies in bf16 where the CPU can.
+    "cpu": [("utsushi", "stylizer", {}), ("utsushi-f32", "stylizer", {"UTSUSHI_CPU": "avx512"})],
+    "cuda": [("utsushi", "generator", {}), ("utsushi-f32-cpu", "generator", {"UTSUSHI_CPU": "avx512", "UTSUSHI_DEVICE": "cpu"}),
+             ("utsushi-stylizer", "stylizer", {})],
+}
 
 
 def picture(height: int, width: int):
@@ -63,8 +73,8 @@ def export(style: str, out: str) -> None:
                       input_names=["input"], output_names=["output"], dynamic_axes=axes)
 
 
-def prepare(engine: str, network: str, model: str, style: str, threads: int, x):
-    """What runs the network once and gives its result."""
+def prepare(engine: str, network: str, model: str, style: str, threads: int, device: str, x):
+    """What runs the network once and gives its result; from and to the processor's memory, wherever it runs."""
     if engine.startswith("openvino"):
         import openvino
 
@@ -81,27 +91,35 @@ def prepare(engine: str, network: str, model: str, style: str, threads: int, x):
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+        session = onnxruntime.InferenceSession(model, options, providers=[provider])
+        # It would go on with another one.
+        assert provider in session.get_providers(), f"there is no {provider}"
         return lambda: session.run(None, {"input": x})[0]
     import torch
 
     torch.set_num_threads(threads)
-    net = torch_network(network, style).to(memory_format=torch.channels_last)
+    net = torch_network(network, style).to(device, memory_format=torch.channels_last)
     if engine == "torch-compiled":
-        net.forward = torch.compile(net.forward)
+        net.forward = torch.compile(net.forward, mode="default" if device == "cpu" else "max-autotune")
     x = torch.from_numpy(x).to(memory_format=torch.channels_last)
-    half = engine == "torch-bf16"
+    # On a GPU it has everything that makes it fast: f16, and memory from which the GPU copies by itself.
+    types = {"torch-bf16": torch.bfloat16, "torch-f16": torch.float16}
+    if device == "cuda":
+        types["torch-compiled"] = torch.float16
+        x = x.pin_memory()
+    dtype = types.get(engine)
 
     def run():
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-            return net.forward(x).float().numpy()
+        with torch.inference_mode(), torch.autocast(device, dtype or torch.bfloat16, enabled=dtype is not None):
+            return net.forward(x.to(device, non_blocking=True)).float().cpu().numpy()
 
     return run
 
 
 def worker(arguments) -> None:
     x = picture(*SIZES[arguments.size])
-    run = prepare(arguments.engine, arguments.network, arguments.model, arguments.style, arguments.threads, x)
+    run = prepare(arguments.engine, arguments.network, arguments.model, arguments.style, arguments.threads, arguments.device, x)
     result = run()
     result.tofile(arguments.out)
     print("ready", flush=True)
@@ -137,14 +155,13 @@ def compare(arguments) -> None:
         for threads in arguments.threads:
             folder = Path(arguments.folder)
             processes = []
-            # By itself it multiplies in bf16 where the CPU can.
-            for name, environment in [("utsushi", {}), ("utsushi-f32", {"UTSUSHI_CPU": "avx512"})]:
+            for name, part, environment in OURS[arguments.device]:
                 out = folder / f"{name}.raw"
-                ours = [arguments.ours, "--worker", arguments.network, arguments.style, size, str(threads), str(out)]
-                processes.append(Process(name, ours, out, **environment))
-            for engine in arguments.engines:
+                ours = [arguments.ours, "--worker", arguments.network, arguments.style, size, str(threads), str(out), part]
+                processes.append(Process(name, ours, out, **{"UTSUSHI_DEVICE": arguments.device} | environment))
+            for engine in arguments.engines or ENGINES[arguments.device]:
                 out = folder / f"{engine}.raw"
-                command = [sys.executable, __file__, "worker", engine, arguments.network, arguments.model, arguments.style, size, str(threads), str(out)]
+                command = [sys.executable, __file__, "worker", engine, arguments.network, arguments.model, arguments.style, size, str(threads), str(out), arguments.device]
                 processes.append(Process(engine, command, out))
             there = [process for process in processes if process.alive]
             for _ in range(arguments.rounds):
@@ -153,7 +170,7 @@ def compare(arguments) -> None:
                     time.sleep(0.25)
                     process.run()
             height, width = SIZES[size]
-            print(f"\n{arguments.network}, {width} x {height}, {threads} thread{'s' * (threads > 1)}: median of {arguments.rounds}, in turn")
+            print(f"\n{arguments.network}, {width} x {height}, {arguments.device}, {threads} thread{'s' * (threads > 1)}: median of {arguments.rounds}, in turn")
             print(f"{'':16}{'seconds':>9}{'x ours':>8}{'peak MB':>9}{'differs from ours in f32 by':>30}")
             base = statistics.median(there[0].seconds)
             reference = np.fromfile(there[1].out, np.float32)
@@ -174,6 +191,7 @@ def main() -> None:
         action.add_argument(name)
     action.add_argument("threads", type=int)
     action.add_argument("out")
+    action.add_argument("device")
     action = actions.add_parser("export")
     action.add_argument("style")
     action.add_argument("out")
@@ -182,7 +200,8 @@ def main() -> None:
         action.add_argument(name)
     action.add_argument("--sizes", type=json.loads)
     action.add_argument("--threads", type=json.loads)
-    action.add_argument("--engines", type=json.loads, default=ENGINES)
+    action.add_argument("--engines", type=json.loads)
+    action.add_argument("--device", choices=OURS, default="cpu")
     action.add_argument("--rounds", type=int, default=11)
     arguments = parser.parse_args()
     match arguments.action:

@@ -10,18 +10,27 @@
 //! `UTSUSHI_DATA` it does the same for AnimeGANv2.
 //!
 //! Rivals get whole pictures, ours gets bands as the daemon does.
+//!
+//! On NVIDIA's GPUs, with `--features cuda`, and with `UTSUSHI_DATA` unset:
+//!
+//! ```text
+//! cargo bench --package utsushi-tests --features cuda --bench rivals -- --device cuda --sizes 1080p,12mp --threads 4
+//! ```
+//!
+//! `packaging/cuda/measure` prepares that for a machine without Rust.
 
 use std::io::{BufRead, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
 use utsushi_engine::weights::Weights;
-use utsushi_engine::{BrushScale, Depth, Layout, Settings, Stylizer};
+use utsushi_engine::{BrushScale, Depth, Device, Layout, Mixture, Settings, Stylizer};
 use utsushi_tests::measure::peak_mb;
 
 // As in the daemon.
@@ -33,12 +42,12 @@ const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../daemon/styles/cel.s
 
 #[derive(Parser)]
 struct Arguments {
-    /// 512, 1024, 12mp
+    /// 512, 1024, 1080p, 12mp
     #[arg(long, value_delimiter = ',', default_value = "512,1024,12mp")]
     sizes: Vec<String>,
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
-    /// openvino, openvino-f32, onnxruntime, torch, torch-bf16, torch-compiled [default: all]
+    /// openvino, openvino-f32, onnxruntime, torch, torch-bf16, torch-compiled; torch-f16 on GPUs [default: all]
     #[arg(long, value_delimiter = ',')]
     engines: Vec<String>,
     #[arg(long, default_value_t = 11)]
@@ -46,8 +55,14 @@ struct Arguments {
     /// A Python with the packages of requirements.txt, instead of an environment of its own
     #[arg(long)]
     python: Option<PathBuf>,
-    /// What a process of ours is told: network, style, size, threads, file for the result
-    #[arg(long, num_args = 5, hide = true)]
+    /// cpu or cuda
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Only write the network as ONNX
+    #[arg(long, value_name = "FILE", hide = true)]
+    onnx: Option<PathBuf>,
+    /// What a process of ours is told: network, style, size, threads, file for the result, part
+    #[arg(long, num_args = 6, hide = true)]
     worker: Option<Vec<String>>,
     /// What cargo tells every benchmark
     #[arg(long, hide = true)]
@@ -57,8 +72,13 @@ struct Arguments {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(worker) = &arguments.worker {
-        let [network, style, size, threads, out] = &worker[..] else { unreachable!("clap counts them") };
-        return draw(network, Path::new(style), size, threads.parse()?, Path::new(out));
+        let [network, style, size, threads, out, part] = &worker[..] else {
+            unreachable!("clap counts them")
+        };
+        return draw(network, Path::new(style), size, threads.parse()?, Path::new(out), part);
+    }
+    if let Some(file) = &arguments.onnx {
+        return Ok(StyleFile::open(Path::new(STYLE))?.save_onnx("cel", file)?);
     }
     let folder = tempfile::tempdir()?;
     let python = match &arguments.python {
@@ -85,7 +105,7 @@ impl Arguments {
         command.arg(std::env::current_exe()?).arg(folder);
         command.args(["--sizes", &serde_json::to_string(&self.sizes)?]);
         command.args(["--threads", &serde_json::to_string(&self.threads)?]);
-        command.args(["--rounds", &self.rounds.to_string()]);
+        command.args(["--rounds", &self.rounds.to_string(), "--device", &self.device]);
         if !self.engines.is_empty() {
             command.args(["--engines", &serde_json::to_string(&self.engines)?]);
         }
@@ -115,19 +135,59 @@ fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Draws whenever a line comes, and answers with the seconds; at the end, with the most memory it has had, in MB.
-fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path) -> Result<()> {
+///
+/// `part`: `stylizer`, from samples to samples as the daemon does; or `generator`, the network alone.
+fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path, part: &str) -> Result<()> {
     utsushi_engine::start_threads(NonZeroUsize::new(threads))?;
+    let device = std::env::var("UTSUSHI_DEVICE").unwrap_or_else(|_| "cpu".into());
+    let device = Device::choose(device.parse().map_err(anyhow::Error::msg)?)?;
     let file = match network {
         "brush" => StyleFile::open(style)?,
         _ => StyleFile::from_weights(Weights::read(&std::fs::read(style)?)?, anonymous())?,
     };
-    let mixture = vec![(file.generator(&[1.0])?, 1.0)];
+    let generator = file.generator_on(&device, &[1.0])?;
     let (height, width) = match size {
         "512" => (512, 512),
         "1024" => (1024, 1024),
+        "1080p" => (1080, 1920),
         _ => (3000, 4000),
     };
     let source = picture(height, width);
+    let values: Vec<f32> =
+        source.as_chunks().0.iter().map(|bytes| f32::from_ne_bytes(*bytes) * 2.0 - 1.0).collect();
+    let mixture = vec![(Arc::clone(&generator), 1.0)];
+    let (mut drawn, mut rows) = (Vec::new(), Vec::new());
+    let run = |drawn: &mut Vec<u8>, rows: &mut Vec<f32>| -> Result<()> {
+        drawn.clear();
+        rows.clear();
+        match part {
+            "generator" => Ok(generator.stream(height, width).push(&values, rows)?),
+            _ => stylize(&mixture, (height, width), &source, drawn),
+        }
+    };
+    run(&mut drawn, &mut rows)?;
+    if part == "generator" {
+        drawn = rows.iter().flat_map(|value| (value * 0.5 + 0.5).clamp(0.0, 1.0).to_ne_bytes()).collect();
+    }
+    std::fs::write(out, planes(&drawn))?;
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        line?;
+        let start = Instant::now();
+        run(&mut drawn, &mut rows)?;
+        println!("{}", start.elapsed().as_secs_f64());
+        std::io::stdout().flush()?;
+    }
+    println!("{}", peak_mb("self"));
+    Ok(())
+}
+
+fn stylize(
+    mixture: &Mixture,
+    (height, width): (usize, usize),
+    source: &[u8],
+    result: &mut Vec<u8>,
+) -> Result<()> {
     let settings = Settings {
         width,
         height,
@@ -137,28 +197,12 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path) -> 
         keep_colours: 0.0,
         brush: BrushScale::new(1.0).context("a scale")?,
     };
-    let mut result = Vec::new();
-    let run = |result: &mut Vec<u8>| -> Result<()> {
-        let mut stylizer = Stylizer::new(&mixture, settings);
-        result.clear();
-        stylizer.push(&source, result)?;
-        // Networks that look at the whole picture first draw it later, some rows each time.
-        while result.len() < source.len() {
-            stylizer.push(&[], result)?;
-        }
-        Ok(())
-    };
-    run(&mut result)?;
-    std::fs::write(out, planes(&result))?;
-    println!("ready");
-    for line in std::io::stdin().lock().lines() {
-        line?;
-        let start = Instant::now();
-        run(&mut result)?;
-        println!("{}", start.elapsed().as_secs_f64());
-        std::io::stdout().flush()?;
+    let mut stylizer = Stylizer::new(mixture, settings);
+    stylizer.push(source, result)?;
+    // Networks that look at the whole picture first draw it later, some rows each time.
+    while result.len() < source.len() {
+        stylizer.push(&[], result)?;
     }
-    println!("{}", peak_mb("self"));
     Ok(())
 }
 

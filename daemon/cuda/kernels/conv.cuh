@@ -27,9 +27,9 @@ __device__ void conv(const word *x, word *out, const words2 *kernel, const pair 
     const int first_row = (block_y() * CONV_WARPS + thread() / WARP) * 2, first_col = block_x() * 16;
     const int part = block_z(), depth = c.in_channels / 16, words = c.in_channels / 2;
     // What lies beyond the map is computed with the rest, and not stored.
-    auto row_of = [&](int row) { return least(first_row + row, c.out_rows - 1); };
-    auto col_of = [&](int p) { return least(first_col + lane.pixel + 8 * p, c.out_cols - 1); };
-    auto pixel_at = [&](int row, int p, int ky, int kx) {
+    auto row_of = [=](int row) { return least(first_row + row, c.out_rows - 1); };
+    auto col_of = [=](int p) { return least(first_col + lane.pixel + 8 * p, c.out_cols - 1); };
+    auto pixel_at = [=](int row, int p, int ky, int kx) {
         const int from_row = clamp(row_of(row) * c.stride + ky - c.pad, c.in_rows);
         const int from_col = clamp(col_of(p) * c.stride + kx - c.pad, c.in_cols);
         return x + ((long long)from_row * c.in_cols + from_col) * words + lane.part;
@@ -73,20 +73,26 @@ __device__ void conv(const word *x, word *out, const words2 *kernel, const pair 
         for (int kx = 0; kx < c.kernel; kx++) {
             const word *pixels[2][2];
 #pragma unroll
-            for (int i = 0; i < 4; i++)
-                pixels[i / 2][i % 2] = pixel_at(i / 2, i % 2, ky, kx);
+            for (int row = 0; row < 2; row++)
+#pragma unroll
+                for (int p = 0; p < 2; p++)
+                    pixels[row][p] = pixel_at(row, p, ky, kx);
             for (int k = 0; k < depth; k++) {
                 word a[2][4];
 #pragma unroll
-                for (int i = 0; i < 8; i++) {
-                    const int row = i / 4, p = i % 2, half = i / 2 % 2;
-                    word value = pixels[row][p][k * 8 + half * 4];
-                    if (c.normed) {
-                        const pair v = unpack(value);
-                        value = pack((v.x - mean[row][p]) * scale[row][p], (v.y - mean[row][p]) * scale[row][p]);
-                    }
-                    a[row][p + 2 * half] = value;
-                }
+                for (int row = 0; row < 2; row++)
+#pragma unroll
+                    for (int p = 0; p < 2; p++)
+#pragma unroll
+                        for (int half = 0; half < 2; half++) {
+                            word value = pixels[row][p][k * 8 + half * 4];
+                            if (c.normed) {
+                                const pair v = unpack(value);
+                                const float m = mean[row][p], s = scale[row][p];
+                                value = pack((v.x - m) * s, (v.y - m) * s);
+                            }
+                            a[row][p + 2 * half] = value;
+                        }
 #pragma unroll
                 for (int n = 0; n < N; n++, tile++) {
                     const words2 b = fragment(kernel, tile, lane);

@@ -27,7 +27,7 @@ constexpr int WARP = 32;
 #else
 
 #define __global__ __attribute__((global))
-#define __device__ __attribute__((device)) inline
+#define __device__ __attribute__((device, always_inline)) inline
 #define __shared__ __attribute__((shared))
 #define KERNEL(threads) extern "C" __global__ __attribute__((launch_bounds(threads))) void
 

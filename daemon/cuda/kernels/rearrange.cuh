@@ -33,7 +33,7 @@ __device__ void upsample2_add(const words4 *low, const words4 *base, words4 *out
     // The nearer of two rows has three quarters of the weight.
     const int near_row = row / 2, far_row = clamp(near_row + row % 2 * 2 - 1, rows);
     const int near_col = col / 2, far_col = clamp(near_col + col % 2 * 2 - 1, cols);
-    auto at = [&](int r, int c) { return (const word *)&low[((long long)r * cols + c) * parts + part]; };
+    auto at = [=](int r, int c) { return (const word *)&low[((long long)r * cols + c) * parts + part]; };
     const word *corners[4] = {at(near_row, near_col), at(near_row, far_col), at(far_row, near_col),
                               at(far_row, far_col)};
     const float shares[4] = {0.5625f, 0.1875f, 0.1875f, 0.0625f};

@@ -117,7 +117,7 @@ __device__ void tail(const word *half_map, const float *picture, float *out, con
     wait_for_block();
 
     // The picture's channels, behind it.
-    auto picture_at = [&](int row, int col) {
+    auto picture_at = [=](int row, int col) {
         return picture + ((long long)clamp(row, t.height) * t.width + clamp(col, t.width)) * 3;
     };
     for (int i = thread(); i < JOINED * JOINED; i += threads()) {
@@ -129,7 +129,7 @@ __device__ void tail(const word *half_map, const float *picture, float *out, con
     wait_for_block();
 
     for (int m = warp; m < (INNER * INNER + 15) / 16; m += TailTile::WARPS) {
-        auto at = [&](int p, int dy, int dx) {
+        auto at = [=](int p, int dy, int dx) {
             const int index = least(m * 16 + lane.pixel + 8 * p, INNER * INNER - 1);
             // What lies beyond the picture isn't looked at, so that any place will do for it.
             const int row = clamp(first_row - 1 + index / INNER + dy, rows) - (first_row - 2);
@@ -157,7 +157,7 @@ __device__ void tail(const word *half_map, const float *picture, float *out, con
 
     for (int m = warp; m < SIDE; m += TailTile::WARPS) {
         const int row = first_row + m;
-        auto at = [&](int p, int dy, int dx) {
+        auto at = [=](int p, int dy, int dx) {
             const int from_row = clamp(row + dy, rows) - (first_row - 1);
             const int from_col = clamp(first_col + lane.pixel + 8 * p + dx, cols) - (first_col - 1);
             return clamp(from_row, INNER) * INNER + clamp(from_col, INNER);
