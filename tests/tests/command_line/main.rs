@@ -7,6 +7,7 @@ mod evaluate;
 mod flatpak;
 mod import;
 mod install;
+mod install_desktop;
 mod packaging;
 mod picture_files;
 mod refused;
