@@ -19,12 +19,18 @@ pub(super) fn run(home: &Home, code: i32, line: &str) -> (String, String) {
 pub(super) fn run_after(home: &Home, before: &str, code: i32, line: &str) -> (String, String) {
     let args: Vec<_> = line.split_whitespace().chain(["--root", "root"]).collect();
     let mut command = home.utsushi_after(before, &args);
-    command.env("HOME", home.path());
-    // Nor is the tester's own systemd to hear of it.
-    ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"].map(|name| command.env_remove(name));
+    live_in(home, &mut command);
     let output = finish(command);
     assert_code(&output, code, &args);
     (String::from_utf8_lossy(&output.stdout).into_owned(), errors(&output))
+}
+
+/// Has the command take the folder for the user's home. The tester's own systemd isn't to hear of it.
+pub(super) fn live_in(home: &Home, command: &mut Command) {
+    command.env("HOME", home.path());
+    for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"] {
+        command.env_remove(name);
+    }
 }
 
 pub(super) fn install() -> String {
@@ -229,8 +235,7 @@ fn without_a_plug_in_it_says_how_to_get_one() {
     let program = alone.path().join("utsushi");
     fs::copy(binary(), &program).expect("a copy");
     let mut command = Command::new(program);
-    command.arg("install").env("HOME", home.path());
-    ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"].map(|name| command.env_remove(name));
+    live_in(&home, command.arg("install"));
     let output = finish(command);
     assert_code(&output, 1, &["install"]);
     assert!(errors(&output).contains("cargo build --release --package utsushi-gimp"), "{output:?}");

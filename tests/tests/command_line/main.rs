@@ -14,4 +14,5 @@ mod refused;
 mod styles;
 mod systemd;
 mod train;
+mod user_manager;
 mod words;
