@@ -27,6 +27,9 @@ mod manager;
 mod places;
 mod seal;
 
+/// What has failed, if it is about none of its files.
+const DESKTOP: &str = "the desktop's files";
+
 /// Put the filter into GIMP's menu, and an entry into the desktop's
 ///
 /// Copies the plug-in into every profile of GIMP 2.10 and 3 that is there, Flatpak's too, as
@@ -122,7 +125,7 @@ impl Install {
         }
         let has_filter = work.has_changed;
         if let Some(folders) = &folders {
-            work.carry_out(&daemon, folders.installation(&daemon))?;
+            work.carry_out(Path::new(DESKTOP), folders.installation(&daemon))?;
         } else if let Some(prefix) = package.filter(|_| self.target.profiles.is_empty()) {
             writeln!(io::stdout(), "the desktop's entry and systemd's units came with {}", prefix.display())?;
         }
@@ -166,7 +169,7 @@ impl Uninstall {
             let is_meant = |step: &Step| !(has_package && matches!(step, Step::Keep(_)));
             let steps = folders.removal().map(|steps| steps.into_iter().filter(is_meant).collect::<Vec<_>>());
             found |= !matches!(&steps, Ok(steps) if steps.is_empty());
-            work.carry_out(Path::new("the desktop's files"), steps)?;
+            work.carry_out(Path::new(DESKTOP), steps)?;
             if is_managed {
                 work.manage(&["daemon-reload"])?;
             }

@@ -73,7 +73,9 @@ fn the_desktop_gets_what_it_reads_and_loses_it_again() {
         assert!(launch.status().expect("it runs").success());
         wait_until("the entry has started the daemon", || home.status()["running"] == true);
         home.expect(0, &["stop"]);
-        ["run", "state"].map(|folder| drop(fs::remove_dir_all(home.path().join(folder))));
+        for folder in ["run", "state"] {
+            drop(fs::remove_dir_all(home.path().join(folder)));
+        }
     }
 
     let (told, _) = run(&home, 0, &install());

@@ -40,7 +40,9 @@ const SESSION: &str = r#"
     echo "from_tmp=$(train --name Tmp --art /tmp/art --detach 2>&1 || true)"
 
     systemctl --user stop utsushi.service
-    built/utsushi stylize in.png -o again.png >&2
+    cp in.png /tmp
+    built/utsushi stylize /tmp/in.png -o /tmp/again.png >&2
+    cp /tmp/again.png .
     show after ActiveState utsushi.service
     show result Result utsushi.service
     built/utsushi uninstall >uninstalled

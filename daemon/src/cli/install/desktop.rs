@@ -177,9 +177,12 @@ fn service(program: &Path) -> io::Result<String> {
     // systemd takes no other, however it is quoted.
     let is_taken = |path: &&str| !path.contains(|c: char| c.is_control() || "\"'\\".contains(c));
     let program = program.to_str().filter(is_taken).ok_or_else(|| {
-        let why =
-            "systemd starts no program with quotes, backslashes or control characters in its path; move it";
-        io::Error::new(io::ErrorKind::InvalidInput, why)
+        let message = format!(
+            "{}: systemd starts no program with quotes, backslashes or control characters in its path; move it into a \
+             folder called bin, without these",
+            program.display()
+        );
+        io::Error::new(io::ErrorKind::InvalidInput, message)
     })?;
     // Percent signs would begin specifiers; dollars are plain in a program's path.
     let start = format!("\nExecStart=\"{}\" ", program.replace('%', "%%"));
