@@ -214,6 +214,15 @@ impl Library {
         BUILT_IN_FILES.iter().flat_map(StyleFile::styles).map(|style| &style.id[..])
     }
 
+    /// The built-in styles' names. They are read for that and forgotten, as many a daemon draws by one at most.
+    pub(crate) fn built_in_names() -> Vec<String> {
+        let files =
+            BUILT_IN.iter().map(|(bytes, _)| StyleFile::parse(bytes).expect("a built-in style is whole"));
+        files
+            .flat_map(|file| file.styles().iter().map(|style| style.name.clone()).collect::<Vec<_>>())
+            .collect()
+    }
+
     /// Changes whenever the user's folder does.
     pub fn stamp(&self) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
         let stamp = |path: PathBuf| {
@@ -452,6 +461,7 @@ mod tests {
             }
         }
         assert!(Library::open(PathBuf::new()).find(Library::default_id()).is_some());
+        assert_eq!(Library::built_in_names().len(), Library::built_in_ids().count());
         assert!(Library::built_in_mark(Library::default_id()).is_some());
         assert_eq!(Library::built_in_mark("nothing"), None);
     }

@@ -54,12 +54,10 @@ pub fn installed() -> Vec<Gimp> {
     let two = Command::new("gimp-console-2.10").arg("--version").stdout(Stdio::null()).status();
     let two = two.is_ok_and(|status| status.success()).then_some(Place::Two);
 
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     // Only root may change its root.
-    let cache = cache.filter(|_| rustix::process::geteuid().is_root());
+    let may_change = rustix::process::geteuid().is_root();
     let threes = ROOTS.map(|(version, name)| {
-        let root = cache.as_ref().map(|cache| cache.join("utsushi-tests").join(name));
+        let root = debian(name).filter(|_| may_change);
         (version, root.filter(|root| root.join("usr/bin/gimp-console-3").exists()).map(Place::Three))
     });
 
@@ -71,6 +69,13 @@ pub fn installed() -> Vec<Gimp> {
         Some(Gimp { version, place: place? })
     });
     found.collect()
+}
+
+/// Where a whole Debian of this name is, if `.ci/gimps` has made it.
+pub fn debian(name: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    Some(cache?.join("utsushi-tests").join(name)).filter(|root| root.is_dir())
 }
 
 /// Says why something isn't tested, which is a failure if everything has to be.

@@ -13,4 +13,5 @@ pub mod panel;
 pub mod pictures;
 pub mod screen;
 pub mod training;
+pub mod waiting;
 pub mod window;

@@ -4,11 +4,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use utsushi_ipc::client::{Client, ClientError};
-use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{BrushSize, Hello, Priority, Request, StyleShare, StylizeSpec};
-use utsushi_ipc::{endpoint, wire};
+use utsushi_ipc::protocol::Request;
+use utsushi_ipc::wire;
 use utsushi_tests::binary::Home;
 use utsushi_tests::daemon::socket;
+use utsushi_tests::waiting::waiting_picture;
 
 #[test]
 fn a_second_signal_does_not_wait_for_pictures() {
@@ -21,20 +21,7 @@ fn a_second_signal_does_not_wait_for_pictures() {
     }
 
     // A picture of which not all rows come keeps the daemon from ending by itself, once it is begun.
-    let format = PixelFormat { channels: Channels::Rgb, depth: Depth::U8 };
-    let spec = StylizeSpec {
-        raster: Raster::new(8, 8, format).expect("a raster"),
-        mix: vec![StyleShare { id: "cel".to_owned(), share: 1.0 }],
-        strength: 1.0,
-        brush_size: BrushSize::Auto,
-        keep_colours: 0.0,
-        seed: 0,
-        priority: Priority::Interactive,
-    };
-    let mut client = endpoint::connect(&socket).expect("the daemon listens");
-    let _: Hello = wire::read_frame(&mut client, &mut Vec::new()).expect("a greeting");
-    wire::write_frame(&mut client, &Hello::ours(), &[]).expect("the daemon reads");
-    wire::write_frame(&mut client, &Request::Stylize(spec), &[]).expect("the daemon reads");
+    let mut client = waiting_picture(&socket);
     wire::write_frame(&mut client, &Request::Rows(1), &[0; 24]).expect("the daemon reads");
     let mut other = Client::connect(&socket).expect("the daemon answers");
     while other.status().expect("the daemon answers").running == 0 {

@@ -241,43 +241,24 @@ fn bar() -> ProgressBar {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use utsushi_ipc::protocol::Loss;
-
+mod tests {
     use super::*;
-
-    pub(in super::super) fn job(state: JobState) -> JobInfo {
-        JobInfo {
-            id: JobId(3),
-            style: "hana".into(),
-            name: "Hana".into(),
-            state,
-            stage: "imitation".into(),
-            step: 120,
-            steps: 4000,
-            done: 0.25,
-            losses: vec![Loss { name: "l1".into(), value: 0.0625 }],
-            seconds_left: Some(3720),
-            note: String::new(),
-            folder: "/jobs/3-hana".into(),
-            report: Some("/jobs/3-hana/report.html".into()),
-        }
-    }
+    use crate::jobs::fake::info;
 
     #[test]
     fn words() {
         fn check(state: JobState, expected: &str) {
-            assert_eq!(describe(&job(state)), expected);
+            assert_eq!(describe(&info(3, state)), expected);
         }
         check(JobState::Queued, "waits for its turn");
         check(JobState::Preparing, "imitation, 120 of 4000");
-        check(JobState::Running, "imitation, step 120 of 4000, l1 0.062, 1 h 2 min left");
+        check(JobState::Running, "imitation, step 120 of 4000, l1 0.062, 12 min left");
         let why = || "the disk is full; make room".to_owned();
         check(JobState::Paused { cause: PauseCause::Disk, why: why() }, "the disk is full; make room");
         check(JobState::Finished, "finished: the style \"hana\" is there");
         check(JobState::Failed { why: why() }, "failed: the disk is full; make room");
         check(JobState::Cancelled, "cancelled");
-        let begun = JobInfo { steps: 0, seconds_left: None, losses: vec![], ..job(JobState::Running) };
+        let begun = JobInfo { steps: 0, seconds_left: None, losses: vec![], ..info(3, JobState::Running) };
         assert_eq!(describe(&begun), "imitation, step 120");
     }
 
@@ -296,14 +277,15 @@ pub(super) mod tests {
 
     #[test]
     fn objects() {
-        let told = serde_json::to_string(&Told::of(&job(JobState::Running))).expect("strings and numbers");
+        let told =
+            serde_json::to_string(&Told::of(&info(3, JobState::Running))).expect("strings and numbers");
         let expected =
             r#"{"id":3,"style":"hana","name":"Hana","state":"running","stage":"imitation","step":120,"#
                 .to_owned()
-                + r#""steps":4000,"done":0.25,"losses":{"l1":0.0625},"seconds_left":3720,"folder":"/jobs/3-hana","#
+                + r#""steps":4000,"done":0.437,"losses":{"l1":0.0625},"seconds_left":700,"folder":"/jobs/3-hana","#
                 + r#""report":"/jobs/3-hana/report.html"}"#;
         assert_eq!(told, expected);
-        let failed = job(JobState::Failed { why: "few".into() });
+        let failed = info(3, JobState::Failed { why: "few".into() });
         let told = serde_json::to_string(&Told::of(&failed)).expect("strings and numbers");
         assert!(told.contains(r#""state":"failed","why":"few""#), "{told}");
     }

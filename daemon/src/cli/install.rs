@@ -1,7 +1,11 @@
-//! `utsushi install` and `utsushi uninstall`: the plug-in in GIMP's menu, and out of it again.
+//! `utsushi install` and `utsushi uninstall`: what GIMP, the desktop and systemd want to have, there and gone again.
 //!
 //! [`places`] finds the folders from which GIMP takes plug-ins, [`folder`] says step by step what has to be done to
-//! ours in each of them. Here the steps are told, and taken unless it is a dry run.
+//! ours in each of them, [`desktop`] to what a desktop and systemd read. Here the steps are told, and taken unless it is
+//! a dry run.
+//!
+//! systemd isn't told to start the daemon, which starts by itself when it is needed: what a session starts is the
+//! user's to say, and the command for it is shown. It is told when what it was to start is taken away.
 
 use std::env;
 use std::fs;
@@ -12,19 +16,34 @@ use anyhow::{Context, bail};
 use clap::Args;
 use utsushi_ipc::client::{Client, ClientError};
 
-use self::folder::{PLUG_IN, Step};
+use self::desktop::{Folders, SOCKET_UNIT};
+use self::folder::{DAEMON, PLUG_IN, Step};
 use self::places::Homes;
 use super::{Address, Ending, Usage, complain};
 
+mod desktop;
 mod folder;
+mod manager;
 mod places;
+mod seal;
 
-/// Put the filter into GIMP's menu: Filters > Utsushi > Stylize…
+/// What has failed, if it is about none of its files.
+const DESKTOP: &str = "the desktop's files";
+
+/// Put the filter into GIMP's menu, and an entry into the desktop's
 ///
 /// Copies the plug-in into every profile of GIMP 2.10 and 3 that is there, Flatpak's too, as
 /// plug-ins/utsushi-gimp/utsushi-gimp, and this program beside it as its daemon. The program is not copied if it is
 /// installed in /usr/local/bin or /usr/bin, where GIMP finds it however it was started, unless there is Flatpak's GIMP,
-/// which doesn't. To update, install again.
+/// which doesn't.
+///
+/// The desktop gets an entry with an icon, and systemd units by which it can start the daemon, confined, for whoever
+/// connects: in $XDG_DATA_HOME, or below /usr/local for all users. They name this program where it is if its folder is
+/// called bin; any other, such as cargo's target/release, is copied to ~/.local/lib/utsushi or /usr/local/lib/utsushi.
+/// All this is left out with --profile, and where the package that the program came in has brought it. A file that was
+/// changed stays as it is.
+///
+/// To update, install again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   utsushi install
@@ -39,9 +58,10 @@ pub(super) struct Install {
     plugin: Option<PathBuf>,
 }
 
-/// Remove from GIMP what `utsushi install` put there
+/// Remove what `utsushi install` put into GIMP and the desktop
 ///
-/// Other files in the same folders stay, and so do styles and settings.
+/// Other files in the same folders stay, and so do files that were changed, styles and settings. systemd is told to
+/// listen no longer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   utsushi uninstall
@@ -57,7 +77,7 @@ struct Target {
     /// Only this profile, a folder such as ~/.config/GIMP/3.0; may be repeated
     #[arg(long = "profile", value_name = "DIR")]
     profiles: Vec<PathBuf>,
-    /// For all users, in GIMP's own folder below /usr/lib, instead of in profiles
+    /// For all users, in GIMP's own folder below /usr/lib, and /usr/local, instead of in profiles and the home
     #[arg(long, conflicts_with = "profiles")]
     system: bool,
     /// Show what would be done, and do nothing
@@ -76,16 +96,18 @@ impl Install {
             Some(file) => return Err(Usage::new(format!("{}: there is no such file", file.display())).into()),
             None => daemon.with_file_name(PLUG_IN),
         };
-        if !plug_in.is_file() {
+        let places = self.target.places()?;
+        let package = desktop::package(&daemon);
+        let folders = self.target.folders().filter(|_| package.is_none());
+        if places.is_empty() && folders.is_none() {
+            bail!(self.target.where_it_looked());
+        }
+        if !places.is_empty() && !plug_in.is_file() {
             bail!(
                 "{}: the plug-in is not there; build it with `cargo build --release --package utsushi-gimp`, or say \
                  where it is with --plugin FILE",
                 plug_in.display()
             );
-        }
-        let places = self.target.places()?;
-        if places.is_empty() {
-            bail!(self.target.where_it_looked());
         }
 
         let shared = self.target.shared_daemon(&daemon);
@@ -95,11 +117,29 @@ impl Install {
             let folder = place.join(PLUG_IN);
             work.carry_out(&folder, folder::installation(&folder, &plug_in, copied))?;
         }
-        if let Some(program) = shared {
-            writeln!(io::stdout(), "the daemon is {}", program.display())?;
+        match shared {
+            Some(program) if !places.is_empty() => {
+                writeln!(io::stdout(), "the daemon is {}", program.display())?;
+            }
+            _ => {}
+        }
+        let has_filter = work.has_changed;
+        if let Some(folders) = &folders {
+            work.carry_out(Path::new(DESKTOP), folders.installation(&daemon))?;
+        } else if let Some(prefix) = package.filter(|_| self.target.profiles.is_empty()) {
+            writeln!(io::stdout(), "the desktop's entry and systemd's units came with {}", prefix.display())?;
+        }
+        if places.is_empty() {
+            writeln!(io::stdout(), "GIMP has no filter yet: {}", self.target.where_it_looked())?;
+        }
+        if has_filter {
+            writeln!(io::stdout(), "restart GIMP; then it is Filters > Utsushi > Stylize…")?;
         }
         if work.has_changed {
-            writeln!(io::stdout(), "restart GIMP; then it is Filters > Utsushi > Stylize…")?;
+            if let Some(folders) = &folders {
+                folders.freshen();
+                self.target.tell_of_the_socket(folders)?;
+            }
             if matches!(Client::connect(&address.socket), Ok(_) | Err(ClientError::Version { .. })) {
                 writeln!(io::stdout(), "a daemon runs already: `utsushi stop` makes way for this one")?;
             }
@@ -114,14 +154,30 @@ impl Uninstall {
         let mut found = false;
         for place in self.target.places()? {
             let folder = place.join(PLUG_IN);
-            let steps = folder::removal(&folder);
+            let steps = folder::removal(&folder, &[PLUG_IN, DAEMON]);
             found |= !matches!(&steps, Ok(steps) if steps.is_empty());
             work.carry_out(&folder, steps)?;
         }
-        if !found {
-            writeln!(io::stdout(), "the plug-in is not installed there")?;
+        let had_filter = work.has_changed;
+        if let Some(folders) = self.target.folders() {
+            let is_managed = !self.target.system && manager::is_there() && folders.has_socket();
+            if is_managed {
+                work.manage(&["disable", "--now", SOCKET_UNIT])?;
+            }
+            // What a package has brought isn't ours, nor was it changed.
+            let has_package = env::current_exe().is_ok_and(|own| desktop::package(&own).is_some());
+            let is_meant = |step: &Step| !(has_package && matches!(step, Step::Keep(_)));
+            let steps = folders.removal().map(|steps| steps.into_iter().filter(is_meant).collect::<Vec<_>>());
+            found |= !matches!(&steps, Ok(steps) if steps.is_empty());
+            work.carry_out(Path::new(DESKTOP), steps)?;
+            if is_managed {
+                work.manage(&["daemon-reload"])?;
+            }
         }
-        if work.has_changed {
+        if !found {
+            writeln!(io::stdout(), "it is not installed there")?;
+        }
+        if had_filter {
             writeln!(io::stdout(), "restart GIMP, if it runs")?;
         }
         Ok(work.ending)
@@ -141,6 +197,38 @@ impl Target {
         } else {
             self.profiles.iter().map(|profile| profile.join("plug-ins")).collect()
         })
+    }
+
+    /// Where the desktop's files go; nowhere if it is about a profile of GIMP's.
+    fn folders(&self) -> Option<Folders> {
+        match self.system {
+            true => Some(Folders::of_the_system(&self.root)),
+            false if self.profiles.is_empty() => Folders::of_the_user(&Homes::from_environment()),
+            false => None,
+        }
+    }
+
+    /// After installing: how systemd comes to start the daemon, if it doesn't yet.
+    fn tell_of_the_socket(&self, folders: &Folders) -> anyhow::Result<()> {
+        let (is_there, scope) = match self.system {
+            true => (self.root.join("run/systemd/system").is_dir(), "--global enable"),
+            false => (manager::is_there(), "--user enable --now"),
+        };
+        if !is_there {
+            return Ok(());
+        }
+        if folders.link().is_none() {
+            writeln!(
+                io::stdout(),
+                "to have systemd start the daemon, confined, for whoever connects: systemctl {scope} {SOCKET_UNIT}"
+            )?;
+        }
+        if !self.system
+            && let Err(error) = manager::run(&["daemon-reload"])
+        {
+            complain(format_args!("systemctl --user daemon-reload: {error}"));
+        }
+        Ok(())
     }
 
     /// The program that every GIMP here finds by itself, if that is this very program.
@@ -203,6 +291,22 @@ impl Work {
             writeln!(io::stdout(), "{}", step.report())?;
         }
         Ok(())
+    }
+
+    /// Has the user's manager do something. If it can't, the files go all the same.
+    fn manage(&mut self, args: &[&str]) -> io::Result<()> {
+        let command = format!("systemctl --user {}", args.join(" "));
+        if self.is_dry {
+            return writeln!(io::stdout(), "would run {command}");
+        }
+        match manager::run(args) {
+            Ok(()) => writeln!(io::stdout(), "ran {command}"),
+            Err(error) => {
+                complain(format_args!("{command}: {error}"));
+                self.ending = Ending::Failed;
+                Ok(())
+            }
+        }
     }
 
     fn fail(&mut self, path: &Path, error: &io::Error) {

@@ -216,12 +216,12 @@ fn report(job: &JobInfo, open: bool) -> anyhow::Result<Ending> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::follow::tests::job;
     use super::*;
+    use crate::jobs::fake::info;
 
     #[test]
     fn jobs_are_found_by_number_and_by_style() {
-        let named = |id, style: &str| JobInfo { id: JobId(id), style: style.into(), ..job(JobState::Queued) };
+        let named = |id, style: &str| JobInfo { style: style.into(), ..info(id, JobState::Queued) };
         let jobs = [named(1, "hana"), named(2, "7"), named(3, "hana"), named(7, "oil")];
         let check = |name: &str, expected: Option<u32>| {
             assert_eq!(find(&jobs, name).ok().map(|job| job.id.0), expected, "{name}");
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn the_latest_is_the_one_that_trains() {
         fn check(states: &[JobState], expected: Option<u32>) {
-            let jobs = (1..).zip(states).map(|(id, state)| JobInfo { id: JobId(id), ..job(state.clone()) });
+            let jobs = (1..).zip(states).map(|(id, state)| info(id, state.clone()));
             let jobs: Vec<_> = jobs.collect();
             assert_eq!(latest(&jobs).ok().map(|job| job.id.0), expected, "{states:?}");
         }
@@ -250,11 +250,11 @@ mod tests {
 
     #[test]
     fn lists() {
-        let jobs = [job(JobState::Running), JobInfo { id: JobId(12), done: 1.0, ..job(JobState::Finished) }];
+        let jobs = [info(3, JobState::Running), JobInfo { done: 1.0, ..info(12, JobState::Finished) }];
         assert_eq!(
             table(&jobs),
             "JOB  STYLE  STATE     DONE   WHAT\n\
-             3    hana   running   25 %   imitation, step 120 of 4000, l1 0.062, 1 h 2 min left\n\
+             3    hana   running   43 %   imitation, step 120 of 4000, l1 0.062, 12 min left\n\
              12   hana   finished  100 %  finished: the style \"hana\" is there\n"
         );
     }

@@ -41,18 +41,22 @@ impl Entry {
     }
 
     fn text(&self) -> io::Result<String> {
-        let program = self.program.to_str().filter(|path| !path.contains(['\n', '\r']));
-        let program = program.ok_or_else(|| {
-            let message = format!("{}: no entry can name this program; move it", self.program.display());
-            io::Error::new(io::ErrorKind::InvalidInput, message)
-        })?;
         Ok(format!(
             "[Desktop Entry]\nType=Application\nName=Utsushi\nComment=Keeps the tray icon, and goes on with \
              trainings\nExec={} serve\nIcon={}\nTerminal=false\nX-GNOME-Autostart-enabled=true\n",
-            quoted(program),
+            command(&self.program)?,
             super::APP_ID,
         ))
     }
+}
+
+/// The program as the beginning of `Exec`, of which few paths can't be one.
+pub(crate) fn command(program: &Path) -> io::Result<String> {
+    let path = program.to_str().filter(|path| !path.contains(['\n', '\r']));
+    path.map(quoted).ok_or_else(|| {
+        let message = format!("{}: no entry can name this program; move it", program.display());
+        io::Error::new(io::ErrorKind::InvalidInput, message)
+    })
 }
 
 /// As `Exec` wants it: quoted as for a shell, then escaped as every text of an entry; `%` would begin a field.

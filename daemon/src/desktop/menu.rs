@@ -57,7 +57,7 @@ pub(super) fn menu(state: &State) -> Vec<Entry> {
         }
         menu.push(Entry::Rule);
     }
-    menu.push(Entry::Menu("Your styles".into(), styles(state)));
+    menu.push(Entry::Menu("Styles".into(), styles(state)));
     menu.push(Entry::Click("Free the model's memory".into(), Click::FreeMemory));
     if let Some(starts) = state.starts_at_login {
         menu.push(Entry::Check("Start at login".into(), starts, Click::StartAtLogin));
@@ -97,6 +97,7 @@ fn job(job: &JobInfo) -> Entry {
     Entry::Menu(words(job), menu)
 }
 
+/// The user's, each to be shown in its folder, and those in the program, which have none.
 fn styles(state: &State) -> Vec<Entry> {
     let mut menu: Vec<_> = state
         .styles
@@ -105,13 +106,14 @@ fn styles(state: &State) -> Vec<Entry> {
         .map(|style| Entry::Click(style.name.clone(), Click::Style(style.file.clone())))
         .collect();
     if menu.is_empty() {
-        menu.push(Entry::Note("None yet, but those that come with Utsushi".into()));
+        menu.push(Entry::Note("None of your own yet".into()));
     }
     if state.styles.len() > MAX_STYLES {
         menu.push(Entry::Note(format!("and {} more", state.styles.len() - MAX_STYLES)));
     }
+    menu.push(Entry::Click("Open the folder of your styles".into(), Click::Styles));
     menu.push(Entry::Rule);
-    menu.push(Entry::Click("Open their folder".into(), Click::Styles));
+    menu.extend(state.built_in.iter().map(|name| Entry::Note(format!("{name} (built in)"))));
     menu
 }
 
@@ -120,8 +122,9 @@ mod tests {
     use utsushi_ipc::protocol::PauseCause;
 
     use super::super::state::Style;
-    use super::super::state::tests::{failed, job as info, paused};
+    use super::super::state::tests::{failed, paused};
     use super::*;
+    use crate::jobs::fake::info;
 
     /// A line a line, with what is below further in.
     fn text(menu: &[Entry], indent: &str) -> String {
@@ -140,12 +143,13 @@ mod tests {
         let styles = vec![Style { name: "Hana".into(), file: "/styles/hana.safetensors".into() }];
         let mut state = State::default();
         (state.styles, state.starts_at_login) = (styles, Some(true));
-        let expected = "Train a style…\n-\nYour styles >\n  Hana\n  -\n  Open their folder\nFree the \
-                        model's memory\n[1] Start at login\n-\nAbout Utsushi\nQuit\n";
+        state.built_in = vec!["Cel".into(), "Comic".into()];
+        let expected = "Train a style…\n-\nStyles >\n  Hana\n  Open the folder of your styles\n  -\n  \
+                        (Cel (built in))\n  (Comic (built in))\nFree the model's memory\n[1] Start at login\n-\nAbout Utsushi\nQuit\n";
         assert_eq!(text(&menu(&state), ""), expected);
         state.starts_at_login = None;
         state.styles.clear();
-        assert!(text(&menu(&state), "").contains("  (None yet, but those that come with Utsushi)\n  -\n"));
+        assert!(text(&menu(&state), "").contains("  (None of your own yet)\n  Open"));
         assert!(!text(&menu(&state), "").contains("login"));
     }
 

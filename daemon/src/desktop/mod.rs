@@ -38,6 +38,7 @@ use utsushi_ipc::paths;
 use utsushi_ipc::protocol::{JobId, JobInfo, JobState, RecipeChoice};
 use zbus::blocking::{Connection, MessageIterator};
 
+pub(crate) use self::autostart::command;
 use self::errands::Errands;
 use self::item::Item;
 use self::menu::Click;
@@ -49,7 +50,7 @@ use crate::server::Controls;
 use crate::worker;
 
 /// What desktops know the program by, and its entry and icon.
-const APP_ID: &str = "org.utsushi.Utsushi";
+pub(crate) const APP_ID: &str = "org.utsushi.Utsushi";
 /// Where the session's bus is.
 const BUS_VARIABLE: &str = "DBUS_SESSION_BUS_ADDRESS";
 
@@ -108,7 +109,7 @@ impl Desktop {
             errands,
             events: events.clone(),
             autostart: autostart.map(|(folder, program)| autostart::Entry::new(&folder, program)),
-            state: State::default(),
+            state: State::new(Library::built_in_names()),
             before: None,
             bus: None,
             shown: None,

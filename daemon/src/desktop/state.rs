@@ -28,7 +28,10 @@ pub(super) struct State {
     /// Those of them that need somebody, until somebody has looked.
     problems: BTreeSet<JobId>,
     pub(super) is_drawing: bool,
+    /// The user's own styles.
     pub(super) styles: Vec<Style>,
+    /// The names of those that come with the program.
+    pub(super) built_in: Vec<String>,
     /// `None` where there is no place to say so.
     pub(super) starts_at_login: Option<bool>,
 }
@@ -50,6 +53,11 @@ pub(super) enum Notice {
 }
 
 impl State {
+    /// Nothing is known yet but the styles that come with the program.
+    pub(super) fn new(built_in: Vec<String>) -> Self {
+        Self { built_in, ..Self::default() }
+    }
+
     /// Takes the news of all jobs, and tells what of it is worth a notice. What has ended long before isn't.
     pub(super) fn hear(&mut self, all: &[JobInfo], before: Option<&[JobInfo]>) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -151,24 +159,7 @@ pub(super) fn words(job: &JobInfo) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-
-    pub(in super::super) fn job(id: u32, state: JobState) -> JobInfo {
-        JobInfo {
-            id: JobId(id),
-            style: "hana".into(),
-            name: "Hana".into(),
-            state,
-            stage: "imitation".into(),
-            step: 120,
-            steps: 4000,
-            done: 0.437,
-            losses: vec![],
-            seconds_left: Some(700),
-            note: String::new(),
-            folder: "/jobs/3-hana".into(),
-            report: Some("/jobs/3-hana/report.html".into()),
-        }
-    }
+    use crate::jobs::fake::info;
 
     pub(in super::super) fn failed() -> JobState {
         JobState::Failed { why: "the pictures are too few; add some".into() }
@@ -182,7 +173,7 @@ pub(super) mod tests {
     fn faces_and_words() {
         /// Of jobs that came to these states one by one.
         fn check(states: &[JobState], is_drawing: bool, face: Face, words: &str) {
-            let jobs: Vec<_> = (1..).zip(states).map(|(id, state)| job(id, state.clone())).collect();
+            let jobs: Vec<_> = (1..).zip(states).map(|(id, state)| info(id, state.clone())).collect();
             let mut state = State { is_drawing, ..State::default() };
             state.hear(&jobs, Some(&[]));
             assert_eq!((state.face(), state.words().as_str()), (face, words), "{states:?}");
@@ -204,7 +195,7 @@ pub(super) mod tests {
         let mut state = State::default();
         let mut before: Option<Vec<JobInfo>> = None;
         let mut check = |states: &[JobState], expected: &[&str], face: Face| {
-            let jobs: Vec<_> = (1..).zip(states).map(|(id, state)| job(id, state.clone())).collect();
+            let jobs: Vec<_> = (1..).zip(states).map(|(id, state)| info(id, state.clone())).collect();
             let notices = state.hear(&jobs, before.as_deref());
             let told: Vec<_> = notices
                 .iter()
@@ -235,10 +226,10 @@ pub(super) mod tests {
     #[test]
     fn a_problem_was_seen() {
         let mut state = State::default();
-        state.hear(&[job(1, failed())], Some(&[]));
+        state.hear(&[info(1, failed())], Some(&[]));
         assert_eq!(state.face(), Face::Problem);
         state.look_at(JobId(1));
-        state.hear(&[job(1, failed())], Some(&[job(1, failed())]));
+        state.hear(&[info(1, failed())], Some(&[info(1, failed())]));
         assert_eq!((state.face(), state.jobs.len()), (Face::Idle, 1));
     }
 }

@@ -10,7 +10,9 @@ use std::sync::{
 use std::time::Duration;
 
 use utsushi_engine::style_file::StyleFile;
-use utsushi_ipc::protocol::{Budget, Fault, FaultKind, JobState, Loss, RecipeChoice, TrainSpec};
+use utsushi_ipc::protocol::{
+    Budget, Fault, FaultKind, JobId, JobInfo, JobState, Loss, RecipeChoice, TrainSpec,
+};
 
 use super::folder::JobFolder;
 use super::order::Order;
@@ -53,6 +55,25 @@ impl FakeTrainers {
         let (event_sender, events) = mpsc::channel();
         let (gate, passes) = mpsc::channel();
         (Self { events: event_sender, gate: Arc::new(Mutex::new(passes)) }, Remote { events, gate })
+    }
+}
+
+/// What is told of a job in the middle of its training, or in this state.
+pub(crate) fn info(id: u32, state: JobState) -> JobInfo {
+    JobInfo {
+        id: JobId(id),
+        style: "hana".into(),
+        name: "Hana".into(),
+        state,
+        stage: "imitation".into(),
+        step: 120,
+        steps: 4000,
+        done: 0.437,
+        losses: vec![Loss { name: "l1".into(), value: 0.0625 }],
+        seconds_left: Some(700),
+        note: String::new(),
+        folder: "/jobs/3-hana".into(),
+        report: Some("/jobs/3-hana/report.html".into()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a job was asked for, checked: afterwards every text fits into a style file, and every path into a message.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::{env, process};
 
 use serde::{Deserialize, Serialize};
 use utsushi_engine::style_file::is_style_id;
@@ -126,8 +128,23 @@ fn check_folder(folder: &Path) -> Result<(), Fault> {
     }
     match std::fs::read_dir(folder) {
         Ok(_) => Ok(()),
+        Err(error) if is_hidden(folder, error.kind(), is_service()) => Err(invalid(format!(
+            "the folder {text:?} isn't there for the daemon, to which systemd gave a /tmp of its own; move the folder, \
+             into your home for example"
+        ))),
         Err(error) => Err(invalid(format!("the folder {text:?} can't be read ({error}); name another"))),
     }
+}
+
+/// May the folder be there for everybody but this daemon? A service of ours has `PrivateTmp`.
+fn is_hidden(folder: &Path, error: ErrorKind, is_service: bool) -> bool {
+    let is_temporary = ["/tmp", "/var/tmp"].iter().any(|temporary| folder.starts_with(temporary));
+    is_service && is_temporary && error == ErrorKind::NotFound
+}
+
+/// Was this very process started by systemd?
+fn is_service() -> bool {
+    env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid.parse() == Ok(process::id()))
 }
 
 /// A style's id, made of its name: that in lower-case letters, digits and hyphens, as far as it has some.
@@ -180,6 +197,19 @@ mod tests {
         check("花", None);
         check("", None);
         check(&"x".repeat(100), Some(&"x".repeat(64)));
+    }
+
+    #[test]
+    fn a_service_has_a_tmp_of_its_own() {
+        fn check(folder: &str, error: ErrorKind, is_service: bool, expected: bool) {
+            assert_eq!(is_hidden(Path::new(folder), error, is_service), expected, "{folder} {error:?}");
+        }
+        check("/tmp/art", ErrorKind::NotFound, true, true);
+        check("/var/tmp/art", ErrorKind::NotFound, true, true);
+        check("/tmp/art", ErrorKind::NotFound, false, false);
+        check("/tmp/art", ErrorKind::PermissionDenied, true, false);
+        check("/home/me/tmp/art", ErrorKind::NotFound, true, false);
+        check("/tmpfs/art", ErrorKind::NotFound, true, false);
     }
 
     #[test]

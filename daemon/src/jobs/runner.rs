@@ -269,7 +269,9 @@ impl Attempt<'_> {
         let losses: Vec<_> =
             job.losses.iter().map(|loss| format!(", {} {:.4}", loss.name, loss.value)).collect();
         let Progress { stage, step, steps, .. } = &job.record.progress;
-        self.folder.log(&format!("{stage}, step {step} of {steps}{}", losses.concat()));
+        // At first nobody knows how many steps there will be.
+        let of = if *steps == 0 { String::new() } else { format!(" of {steps}") };
+        self.folder.log(&format!("{stage}, step {step}{of}{}", losses.concat()));
         self.folder.write(&job.record).map_err(|error| disk(self.folder, &error))?;
         self.folder.thin_out();
         Ok(())

@@ -31,6 +31,14 @@ fn is_there(program: &str) -> bool {
     there
 }
 
+/// Does somebody listen there? A socket's file is there a moment before.
+fn listens(socket: &Path) -> bool {
+    const ACCEPTS_CONNECTIONS: &str = " 00010000 ";
+    let path = socket.to_str().expect("plain");
+    let all = fs::read_to_string("/proc/net/unix").expect("a system with /proc");
+    all.lines().any(|line| line.ends_with(path) && line.contains(ACCEPTS_CONNECTIONS))
+}
+
 #[test]
 fn systemd_understands_the_units() {
     if !is_there("systemd-analyze") {
@@ -84,7 +92,7 @@ fn the_first_client_at_either_socket_starts_the_daemon() {
             &state,
         ]);
         let mut manager = manager.arg(binary()).args(&args).spawn().expect("it starts");
-        wait_until("systemd listens", || sockets.iter().all(|socket| socket.exists()));
+        wait_until("systemd listens", || sockets.iter().all(|socket| listens(socket)));
         let manager_pid = manager.id();
 
         for socket in [&sockets[first], &sockets[1 - first]] {

@@ -3,34 +3,13 @@
 use std::fs;
 use std::process::Command;
 
-use utsushi_ipc::endpoint::{self, Connection};
-use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{BrushSize, Hello, Priority, Request, StyleShare, StylizeSpec};
-use utsushi_ipc::wire;
+use utsushi_ipc::pixels::{Channels, Depth};
 use utsushi_tests::binary::wait_until;
 use utsushi_tests::dbus::{Icon, is_there};
 use utsushi_tests::pictures::write_drawn;
+use utsushi_tests::waiting::waiting_picture;
 
 use super::{LONG, Session};
-
-/// A picture whose rows don't come, for as long as its connection is open.
-fn waiting_picture(session: &Session) -> Connection {
-    let format = PixelFormat { channels: Channels::Rgb, depth: Depth::U8 };
-    let spec = StylizeSpec {
-        raster: Raster::new(8, 8, format).expect("a raster"),
-        mix: vec![StyleShare { id: "cel".to_owned(), share: 1.0 }],
-        strength: 1.0,
-        brush_size: BrushSize::Auto,
-        keep_colours: 0.0,
-        seed: 0,
-        priority: Priority::Interactive,
-    };
-    let mut client = endpoint::connect(&session.home.socket()).expect("the daemon listens");
-    let _: Hello = wire::read_frame(&mut client, &mut Vec::new()).expect("a greeting");
-    wire::write_frame(&mut client, &Hello::ours(), &[]).expect("the daemon reads");
-    wire::write_frame(&mut client, &Request::Stylize(spec), &[]).expect("the daemon reads");
-    client
-}
 
 #[test]
 fn trainings_that_fail_or_are_given_up() {
@@ -92,7 +71,7 @@ fn what_is_not_a_training() {
     write_drawn(&session.path("in.png"), 90, 70, Channels::Rgb, Depth::U8);
     session.home.expect(0, &["stylize", "in.png", "-o", "out.png"]);
     wait_until("it was drawn", || icon.tip() == "nothing to do");
-    let picture = waiting_picture(&session);
+    let picture = waiting_picture(&session.home.socket());
     wait_until("the icon tells", || icon.tip() == "a picture is being drawn");
     drop(picture);
     wait_until("it is over", || icon.tip() == "nothing to do");
@@ -102,7 +81,9 @@ fn what_is_not_a_training() {
     wait_until("it is free", || loaded() == Some(0));
 
     // Styles, also those that have come since.
-    assert!(icon.line("None yet").is_some_and(|line| !line.is_enabled));
+    for label in ["None of your own yet", "Cel (built in)", "Van Gogh (built in)"] {
+        assert!(icon.line(label).is_some_and(|line| !line.is_enabled), "{label}");
+    }
     session.home.expect(0, &["styles", "export", "cel", "-o", "mine.safetensors"]);
     let import = ["styles", "import", "mine.safetensors", "--id", "mine", "--name", "My_own & <b>"];
     session.home.expect(0, &import);
@@ -110,7 +91,7 @@ fn what_is_not_a_training() {
     icon.click("My_own & <b>");
     let style = session.path("styles/mine.safetensors");
     wait_until("it is shown", || desktop.seen().opened == [style.clone()]);
-    icon.click("Open their folder");
+    icon.click("Open the folder of your styles");
     wait_until("it is shown", || desktop.seen().opened == [style.clone(), session.path("styles")]);
 
     // The entry that starts the daemon with the session.

@@ -53,19 +53,7 @@ fn a_style_is_trained_from_the_tray() {
     wait_until("it says how long it will take", || {
         icon.line("Hana no uta: ").is_some_and(|line| line.label.ends_with(" left"))
     });
-    let unopened = screen.look();
-    let at = panel.find(SEAL).expect("it is there");
-    screen.click((at.0 + 6, at.1 + 6), 1);
-    // There would be words beside the pointer soon, over the menu.
-    screen.point_at((640, 600));
-    let mut last = screen.look();
-    screen.wait_until("the menu is open", || {
-        let now = screen.look();
-        let changed = now.pixels.chunks(3).zip(unopened.pixels.chunks(3)).filter(|(a, b)| a != b).count();
-        let is_still = now == last;
-        last = now;
-        is_still && changed > 10_000
-    });
+    open_menu(&panel);
     screen.press_and_see("Down");
     screen.press_and_see("Down");
     screen.press_and_see("Right");
@@ -87,4 +75,26 @@ fn a_style_is_trained_from_the_tray() {
     wait_until("the style is in the menu", || icon.line("Hana no uta").is_some_and(|line| line.is_enabled));
     screen.wait_until("the icon is at rest", || panel.find(SEAL).is_some() && panel.find(DONE).is_none());
     session.home.expect(0, &["styles", "show", "hana-no-uta"]);
+    open_menu(&panel);
+    ["Down", "Down", "Right"].into_iter().for_each(|key| screen.press_and_see(key));
+    screen.keep("tray-styles");
+    screen.press("Escape Escape Escape");
+}
+
+/// As a person does, by clicking on the icon.
+fn open_menu(panel: &Panel) {
+    let screen = panel.screen();
+    let unopened = screen.look();
+    let at = panel.find(SEAL).expect("it is there");
+    screen.click((at.0 + 6, at.1 + 6), 1);
+    // There would be words beside the pointer soon, over the menu.
+    screen.point_at((640, 600));
+    let mut last = screen.look();
+    screen.wait_until("the menu is open", || {
+        let now = screen.look();
+        let changed = now.pixels.chunks(3).zip(unopened.pixels.chunks(3)).filter(|(a, b)| a != b).count();
+        let is_still = now == last;
+        last = now;
+        is_still && changed > 10_000
+    });
 }

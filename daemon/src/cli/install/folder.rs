@@ -5,29 +5,44 @@
 //! plug-ins/utsushi-gimp/utsushi        the daemon, which the plug-in looks for beside itself first
 //! ```
 //!
-//! Files of other names in the folder are somebody else's.
+//! Files of other names in the folder are somebody else's. What a desktop and systemd read ([`super::desktop`]) is put
+//! into their folders by the same steps.
 
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::seal;
+
 /// The name of the plug-in, and of its folder.
 pub(super) const PLUG_IN: &str = "utsushi-gimp";
-const DAEMON: &str = "utsushi";
+/// The name of the daemon beside it.
+pub(super) const DAEMON: &str = "utsushi";
 
-/// A program that all may run.
+/// A program that all may run, and a folder that all may enter.
 const MODE: u32 = 0o755;
+
+/// What a file is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A copy of this program.
+    Program(PathBuf),
+    /// A text that all may read, with its seal.
+    Text(String),
+}
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// A new file.
-    Install { from: PathBuf, to: PathBuf },
+    Install { from: Source, to: PathBuf },
     /// A file in the place of another.
-    Update { from: PathBuf, to: PathBuf },
+    Update { from: Source, to: PathBuf },
     /// Nothing: the file is as it should be.
     Leave(PathBuf),
+    /// Nothing: the file was changed, or is somebody else's.
+    Keep(PathBuf),
     /// A file goes.
     Remove(PathBuf),
     /// A folder goes, which is empty by then.
@@ -41,19 +56,19 @@ pub(super) enum Step {
 pub(super) fn installation(folder: &Path, plug_in: &Path, daemon: Option<&Path>) -> io::Result<Vec<Step>> {
     let mut steps = Vec::new();
     match daemon {
-        Some(daemon) => steps.push(placing(daemon, folder.join(DAEMON))?),
+        Some(daemon) => steps.push(placing(Source::Program(daemon.to_path_buf()), folder.join(DAEMON))?),
         // It would be taken instead of the one that is meant to be.
         None => steps.extend(removing(folder.join(DAEMON))?),
     }
-    steps.push(placing(plug_in, folder.join(PLUG_IN))?);
+    steps.push(placing(Source::Program(plug_in.to_path_buf()), folder.join(PLUG_IN))?);
     Ok(steps)
 }
 
-/// The steps after which `folder` has nothing of ours; none if that is so already.
-pub(super) fn removal(folder: &Path) -> io::Result<Vec<Step>> {
+/// The steps after which `folder` has nothing of ours, which has these names; none if that is so already.
+pub(super) fn removal(folder: &Path, ours: &[&str]) -> io::Result<Vec<Step>> {
     let Some(metadata) = if_there(fs::symlink_metadata(folder))? else { return Ok(Vec::new()) };
     let mut steps = Vec::new();
-    for name in [PLUG_IN, DAEMON] {
+    for name in ours {
         steps.extend(removing(folder.join(name))?);
     }
     let others = fs::read_dir(folder)?.count().saturating_sub(steps.len());
@@ -65,20 +80,30 @@ pub(super) fn removal(folder: &Path) -> io::Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn placing(from: &Path, to: PathBuf) -> io::Result<Step> {
-    let from = from.to_path_buf();
-    Ok(match if_there(fs::symlink_metadata(&to))? {
-        None => Step::Install { from, to },
-        Some(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Some(found)
-            if found.is_file()
-                && found.permissions().mode() & 0o7777 == MODE
-                && have_same_content(&from, &to)? =>
-        {
-            Step::Leave(to)
-        }
-        Some(_) => Step::Update { from, to },
-    })
+/// The step after which the file is there. A text that isn't as it was written stays as it is.
+pub(super) fn placing(from: Source, to: PathBuf) -> io::Result<Step> {
+    let Some(found) = if_there(fs::symlink_metadata(&to))? else { return Ok(Step::Install { from, to }) };
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if matches!(from, Source::Text(_)) && !is_sealed(&to) {
+        return Ok(Step::Keep(to));
+    }
+    let is_so =
+        found.is_file() && found.permissions().mode() & 0o7777 == from.mode() && from.is_content_of(&to)?;
+    Ok(if is_so { Step::Leave(to) } else { Step::Update { from, to } })
+}
+
+/// The step after which a text of ours is gone, if there is a file.
+pub(super) fn removing_text(file: PathBuf) -> io::Result<Option<Step>> {
+    let found = if_there(fs::symlink_metadata(&file))?;
+    Ok(found.map(|_| if is_sealed(&file) { Step::Remove(file) } else { Step::Keep(file) }))
+}
+
+/// Is it a file that was written by [`Step::take`], and not changed since?
+fn is_sealed(file: &Path) -> bool {
+    let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file());
+    is_file && fs::read_to_string(file).is_ok_and(|text| seal::is_whole(&text))
 }
 
 /// A folder of that name isn't ours.
@@ -99,27 +124,45 @@ fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+impl Source {
+    fn mode(&self) -> u32 {
+        match self {
+            Self::Program(_) => MODE,
+            Self::Text(_) => 0o644,
+        }
+    }
+
+    fn is_content_of(&self, file: &Path) -> io::Result<bool> {
+        match self {
+            Self::Program(program) => have_same_content(program, file),
+            Self::Text(text) => Ok(fs::read(file)? == text.as_bytes()),
+        }
+    }
+}
+
 impl Step {
     pub(super) fn take(&self) -> io::Result<()> {
         match self {
             Self::Install { from, to } | Self::Update { from, to } => put(from, to),
             Self::Remove(file) => fs::remove_file(file),
             Self::RemoveFolder(folder) => fs::remove_dir(folder),
-            Self::Leave(_) | Self::LeaveFolder(_) => Ok(()),
+            Self::Leave(_) | Self::Keep(_) | Self::LeaveFolder(_) => Ok(()),
         }
     }
 
     pub(super) fn changes(&self) -> bool {
-        !matches!(self, Self::Leave(_) | Self::LeaveFolder(_))
+        !matches!(self, Self::Leave(_) | Self::Keep(_) | Self::LeaveFolder(_))
     }
 
     /// What it is about.
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Install { to, .. } | Self::Update { to, .. } => to,
-            Self::Leave(path) | Self::Remove(path) | Self::RemoveFolder(path) | Self::LeaveFolder(path) => {
-                path
-            }
+            Self::Leave(path)
+            | Self::Keep(path)
+            | Self::Remove(path)
+            | Self::RemoveFolder(path)
+            | Self::LeaveFolder(path) => path,
         }
     }
 
@@ -140,32 +183,37 @@ impl Step {
             Self::Update { .. } => format!("{update} {path}"),
             Self::Remove(_) | Self::RemoveFolder(_) => format!("{remove} {path}"),
             Self::Leave(_) => format!("{path} is up to date"),
+            Self::Keep(_) => format!("left {path}, which was changed, or written by another program"),
             Self::LeaveFolder(_) => format!("left {path}, which has other files, or is a link"),
         }
     }
 }
 
-/// Copies a program under another name first, so that a GIMP that starts just now never sees half of it, and one that
+/// Writes a file under another name first, so that a GIMP that starts just now never sees half of a program, and one that
 /// runs keeps what it has. A hard link would be cheaper, but the next build might write into it, and what is for all
 /// users would belong to one of them.
-fn put(from: &Path, to: &Path) -> io::Result<()> {
+fn put(from: &Source, to: &Path) -> io::Result<()> {
     let folder = to.parent().unwrap_or(Path::new("."));
     make(folder)?;
     let mut temporary = tempfile::Builder::new().prefix(".utsushi-").suffix(".tmp").tempfile_in(folder)?;
-    io::copy(&mut File::open(from)?, temporary.as_file_mut())?;
-    temporary.as_file().set_permissions(Permissions::from_mode(MODE))?;
+    match from {
+        Source::Program(program) => drop(io::copy(&mut File::open(program)?, temporary.as_file_mut())?),
+        Source::Text(text) => temporary.write_all(text.as_bytes())?,
+    }
+    temporary.as_file().set_permissions(Permissions::from_mode(from.mode()))?;
     temporary.as_file().sync_all()?;
     temporary.persist(to).map_err(|error| error.error)?;
     Ok(())
 }
 
-/// A new folder is one that all may enter, whatever the caller's umask.
+/// New folders are such that all may enter, whatever the caller's umask.
 fn make(folder: &Path) -> io::Result<()> {
-    if let Some(above) = folder.parent() {
-        fs::create_dir_all(above)?;
-    }
     match fs::create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder.parent().is_some() => {
+            make(folder.parent().unwrap_or(folder))?;
+            make(folder)
+        }
         made => made.and_then(|()| fs::set_permissions(folder, Permissions::from_mode(MODE))),
     }
 }
@@ -175,6 +223,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    const BOTH: [&str; 2] = [PLUG_IN, DAEMON];
 
     /// A plug-in and a daemon to install, and `ours`, the folder for them.
     struct Case {
@@ -277,12 +327,12 @@ mod tests {
     fn uninstalling() {
         fn check(files: &str, expected: &str, names: &[&str]) {
             let case = Case::new(files);
-            let steps = removal(&case.ours()).expect("steps");
+            let steps = removal(&case.ours(), &BOTH).expect("steps");
             assert_eq!(case.words(&steps), expected, "{files}");
             case.take(&steps);
             assert_eq!(case.names(), names, "{files}");
             assert_eq!(case.ours().exists(), !names.is_empty(), "{files}");
-            assert_eq!(removal(&case.ours()).expect("steps"), [], "{files}");
+            assert_eq!(removal(&case.ours(), &BOTH).expect("steps"), [], "{files}");
         }
         let all = "would remove ours/utsushi-gimp; would remove ours/utsushi; ";
         let left = "left ours, which has other files, or is a link";
@@ -307,8 +357,43 @@ mod tests {
         let elsewhere = case.root.path().join("elsewhere");
         fs::rename(case.ours(), &elsewhere).expect("moved");
         symlink(&elsewhere, case.ours()).expect("made");
-        case.take(&removal(&case.ours()).expect("steps"));
+        case.take(&removal(&case.ours(), &BOTH).expect("steps"));
         assert!(case.ours().is_symlink() && case.names().is_empty());
+    }
+
+    #[test]
+    fn texts_are_written_but_not_over_changes() {
+        fn check(before: Option<&str>, placed: &str, removed: &str, after: &str) {
+            let root = tempfile::tempdir().expect("a folder");
+            let file = root.path().join("a/b/text");
+            if let Some(before) = before {
+                fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+                fs::write(&file, before).expect("written");
+                fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("set");
+            }
+            let words = |step: &Step| step.plan().replace(&format!("{}/", root.path().display()), "");
+            let step =
+                placing(Source::Text(seal::sealed("new\n", seal::HASH)), file.clone()).expect("a step");
+            assert!(words(&step).contains(placed), "{before:?}: {step:?}");
+            step.take().expect("taken");
+            assert!(fs::read_to_string(&file).expect("a file").starts_with(after), "{before:?}");
+            let mode = fs::metadata(&file).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o644, "{before:?}");
+            let step = removing_text(file.clone()).expect("a step").expect("there is a file");
+            assert!(words(&step).contains(removed), "{before:?}: {step:?}");
+            step.take().expect("taken");
+            assert_eq!(file.exists(), !step.changes(), "{before:?}");
+        }
+        let (old, new) = (seal::sealed("old\n", seal::HASH), seal::sealed("new\n", seal::HASH));
+        check(None, "would install a/b/text", "would remove", "new");
+        check(Some(&new), "a/b/text is up to date", "would remove", "new");
+        check(Some(&old), "would update a/b/text", "would remove", "new");
+        let left = "left a/b/text, which was changed";
+        check(Some(&old.replace("old", "mine")), left, left, "mine");
+        check(Some("mine\n"), left, left, "mine");
+        check(Some(""), left, left, "");
+        let nowhere = PathBuf::from("/nowhere/at/all");
+        assert_eq!(removing_text(nowhere).expect("a step"), None);
     }
 
     #[test]

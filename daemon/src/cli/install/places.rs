@@ -7,19 +7,22 @@ use std::path::{Path, PathBuf};
 
 use utsushi_ipc::paths::FLATPAK_GIMP;
 
-/// Where profiles are.
+/// Where profiles are, and what a desktop reads.
 pub(super) struct Homes {
     /// The user's home folder.
     pub(super) home: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`.
     pub(super) config: Option<PathBuf>,
+    /// `$XDG_DATA_HOME`.
+    pub(super) data: Option<PathBuf>,
 }
 
 impl Homes {
     pub(super) fn from_environment() -> Self {
         let home = env::home_dir().filter(|home| home.is_absolute());
-        let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|config| config.is_absolute());
-        Self { home, config }
+        // A path that isn't whole counts as none, by XDG's specification.
+        let whole = |name| env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        Self { home, config: whole("XDG_CONFIG_HOME"), data: whole("XDG_DATA_HOME") }
     }
 
     /// The folders that hold a profile a version; they need not exist.
@@ -125,6 +128,7 @@ mod tests {
             let homes = Homes {
                 home: Some(root.path().to_path_buf()),
                 config: config.map(|config| root.path().join(config)),
+                data: None,
             };
             let expected: Vec<_> =
                 expected.iter().map(|profile| root.path().join(profile).join("plug-ins")).collect();
@@ -188,7 +192,7 @@ mod tests {
     fn flatpaks_gimp_was_there_if_it_left_a_home() {
         fn check(folders: &str, expected: bool) {
             let root = made(folders);
-            let homes = Homes { home: Some(root.path().to_path_buf()), config: None };
+            let homes = Homes { home: Some(root.path().to_path_buf()), config: None, data: None };
             assert_eq!(homes.have_flatpak(), expected, "{folders}");
         }
         check(".config/GIMP/3.0 .var/app/org.example.Other", false);
