@@ -268,6 +268,31 @@ fn a_turned_video_comes_out_upright() {
 }
 
 #[test]
+fn an_interlaced_video_has_no_combs() {
+    if !are_there(&PROGRAMS) {
+        return;
+    }
+    // A bar that moves by eight pixels from field to field.
+    let (width, height) = (192, 96);
+    let bar = "-f lavfi -i color=black:size=192x96:rate=50:duration=1 -f lavfi -i color=white:size=24x96:rate=50:duration=1";
+    let filter = "-filter_complex [0][1]overlay=x=mod(8*n\\,168):shortest=1,interlace";
+    let home =
+        home("clip.mts", &format!("{bar} {filter} -c:v libx264 -crf 6 -flags +ilme+ildct -x264opts tff=1"));
+    let said = home.expect(0, &["batch", "clip.mts", "-o", "out.mp4", "--strength", "0", "--damping", "0"]);
+    assert!(errors(&said).contains("interlaced"), "{}", errors(&said));
+    let [before, after] = ["clip.mts", "out.mp4"].map(|file| frames(&home, file, width, height));
+    assert_eq!((before.len(), after.len()), (25, 25));
+    // How much each line differs from the one above it.
+    let combs = |frames: &[Vec<u8>]| {
+        let rows =
+            frames.iter().flat_map(|frame| frame.chunks(width * 3).zip(frame.chunks(width * 3).skip(1)));
+        rows.map(|(above, below)| mean_difference(above, below)).sum::<f64>()
+    };
+    let (before, after) = (combs(&before), combs(&after));
+    assert!(after < 0.3 * before, "{after} {before}");
+}
+
+#[test]
 fn a_varying_rate_becomes_constant() {
     if !are_there(&PROGRAMS) {
         return;

@@ -130,6 +130,9 @@ impl Film {
         if clip.is_deep {
             notes.push(format!("{name}: it has more than 8 bits a sample; the result has 8"));
         }
+        if clip.is_interlaced {
+            notes.push(format!("{name}: it is interlaced; the result is not"));
+        }
         if clip.has_alpha {
             notes.push(format!("{name}: its transparency is left out"));
         }

@@ -37,6 +37,8 @@ pub(super) struct Clip {
     pub(super) colour: Colour,
     /// It has more than 8 bits a sample, which are lost.
     pub(super) is_deep: bool,
+    /// Each frame holds two moments, in alternate lines.
+    pub(super) is_interlaced: bool,
     /// It has transparency, which is lost.
     pub(super) has_alpha: bool,
     pub(super) sounds: Vec<Sound>,
@@ -99,6 +101,7 @@ struct Stream {
     nb_read_packets: Option<String>,
     start_time: Option<String>,
     duration: Option<String>,
+    field_order: Option<String>,
     color_range: Option<String>,
     color_space: Option<String>,
     color_primaries: Option<String>,
@@ -201,6 +204,7 @@ fn understand(told: Told) -> anyhow::Result<Clip> {
         pixel_shape,
         colour: colour(stream, pixels),
         is_deep: ["p10", "p12", "p14", "p16", "gray1", "48", "64"].iter().any(|deep| pixels.contains(deep)),
+        is_interlaced: matches!(stream.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
         has_alpha: ["rgba", "argb", "bgra", "abgr", "gbrap", "yuva", "ya8", "ya16"]
             .iter()
             .any(|alpha| pixels.starts_with(alpha)),
@@ -379,5 +383,7 @@ mod tests {
         assert!(clip(json!({"width": 1 << 20})).is_none());
         assert!(clip(json!({"pix_fmt": "yuv420p10le"})).unwrap().is_deep);
         assert!(clip(json!({"pix_fmt": "yuva444p10le"})).unwrap().has_alpha);
+        let is_interlaced = |order: &str| clip(json!({"field_order": order})).unwrap().is_interlaced;
+        assert_eq!(["progressive", "unknown", "tt", "bt"].map(is_interlaced), [false, false, true, true]);
     }
 }

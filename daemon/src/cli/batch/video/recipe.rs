@@ -18,7 +18,9 @@ pub(super) fn decoder(source: &Path, clip: &Clip) -> Command {
     command.args(["-map", &format!("0:{}", clip.stream), "-r", &clip.rate.to_string()]);
     let (matrix, range) = (clip.colour.matrix, range(clip));
     let enlarge = format!("scale=in_color_matrix={matrix}:in_range={range}:{ENLARGING}");
-    command.args(["-vf", &format!("setpts=PTS-STARTPTS,{enlarge},format=rgb24")]);
+    // The style would draw the combs that two moments make of what moves.
+    let one_moment = if clip.is_interlaced { "bwdif=mode=send_frame," } else { "" };
+    command.args(["-vf", &format!("setpts=PTS-STARTPTS,{one_moment}{enlarge},format=rgb24")]);
     command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
