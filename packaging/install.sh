@@ -16,7 +16,7 @@ case ${1-} in
 esac
 prefix=${1:-$HOME/.local}
 case $prefix in
-    /*) ;;
+    /*) prefix=${prefix%/} ;;
     *) echo "$0: $prefix: a whole path is needed" >&2; exit 2 ;;
 esac
 # The units and the entry name the program by its path, which each would have to quote in its way.
@@ -26,13 +26,19 @@ esac
 system=
 case $prefix in /usr | /usr/local | /opt/*) system=--system ;; esac
 
+[ -x "$here/bin/utsushi" ] ||
+    { echo "$0: $here/bin/utsushi is not there: run the script from the folder that the tarball makes" >&2; exit 1; }
 files() { (cd "$here" && find bin lib share -type f | sort); }
 
 if [ -n "$uninstall" ]; then
     if [ -x "$prefix/bin/utsushi" ]; then
+        systemctl --user disable --now utsushi.socket >/dev/null 2>&1 || true
         "$prefix/bin/utsushi" stop >/dev/null 2>&1 || true
         "$prefix/bin/utsushi" uninstall $system || true
     fi
+    # What the tray's "Start at login" has written.
+    entry=${XDG_CONFIG_HOME:-$HOME/.config}/autostart/org.utsushi.Utsushi.desktop
+    if grep -qsF "\"$prefix/bin/utsushi\"" "$entry"; then rm -f "$entry"; fi
     files | while read -r file; do
         rm -f "$prefix/$file"
         # Folders that nobody else uses, from the innermost out.

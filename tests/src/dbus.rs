@@ -118,11 +118,27 @@ pub struct Seen {
     pub notices: Vec<Notice>,
     /// The tray icons.
     pub items: Vec<String>,
+    /// How the panel takes them.
+    pub panel: Manners,
+}
+
+/// How a panel behaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Manners {
+    /// It answers.
+    #[default]
+    Good,
+    /// It says that it can't.
+    Failing,
+    /// It doesn't answer, until it behaves otherwise.
+    Hanging,
 }
 
 /// The stand-ins, for as long as they are on the bus.
 pub struct Desktop {
     connection: Connection,
+    /// Another one, which may hang.
+    panel: Connection,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -267,8 +283,16 @@ struct Watcher(Arc<Mutex<Seen>>);
 
 #[zbus::interface(name = "org.kde.StatusNotifierWatcher")]
 impl Watcher {
-    fn register_status_notifier_item(&self, item: String) {
-        self.0.lock().expect("the lock").items.push(item);
+    fn register_status_notifier_item(&self, item: String) -> zbus::fdo::Result<()> {
+        while self.0.lock().expect("the lock").panel == Manners::Hanging {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let mut seen = self.0.lock().expect("the lock");
+        if seen.panel == Manners::Failing {
+            return Err(zbus::fdo::Error::Failed("there is no room".to_owned()));
+        }
+        seen.items.push(item);
+        Ok(())
     }
 
     #[zbus(property)]
@@ -285,18 +309,21 @@ impl Desktop {
             .and_then(|builder| builder.serve_at(PORTAL, FileChooser(seen.clone())))
             .and_then(|builder| builder.serve_at(PORTAL, OpenUri(seen.clone())))
             .and_then(|builder| builder.serve_at(NOTIFICATIONS, Notifications(seen.clone())))
-            .and_then(|builder| builder.serve_at("/StatusNotifierWatcher", Watcher(seen.clone())))
             .and_then(|builder| builder.name("org.freedesktop.portal.Desktop"))
             .and_then(|builder| builder.name("org.freedesktop.Notifications"))
             .and_then(connection::Builder::build);
-        Self { connection: connection.expect("it is on the bus"), seen }
+        let panel = connection::Builder::address(bus.address().as_str())
+            .and_then(|builder| builder.serve_at("/StatusNotifierWatcher", Watcher(seen.clone())))
+            .and_then(connection::Builder::build);
+        let there = "it is on the bus";
+        Self { connection: connection.expect(there), panel: panel.expect(there), seen }
     }
 
     /// There is a panel from here on, or none.
     pub fn set_panel(&self, is_there: bool) {
         let changed = match is_there {
-            true => self.connection.request_name(WATCHER),
-            false => self.connection.release_name(WATCHER).map(|_was_ours| ()),
+            true => self.panel.request_name(WATCHER),
+            false => self.panel.release_name(WATCHER).map(|_was_ours| ()),
         };
         changed.expect("the bus answers");
     }

@@ -161,10 +161,7 @@ impl Batch {
             report.lost(&lost.path, &lost.message);
             warn_unless_noted(journal.fail(&lost.path, None, &lost.message), &journal, &report);
         }
-        if shard.is_some() {
-            // Nobody else writes them, as the journal's lock says.
-            picture::remove_leftovers(jobs.iter().map(|job| job.output.as_path()));
-        }
+        picture::remove_leftovers(jobs.iter().map(|job| job.output.as_path()));
         let drawn = match jobs.is_empty() {
             true => Ok(Outcome::Finished),
             false => connect(address, shard, &order).map(|(painter, _own)| {

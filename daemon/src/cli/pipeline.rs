@@ -71,13 +71,14 @@ pub(super) fn run(
     let (events, received) = mpsc::channel();
     let brake = Brake::default();
     let interrupted = events.clone();
-    on_interruption(brake.clone(), move || drop(interrupted.send(Event::Interrupted)));
+    let end = brake.clone();
+    on_interruption(move || drop(interrupted.send(Event::Interrupted)), move || end.pull());
     start(jobs, order, painter, events, brake.clone());
     follow(&received, &brake, &mut on_event)
 }
 
-/// Calls `tell` on the first interruption. A second one ends the process, as soon as no file is being written.
-pub(super) fn on_interruption(brake: Brake, tell: impl Fn() + Send + 'static) {
+/// Calls `tell` on the first interruption. A second one ends the process, after `tidy`.
+pub(super) fn on_interruption(tell: impl Fn() + Send + 'static, tidy: impl Fn() + Send + 'static) {
     if is_hangup_ignored() {
         return;
     }
@@ -86,7 +87,7 @@ pub(super) fn on_interruption(brake: Brake, tell: impl Fn() + Send + 'static) {
     let _ = ctrlc::set_handler(move || {
         if std::mem::replace(&mut interrupted, true) {
             // Whoever takes the events may be stuck, as at a terminal that is halted.
-            brake.pull();
+            tidy();
             std::process::exit(super::Ending::Interrupted as i32);
         }
         tell();

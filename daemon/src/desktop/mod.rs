@@ -6,10 +6,11 @@
 //! menu: clicks ----------------------------+                    +--> errands: threads that may wait for somebody
 //! ```
 //!
-//! One thread has the state, and shows it. It waits for nobody: what a click asks for is done on a thread of its own,
-//! since a person may take an hour to choose a folder, and a job half a minute to pause. Nothing here is needed by
-//! anybody who draws or trains, and all of it can be done by commands, too. So whatever goes wrong is told in the log,
-//! and the daemon goes on: without a bus, without a panel that has room for icons, and when either comes or goes.
+//! One thread has the state, and has it shown. It waits for nobody: what a click asks for is done on a thread of its
+//! own, since a person may take an hour to choose a folder, and a job half a minute to pause; and so is what the panel
+//! is told, since a panel may hang. Nothing here is needed by anybody who draws or trains, and all of it can be done by
+//! commands, too. So whatever goes wrong is told in the log, and the daemon goes on: without a bus, without a panel that
+//! has room for icons, and when either comes or goes.
 //!
 //! The crates that speak D-Bus are asynchronous. They run on threads of their own (async-io's), and are called by
 //! blocking calls from this folder alone.
@@ -26,12 +27,12 @@ mod state;
 
 use std::env;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ksni::blocking::{Handle, TrayMethods};
+use ksni::blocking::TrayMethods;
 use notify_rust::Urgency;
 use tracing::{debug, info, warn};
 use utsushi_ipc::paths;
@@ -56,6 +57,8 @@ const BUS_VARIABLE: &str = "DBUS_SESSION_BUS_ADDRESS";
 
 /// How often to look for a bus that is gone.
 const BUS_RETRY: Duration = Duration::from_secs(3);
+/// How long to wait at most before an icon that was refused is offered again.
+const MOST_ICON_RETRY: Duration = Duration::from_secs(300);
 /// How often to show news at most; steps of a training may be much shorter.
 const NEWS_INTERVAL: Duration = Duration::from_millis(500);
 /// News is waited for so long, then again.
@@ -112,7 +115,7 @@ impl Desktop {
             state: State::new(Library::built_in_names()),
             before: None,
             bus: None,
-            shown: None,
+            icon: None,
             has_told_panel: false,
             stamp: None,
         };
@@ -218,11 +221,17 @@ struct Screen {
     /// The jobs as they were last.
     before: Option<Vec<JobInfo>>,
     bus: Option<Connection>,
-    shown: Option<Handle<Item>>,
+    icon: Option<Icon>,
     /// Was it said that no panel shows icons?
     has_told_panel: bool,
     /// The library's, when its styles were listed.
     stamp: Option<Stamp>,
+}
+
+/// The way to the icon's thread, which ends with it.
+struct Icon {
+    latest: Arc<Mutex<State>>,
+    changed: SyncSender<()>,
 }
 
 type Stamp = Vec<(PathBuf, Option<std::time::SystemTime>, u64)>;
@@ -254,10 +263,7 @@ impl Screen {
             }
             Event::Drawing(is_drawing) => self.state.is_drawing = is_drawing,
             Event::Bus(bus) => {
-                if let Some(gone) = self.shown.take() {
-                    // It would look for news of a bus that has none, without ever resting.
-                    gone.shutdown();
-                }
+                self.icon = None;
                 self.bus = bus;
                 if self.bus.is_some() {
                     self.appear();
@@ -286,17 +292,20 @@ impl Screen {
     }
 
     fn appear(&mut self) {
-        let item = Item { state: self.state.clone(), events: self.events.clone() };
-        match item.assume_sni_available(true).spawn() {
-            Ok(shown) => self.shown = Some(shown),
-            // Should the bus be gone already, its keeper says so, and when it is back.
-            Err(error) => warn!("the tray icon can't be shown: {error}"),
+        let (changed, changes) = mpsc::sync_channel(1);
+        let latest = Arc::new(Mutex::new(self.state.clone()));
+        let icon = Icon { latest: Arc::clone(&latest), changed };
+        let events = self.events.clone();
+        if spawn("tray-icon", move || keep_icon(&latest, &changes, &events)) {
+            self.icon = Some(icon);
         }
     }
 
     fn show(&self) {
-        if let Some(shown) = &self.shown {
-            shown.update(|item| item.state = self.state.clone());
+        if let Some(Icon { latest, changed }) = &self.icon {
+            *latest.lock().expect("nobody panics with the lock") = self.state.clone();
+            // If it is full, the thread is going to look anyway.
+            let _ = changed.try_send(());
         }
     }
 
@@ -320,6 +329,36 @@ impl Screen {
         }
         self.look_around();
     }
+}
+
+/// Puts the icon on the bus, and shows on it what is the latest, as long as anybody tells of changes.
+fn keep_icon(latest: &Mutex<State>, changes: &Receiver<()>, events: &Sender<Event>) {
+    let state = || latest.lock().expect("nobody panics with the lock").clone();
+    let (mut complaint, mut pause) = (String::new(), BUS_RETRY);
+    let shown = loop {
+        let item = Item { state: state(), events: events.clone() };
+        match item.assume_sni_available(true).spawn() {
+            Ok(shown) => break shown,
+            // A panel may fail while it begins or ends.
+            Err(error) if error.to_string() != complaint => {
+                complaint = error.to_string();
+                warn!("the tray icon can't be shown: {error}");
+            }
+            Err(_) => {}
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(MOST_ICON_RETRY);
+        if changes.try_recv() == Err(TryRecvError::Disconnected) {
+            return;
+        }
+    };
+    // What has changed before it was shown.
+    shown.update(|item| item.state = state());
+    while changes.recv().is_ok() {
+        shown.update(|item| item.state = state());
+    }
+    // Else it would look for news of a bus that has none, without ever resting.
+    shown.shutdown();
 }
 
 /// An id for a style of this name that isn't taken.

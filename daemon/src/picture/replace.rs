@@ -29,6 +29,8 @@ pub(super) fn replace(
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder(&target))
         .map_err(Problem::Write)?;
+    // Tells `remove_leftovers` that it is being written. A file system may have no locks.
+    let _ = temporary.as_file().try_lock();
 
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, temporary.as_file());
     fill(&mut out)?;
@@ -56,8 +58,8 @@ fn folder(target: &Path) -> &Path {
     target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// Removes the temporary files that a process left which was killed while it wrote one of these targets. Only for who
-/// knows that nobody else is writing them.
+/// Removes the temporary files that a process left which was killed while it wrote one of these targets. Those that
+/// somebody is writing stay, and, where that can't be known, all.
 pub(crate) fn remove_leftovers<'a>(targets: impl Iterator<Item = &'a Path>) {
     let mut prefixes: HashMap<&Path, HashSet<String>> = HashMap::new();
     for target in targets {
@@ -71,7 +73,7 @@ pub(crate) fn remove_leftovers<'a>(targets: impl Iterator<Item = &'a Path>) {
                 .to_str()
                 .and_then(|name| name.strip_suffix(SUFFIX))
                 .is_some_and(|name| name.rfind('-').is_some_and(|end| prefixes.contains(&name[..=end])));
-            if is_left {
+            if is_left && File::open(entry.path()).is_ok_and(|file| file.try_lock_shared().is_ok()) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -91,9 +93,18 @@ mod tests {
             fs::write(path(name), "").unwrap();
         }
         let targets = [path("a.png"), path("c.png"), path("nowhere/a.png")];
-        remove_leftovers(targets.iter().map(AsRef::as_ref));
+        let remove = || remove_leftovers(targets.iter().map(AsRef::as_ref));
+        replace(&path("c.png"), |out| {
+            out.write_all(b"new").map_err(Problem::Write)?;
+            remove();
+            Ok(())
+        })
+        .expect("nobody takes away what is being written");
+        fs::remove_file(path("c.png")).unwrap();
+        fs::write(path(&left("a.png")), "").unwrap();
+        remove();
         assert!(!path(&left("a.png")).exists());
-        assert!(path(&left("b.png")).exists(), "somebody else may be writing it");
+        assert!(path(&left("b.png")).exists(), "it is of another target");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 }

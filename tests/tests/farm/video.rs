@@ -1,7 +1,10 @@
 //! Videos, made and taken apart by the real ffmpeg.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -195,6 +198,58 @@ fn everything_but_the_pictures_stays() {
 }
 
 #[test]
+fn sound_that_needs_care() {
+    if !are_there(&PROGRAMS) {
+        return;
+    }
+    let sounds = "-f lavfi -i testsrc2=size=96x64:rate=5:duration=1 -f lavfi -i sine=duration=1 -f lavfi -i \
+                  sine=frequency=900:duration=1";
+    // A phone's second track is in a codec that ffmpeg doesn't know.
+    let home = home("clip.mp4", &format!("{sounds} -map 0 -map 1 -map 2 -c:a:0 aac -c:a:1 mp2"));
+    let known = fs::read(home.path().join("clip.mp4")).expect("a video");
+    let place = known.windows(4).rposition(|name| name == b"mp4a").expect("the second track's codec");
+    let esds = place + known[place..].windows(4).position(|name| name == b"esds").expect("its description");
+    let mut unknown = known.clone();
+    unknown[place..place + 4].copy_from_slice(b"apac");
+    unknown[esds..esds + 4].copy_from_slice(b"xsds");
+    fs::write(home.path().join("clip.mp4"), unknown).expect("written");
+    let said = home.expect(0, &["batch", "clip.mp4", "-o", "out.mp4"]);
+    assert!(errors(&said).contains("sound that this ffmpeg doesn't know"), "{}", errors(&said));
+    assert_eq!(stream(&home, "out.mp4", "audio")["codec_name"], "aac");
+
+    // Opus has no name for the places of these speakers.
+    let speakers = "-filter:a aformat=channel_layouts=5.1(side) -c:a ac3";
+    ffmpeg(&home, &format!("{sounds} {speakers} round.mkv"));
+    home.expect(0, &["batch", "round.mkv", "-o", "out.webm"]);
+    assert_eq!(stream(&home, "out.webm", "audio")["channels"], 6);
+}
+
+#[test]
+fn a_file_that_ffmpeg_could_not_finish_replaces_nothing() {
+    if !are_there(&PROGRAMS) {
+        return;
+    }
+    let home = home("clip.mkv", &MOVING.replace("RATE", "25"));
+    fs::write(home.path().join("out.mkv"), "an older result").expect("written");
+    // As when the disk is full at the end: a part is there, and ffmpeg's status is 0.
+    let path = std::env::var("PATH").unwrap_or_default();
+    let script = format!(
+        "#!/bin/sh\nfor last; do :; done\nPATH='{path}' ffmpeg \"$@\" || exit\nfile=${{last#file:}}\n\
+         [ \"$file\" = \"$last\" ] || truncate -s $(($(stat -c %s \"$file\") / 2)) \"$file\"\n"
+    );
+    fs::create_dir(home.path().join("bin")).expect("a folder");
+    fs::write(home.path().join("bin/ffmpeg"), script).expect("written");
+    fs::set_permissions(home.path().join("bin/ffmpeg"), fs::Permissions::from_mode(0o755))
+        .expect("it can be run");
+    let mut command = home.utsushi(&["batch", "clip.mkv", "-o", "out.mkv"]);
+    command.env("PATH", format!("{}:{path}", home.path().join("bin").display()));
+    let output = finish(command);
+    assert_code(&output, 1, &["a full disk"]);
+    assert!(errors(&output).contains("of 25 frames are in it"), "{}", errors(&output));
+    assert_eq!(fs::read_to_string(home.path().join("out.mkv")).expect("it stays"), "an older result");
+}
+
+#[test]
 fn a_turned_video_comes_out_upright() {
     if !are_there(&PROGRAMS) {
         return;
@@ -210,6 +265,31 @@ fn a_turned_video_comes_out_upright() {
     let [before, after] = ["turned.mp4", "out.mp4"].map(|file| frames(&home, file, 64, 96));
     assert_eq!((before.len(), after.len()), (24, 24));
     assert!(before.iter().zip(&after).all(|(before, after)| mean_difference(before, after) < 3.0));
+}
+
+#[test]
+fn an_interlaced_video_has_no_combs() {
+    if !are_there(&PROGRAMS) {
+        return;
+    }
+    // A bar that moves by eight pixels from field to field.
+    let (width, height) = (192, 96);
+    let bar = "-f lavfi -i color=black:size=192x96:rate=50:duration=1 -f lavfi -i color=white:size=24x96:rate=50:duration=1";
+    let filter = "-filter_complex [0][1]overlay=x=mod(8*n\\,168):shortest=1,interlace";
+    let home =
+        home("clip.mts", &format!("{bar} {filter} -c:v libx264 -crf 6 -flags +ilme+ildct -x264opts tff=1"));
+    let said = home.expect(0, &["batch", "clip.mts", "-o", "out.mp4", "--strength", "0", "--damping", "0"]);
+    assert!(errors(&said).contains("interlaced"), "{}", errors(&said));
+    let [before, after] = ["clip.mts", "out.mp4"].map(|file| frames(&home, file, width, height));
+    assert_eq!((before.len(), after.len()), (25, 25));
+    // How much each line differs from the one above it.
+    let combs = |frames: &[Vec<u8>]| {
+        let rows =
+            frames.iter().flat_map(|frame| frame.chunks(width * 3).zip(frame.chunks(width * 3).skip(1)));
+        rows.map(|(above, below)| mean_difference(above, below)).sum::<f64>()
+    };
+    let (before, after) = (combs(&before), combs(&after));
+    assert!(after < 0.3 * before, "{after} {before}");
 }
 
 #[test]
@@ -254,18 +334,45 @@ fn an_interruption_leaves_what_was_there() {
     );
     fs::write(home.path().join("out.mp4"), "an older result").expect("written");
     let names = home.names("");
-    let mut command = home.utsushi(&["batch", "clip.mp4", "-o", "out.mp4", "--json"]);
-    let log = fs::File::create(home.path().join("log")).expect("a log");
-    let mut child = command.stdout(Stdio::from(log)).spawn().expect("it starts");
     let said = || fs::read_to_string(home.path().join("log")).unwrap_or_default();
-    wait_until("it is in the middle", || said().contains("\"progress\""));
-    signal(i32::try_from(child.id()).expect("a number"), Signal::INT);
-    assert_eq!(child.wait().expect("a child").code(), Some(130));
-    assert_eq!(fs::read_to_string(home.path().join("out.mp4")).expect("it stays"), "an older result");
-    let left: Vec<_> = home.names("").into_iter().filter(|name| !names.contains(name)).collect();
-    assert!(left.iter().all(|name| ["log", "run", "state"].contains(&name.as_str())), "{left:?}");
+    let begin = || {
+        let mut command = home.utsushi(&["batch", "clip.mp4", "-o", "out.mp4", "--json"]);
+        let log = fs::File::create(home.path().join("log")).expect("a log");
+        let child = command.stdout(Stdio::from(log)).spawn().expect("it starts");
+        wait_until("it is in the middle", || said().contains("\"progress\""));
+        child
+    };
+    let check = |mut child: Child, how: &str| {
+        assert_eq!(child.wait().expect("a child").code(), Some(130), "{how}");
+        assert_eq!(fs::read_to_string(home.path().join("out.mp4")).expect("it stays"), "an older result");
+        let left: Vec<_> = home.names("").into_iter().filter(|name| !names.contains(name)).collect();
+        assert!(left.iter().all(|name| ["log", "run", "state"].contains(&name.as_str())), "{how}: {left:?}");
+        wait_until("nothing runs but the daemon", || home.processes() == home.daemons());
+    };
+    let pid = |child: &Child| i32::try_from(child.id()).expect("a number");
+
+    let child = begin();
+    signal(pid(&child), Signal::INT);
+    check(child, "once");
     assert!(said().contains("\"interrupted\":true"), "{}", said());
-    wait_until("nothing runs but the daemon", || home.processes() == home.daemons());
+
+    // A terminal that is closed hangs up twice.
+    let child = begin();
+    signal(pid(&child), Signal::HUP);
+    thread::sleep(Duration::from_millis(2));
+    signal(pid(&child), Signal::HUP);
+    check(child, "twice");
+
+    // Somebody's ffmpeg hangs.
+    let child = begin();
+    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).expect("a process").flatten();
+    let ffmpegs = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let ffmpegs: String = ffmpegs.collect();
+    for ffmpeg in ffmpegs.split_whitespace() {
+        signal(ffmpeg.parse().expect("a number"), Signal::STOP);
+    }
+    signal(pid(&child), Signal::INT);
+    check(child, "hanging");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use utsushi_tests::binary::{Home, wait_until};
-use utsushi_tests::dbus::{Desktop, Icon};
+use utsushi_tests::dbus::{Desktop, Icon, Manners};
 
 use super::{Daemon, LONG, SHORT, Session};
 
@@ -53,6 +53,36 @@ fn panels_and_buses_come_and_go() {
         wait_until("a folder is asked for", || desktop.seen().asked.len() == 1);
     }
     assert_eq!(session.log().matches("no panel here shows tray icons").count(), 1);
+}
+
+#[test]
+fn a_panel_may_fail_or_hang() {
+    let Some((session, desktop)) = Session::begin(SHORT) else { return };
+    desktop.seen().panel = Manners::Failing;
+    desktop.set_panel(true);
+    let daemon = session.serve(&[]);
+    wait_until("it is said", || session.log().contains("the tray icon can't be shown"));
+    desktop.seen().panel = Manners::Hanging;
+    let train = ["train", "--name", "Hana", "--art", "art", "--photos", "photos", "--recipe", "recipe.toml"];
+    session.home.expect(0, &train);
+    // Who waits for the panel keeps nobody waiting.
+    desktop.wait_for_notice("A style is ready");
+    assert_eq!(desktop.seen().items, [""; 0]);
+    desktop.seen().panel = Manners::Good;
+    let icon = Icon::wait_for(&session.bus, daemon.pid());
+    wait_until("it is up to date", || icon.line("Hana").is_some() && icon.tip() == "nothing to do");
+    assert_eq!(session.log().matches("the tray icon can't be shown").count(), 1);
+
+    // One that hangs when it comes back, too.
+    desktop.set_panel(false);
+    desktop.seen().panel = Manners::Hanging;
+    desktop.set_panel(true);
+    session.home.expect(0, &[&train[..], &["--id", "second"]].concat());
+    wait_until("it is told again", || {
+        desktop.seen().notices.iter().filter(|notice| notice.title == "A style is ready").count() == 2
+    });
+    desktop.seen().panel = Manners::Good;
+    wait_until("it is up to date", || icon.lines().iter().filter(|line| line.label == "Hana").count() == 2);
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //! A share of a batch ([`super::shard`]) writes a journal of its own, so that machines never write the same file, and
 //! holds its lock while it runs, so that no share is drawn twice at once. Everybody reads all of them: a picture that
 //! one run has drawn is finished for all, also if there are more shares the next time. Which line is the last, among
-//! those of several files, their times say.
+//! those of several files, their times say: a run's are after all that it has read (Lamport's clock), whatever the
+//! machines' clocks say.
 //!
 //! Beside the outputs, a journal tells of the runs: when one began and with what, what failed, and how it ended.
 //! That is what [`super::merge`] reads.
@@ -118,6 +119,10 @@ pub(super) enum Line {
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
+    /// Is the last line cut off?
+    is_torn: bool,
+    /// The latest time that was read or written.
+    latest_ms: u64,
     entries: HashMap<String, Entry>,
 }
 
@@ -126,7 +131,7 @@ impl Journal {
     /// tells `on_wait` of it, and waits for its end.
     pub(super) fn open(folder: &Path, shard: Option<Shard>, on_wait: impl FnOnce()) -> io::Result<Self> {
         let path = folder.join(name(shard));
-        let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+        let file = OpenOptions::new().append(true).create(true).open(&path)?;
         if shard.is_some() {
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
@@ -137,21 +142,24 @@ impl Journal {
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
         }
-        let content = fs::read(&path)?;
-        if content.last().is_some_and(|last| *last != b'\n') {
-            file.write_all(b"\n")?;
-        }
+        let is_torn = fs::read(&path)?.last().is_some_and(|last| *last != b'\n');
         let mut newest: HashMap<String, Drawn> = HashMap::new();
+        let mut latest_ms = 0;
         for path in paths(folder)? {
-            for drawn in parse(&String::from_utf8_lossy(&fs::read(path)?)) {
-                let known = newest.get(&drawn.entry.output);
-                if known.is_none_or(|known| known.at_ms <= drawn.at_ms) {
-                    newest.insert(drawn.entry.output.clone(), drawn);
+            for line in String::from_utf8_lossy(&fs::read(path)?).lines() {
+                if let Ok(drawn) = serde_json::from_str::<Drawn>(line) {
+                    latest_ms = latest_ms.max(drawn.at_ms);
+                    let known = newest.get(&drawn.entry.output);
+                    if known.is_none_or(|known| known.at_ms <= drawn.at_ms) {
+                        newest.insert(drawn.entry.output.clone(), drawn);
+                    }
+                } else if let Ok(Run::Begun(begun)) = serde_json::from_str(line) {
+                    latest_ms = latest_ms.max(begun.at_ms);
                 }
             }
         }
         let entries = newest.into_iter().map(|(output, drawn)| (output, drawn.entry)).collect();
-        Ok(Self { path, file, entries })
+        Ok(Self { path, file, is_torn, latest_ms, entries })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -165,7 +173,8 @@ impl Journal {
 
     /// Notes that the output is complete.
     pub(super) fn record(&mut self, entry: &Entry) -> io::Result<()> {
-        self.write(&Drawn { entry: entry.clone(), at_ms: now_ms() })?;
+        let at_ms = self.tick();
+        self.write(&Drawn { entry: entry.clone(), at_ms })?;
         self.entries.insert(entry.output.clone(), entry.clone());
         Ok(())
     }
@@ -189,15 +198,8 @@ impl Journal {
     ) -> io::Result<()> {
         let Shard { number, count } = shard.unwrap_or(Shard { number: 1, count: 1 });
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        self.write(&Run::Begun(Begun {
-            at_ms: now_ms(),
-            host,
-            shard: number,
-            shards: count,
-            total,
-            pictures,
-            skipped,
-        }))
+        let at_ms = self.tick();
+        self.write(&Run::Begun(Begun { at_ms, host, shard: number, shards: count, total, pictures, skipped }))
     }
 
     /// Notes that a picture can't be drawn, or something can't even be looked into.
@@ -217,8 +219,17 @@ impl Journal {
     }
 
     fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
-        let line = serde_json::to_string(line)? + "\n";
-        self.file.write_all(line.as_bytes())
+        let end = if self.is_torn { "\n" } else { "" };
+        let line = format!("{end}{}\n", serde_json::to_string(line)?);
+        let written = self.file.write_all(line.as_bytes());
+        // Of a full disk's last line, a part may be there.
+        self.is_torn = written.is_err();
+        written
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.latest_ms = now_ms().max(self.latest_ms.saturating_add(1));
+        self.latest_ms
     }
 }
 
@@ -259,10 +270,6 @@ pub(super) fn lines(path: &Path) -> io::Result<Vec<Line>> {
             .map(|entry| Line::Output { is_complete: !entry.settings.is_empty() }),
     };
     Ok(String::from_utf8_lossy(&content).lines().filter_map(read).collect())
-}
-
-fn parse(content: &str) -> Vec<Drawn> {
-    content.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn now_ms() -> u64 {
@@ -343,6 +350,20 @@ mod tests {
         check(&[(first, line("oil", 7)), (all, line("cel", 6))], false);
         check(&[(first, line("cel", 5)), (second, line("", 6))], false);
         check(&[("other.jsonl", line("cel", 5))], false);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_spoils_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let future = Drawn { entry: entry("a.png", 1, "oil"), at_ms: now_ms() + 1_000_000 };
+        let line = serde_json::to_string(&future).unwrap() + "\n";
+        for (name, shard) in
+            [(NAME, None), (".utsushi-batch.1-of-8.jsonl", Some(Shard { number: 1, count: 2 }))]
+        {
+            fs::write(folder.path().join(name), &line).unwrap();
+            open(folder.path(), shard).record(&entry("a.png", 1, "cel")).unwrap();
+            assert!(open(folder.path(), shard).holds(&entry("a.png", 1, "cel")), "{name}");
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) fn find(
     depth: Depth,
     output: &Path,
 ) -> Result<(Vec<Found>, Vec<Lost>), Usage> {
-    let mut search = Search { depth, output: FileId::of(output).ok(), found: Vec::new(), lost: Vec::new() };
+    let mut search = Search { depth, output, found: Vec::new(), lost: Vec::new() };
     for input in inputs {
         search.input(input)?;
     }
@@ -91,14 +91,14 @@ pub(super) fn find(
     Ok((search.found, search.lost))
 }
 
-struct Search {
+struct Search<'a> {
     depth: Depth,
-    output: Option<FileId>,
+    output: &'a Path,
     found: Vec<Found>,
     lost: Vec<Lost>,
 }
 
-impl Search {
+impl Search<'_> {
     fn input(&mut self, input: &Path) -> Result<(), Usage> {
         match fs::metadata(input) {
             Ok(metadata) => self.add(input, &metadata).map_err(|error| Usage::new(unreadable(input, &error))),
@@ -156,7 +156,8 @@ impl Search {
 
     fn entry(&mut self, entry: &fs::DirEntry, path: &Path, relative: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
-            let is_output = FileId::of(path).ok().is_some_and(|id| Some(id) == self.output);
+            // Asked each time: another task may make it in the middle of the search.
+            let is_output = FileId::of(path).is_ok_and(|id| FileId::of(self.output).is_ok_and(|it| it == id));
             if self.depth == Depth::Tree && !is_output {
                 self.folder(path, relative)?;
             }

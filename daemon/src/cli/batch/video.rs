@@ -130,11 +130,20 @@ impl Film {
         if clip.is_deep {
             notes.push(format!("{name}: it has more than 8 bits a sample; the result has 8"));
         }
+        if clip.is_interlaced {
+            notes.push(format!("{name}: it is interlaced; the result is not"));
+        }
+        if clip.has_alpha {
+            notes.push(format!("{name}: its transparency is left out"));
+        }
+        if clip.has_unknown_sound {
+            notes.push(format!("{name}: it has sound that this ffmpeg doesn't know, which is left out"));
+        }
         if clip.has_subtitles {
             notes.push(format!("{name}: its subtitles are left out"));
         }
-        let changed = |codec: &&String| self.container.sound(codec) != "copy";
-        if let Some(codec) = clip.sounds.iter().find(changed) {
+        let changed = |sound: &&probe::Sound| self.container.sound(&sound.codec) != "copy";
+        if let Some(probe::Sound { codec, .. }) = clip.sounds.iter().find(changed) {
             let (kind, into) = (self.container.name(), self.container.sound(codec));
             notes
                 .push(format!("{name}: {kind} doesn't hold sound as {codec}; it is encoded anew, by {into}"));

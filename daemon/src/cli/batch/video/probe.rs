@@ -37,10 +37,23 @@ pub(super) struct Clip {
     pub(super) colour: Colour,
     /// It has more than 8 bits a sample, which are lost.
     pub(super) is_deep: bool,
-    /// The codecs of the sound streams.
-    pub(super) sounds: Vec<String>,
+    /// Each frame holds two moments, in alternate lines.
+    pub(super) is_interlaced: bool,
+    /// It has transparency, which is lost.
+    pub(super) has_alpha: bool,
+    pub(super) sounds: Vec<Sound>,
+    /// It has sound that ffmpeg doesn't know, which is lost.
+    pub(super) has_unknown_sound: bool,
     /// It has subtitles, which are lost.
     pub(super) has_subtitles: bool,
+}
+
+/// A stream of sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sound {
+    pub(super) stream: u32,
+    /// As ffmpeg calls it.
+    pub(super) codec: String,
 }
 
 /// How samples stand for colours. What the file doesn't say remains unsaid.
@@ -85,8 +98,10 @@ struct Stream {
     avg_frame_rate: Option<String>,
     time_base: Option<String>,
     nb_frames: Option<String>,
+    nb_read_packets: Option<String>,
     start_time: Option<String>,
     duration: Option<String>,
+    field_order: Option<String>,
     color_range: Option<String>,
     color_space: Option<String>,
     color_primaries: Option<String>,
@@ -112,18 +127,27 @@ struct Disposition {
 
 /// Has ffprobe look at a file.
 pub(super) fn probe(path: &Path) -> anyhow::Result<Clip> {
+    ask(path, &["-show_streams", "-show_format"])
+        .and_then(understand)
+        .with_context(|| path.display().to_string())
+}
+
+/// How many frames there are in a file with one stream of pictures.
+pub(super) fn count_frames(path: &Path) -> anyhow::Result<u64> {
+    let told = ask(path, &["-select_streams", "v", "-count_packets", "-show_streams"])?;
+    let count = told.streams.first().and_then(|stream| stream.nb_read_packets.as_deref());
+    Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0))
+}
+
+fn ask(path: &Path, what: &[&str]) -> anyhow::Result<Told> {
     let mut command = tool::command("ffprobe");
-    command.args(["-protocol_whitelist", "file", "-print_format", "json", "-show_streams", "-show_format"]);
+    command.args(["-protocol_whitelist", "file", "-print_format", "json"]).args(what);
     command.arg(tool::file(path)).stdin(Stdio::null());
     let output = command.output().map_err(|error| tool::cannot_start("ffprobe", &error))?;
-    let named = || path.display().to_string();
     if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        bail!("{}: can't be read as a video: {}", named(), tool::last_line(&words));
+        bail!("can't be read as a video: {}", tool::last_line(&String::from_utf8_lossy(&output.stderr)));
     }
-    let told =
-        serde_json::from_slice(&output.stdout).with_context(|| format!("{}: ffprobe's answer", named()))?;
-    understand(told).with_context(named)
+    serde_json::from_slice(&output.stdout).context("ffprobe's answer")
 }
 
 fn understand(told: Told) -> anyhow::Result<Clip> {
@@ -163,6 +187,12 @@ fn understand(told: Told) -> anyhow::Result<Clip> {
         false => Ratio { over, under },
     });
     let pixels = stream.pix_fmt.as_deref().unwrap_or_default();
+    let (known, unknown): (Vec<_>, Vec<_>) = told
+        .streams
+        .iter()
+        .filter(|stream| is(stream, "audio"))
+        .partition(|stream| stream.codec_name.is_some());
+    let sound = |stream: &Stream| Some(Sound { stream: stream.index, codec: stream.codec_name.clone()? });
     Ok(Clip {
         stream: stream.index,
         raster,
@@ -174,12 +204,12 @@ fn understand(told: Told) -> anyhow::Result<Clip> {
         pixel_shape,
         colour: colour(stream, pixels),
         is_deep: ["p10", "p12", "p14", "p16", "gray1", "48", "64"].iter().any(|deep| pixels.contains(deep)),
-        sounds: told
-            .streams
+        is_interlaced: matches!(stream.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
+        has_alpha: ["rgba", "argb", "bgra", "abgr", "gbrap", "yuva", "ya8", "ya16"]
             .iter()
-            .filter(|stream| is(stream, "audio"))
-            .map(|stream| stream.codec_name.clone().unwrap_or_default())
-            .collect(),
+            .any(|alpha| pixels.starts_with(alpha)),
+        sounds: known.into_iter().filter_map(sound).collect(),
+        has_unknown_sound: !unknown.is_empty(),
         has_subtitles: told.streams.iter().any(|stream| is(stream, "subtitle")),
     })
 }
@@ -275,7 +305,8 @@ mod tests {
             ("30000/1001", false, Some(60))
         );
         assert_eq!((clip.clock, clip.pixel_shape, clip.is_deep), (Some(30000), None, false));
-        assert_eq!((clip.sounds, clip.has_subtitles), (vec!["aac".to_owned()], false));
+        assert_eq!(clip.sounds, [Sound { stream: 1, codec: "aac".into() }]);
+        assert_eq!((clip.has_unknown_sound, clip.has_subtitles, clip.has_alpha), (false, false, false));
         assert_eq!(clip.colour, Colour { is_full_range: false, matrix: "bt601", tags: vec![] });
     }
 
@@ -346,10 +377,13 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_drawn() {
+    fn what_can_not_be_drawn_or_is_lost() {
         assert!(clip(json!({"codec_type": "data"})).is_none());
         assert!(clip(json!({"width": 0})).is_none());
         assert!(clip(json!({"width": 1 << 20})).is_none());
         assert!(clip(json!({"pix_fmt": "yuv420p10le"})).unwrap().is_deep);
+        assert!(clip(json!({"pix_fmt": "yuva444p10le"})).unwrap().has_alpha);
+        let is_interlaced = |order: &str| clip(json!({"field_order": order})).unwrap().is_interlaced;
+        assert_eq!(["progressive", "unknown", "tt", "bt"].map(is_interlaced), [false, false, true, true]);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::container::Container;
-use super::probe::Clip;
+use super::probe::{Clip, Sound};
 use super::tool;
 
 /// Enlarges what colour there is smoothly, so that the style doesn't see steps; and reduces it again to what it was.
@@ -18,7 +18,9 @@ pub(super) fn decoder(source: &Path, clip: &Clip) -> Command {
     command.args(["-map", &format!("0:{}", clip.stream), "-r", &clip.rate.to_string()]);
     let (matrix, range) = (clip.colour.matrix, range(clip));
     let enlarge = format!("scale=in_color_matrix={matrix}:in_range={range}:{ENLARGING}");
-    command.args(["-vf", &format!("setpts=PTS-STARTPTS,{enlarge},format=rgb24")]);
+    // The style would draw the combs that two moments make of what moves.
+    let one_moment = if clip.is_interlaced { "bwdif=mode=send_frame," } else { "" };
+    command.args(["-vf", &format!("setpts=PTS-STARTPTS,{one_moment}{enlarge},format=rgb24")]);
     command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
@@ -41,7 +43,7 @@ pub(super) fn encoder(source: &Path, clip: &Clip, container: Container, output: 
     let (size, rate) = (format!("{width}x{height}"), clip.rate.to_string());
     command.args(["-video_size", &size, "-framerate", &rate, "-i", "pipe:0"]);
     command.args(["-protocol_whitelist", "file", "-i"]).arg(tool::file(source));
-    command.args(["-map", "0:v", "-map", "1:a?", "-map_metadata", "1", "-map_chapters", "1"]);
+    command.args(["-map", "0:v", "-map_metadata", "1", "-map_chapters", "1"]);
 
     let (matrix, range, pixels) = (clip.colour.matrix, range(clip), container.pixels(width, height));
     let mut filter = format!("scale=out_color_matrix={matrix}:out_range={range}:{REDUCING},format={pixels}");
@@ -56,8 +58,14 @@ pub(super) fn encoder(source: &Path, clip: &Clip, container: Container, output: 
     if let Some(clock) = clip.clock.filter(|_| container.has_clock()) {
         command.args(["-video_track_timescale", &clock.to_string()]);
     }
-    for (index, codec) in clip.sounds.iter().enumerate() {
-        command.args([&format!("-c:a:{index}"), container.sound(codec)]);
+    for (index, Sound { stream, codec }) in clip.sounds.iter().enumerate() {
+        let encoder = container.sound(codec);
+        command.args(["-map", &format!("1:{stream}"), &format!("-c:a:{index}"), encoder]);
+        if encoder == "libopus" {
+            // It takes no others, as that of AC-3, 5.1(side), is.
+            let layouts = "aformat=channel_layouts=mono|stereo|3.0|quad|5.0|5.1|6.1|7.1";
+            command.args([&format!("-filter:a:{index}"), layouts]);
+        }
     }
     command.args(["-f", container.name()]).arg(tool::file(output));
     command.stdin(Stdio::piped()).stdout(Stdio::null());

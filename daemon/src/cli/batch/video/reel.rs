@@ -4,16 +4,17 @@
 //! ffmpeg | read > draw (the daemon) > damp, write | ffmpeg     a temporary file, renamed at the end
 //! ```
 //!
-//! A frame that is that before to the last bit, as in animation, is not drawn again. Whatever fails, and an
-//! interruption, ends the others: the channels close, the pipes break, and the temporary file goes.
+//! A frame that is that before to the last bit, as in animation, is not drawn again. Whatever fails ends the others: the
+//! channels close, and the pipes break. An interruption ends both ffmpegs and takes the temporary file away at once,
+//! also if they hang, or a second one ends the process.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -25,12 +26,14 @@ use super::super::super::painter::{Paint, PaintError};
 use super::super::super::pipeline::{self, Brake};
 use super::container::Container;
 use super::damping::Damping;
-use super::probe::Clip;
+use super::probe::{self, Clip};
 use super::recipe;
 use super::tool::Tool;
 
-/// How long the temporary file may take to go after an interruption.
+/// How long the threads may take to end after an interruption.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a tool that is to end is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What to draw.
 pub(super) struct Reel {
@@ -61,14 +64,20 @@ pub(super) fn run(
 ) -> Option<anyhow::Result<()>> {
     let (events, received) = mpsc::channel();
     let brake = Brake::default();
-    let interrupted = events.clone();
-    pipeline::on_interruption(brake.clone(), move || drop(interrupted.send(Event::Interrupted)));
-    thread::spawn({
-        let brake = brake.clone();
+    let props = Props::default();
+    let end = {
+        let (brake, props) = (brake.clone(), props.clone());
         move || {
-            let ended = reel.draw(painter, &events, &brake);
-            let _ = events.send(Event::End(ended));
+            brake.pull();
+            props.clear();
         }
+    };
+    let interrupted = events.clone();
+    pipeline::on_interruption(move || drop(interrupted.send(Event::Interrupted)), end.clone());
+    thread::spawn(move || {
+        let ended = reel.draw(painter, &events, &brake, &props);
+        props.clear();
+        let _ = events.send(Event::End(ended));
     });
     loop {
         match received.recv() {
@@ -79,7 +88,7 @@ pub(super) fn run(
             Err(_) => return Some(Err(anyhow!("a thread was lost"))),
         }
     }
-    brake.pull();
+    end();
     while let Ok(event) = received.recv_timeout(PATIENCE) {
         // The file may have been finished at the last moment.
         if let Event::End(ended) = event {
@@ -89,6 +98,39 @@ pub(super) fn run(
     None
 }
 
+/// What a reel needs and must not leave behind; any thread may take it away.
+#[derive(Clone, Default)]
+struct Props(Arc<Mutex<Option<Set>>>);
+
+/// In the order in which they go.
+struct Set {
+    decoder: Tool,
+    encoder: Tool,
+    temporary: NamedTempFile,
+}
+
+impl Props {
+    fn lock(&self) -> MutexGuard<'_, Option<Set>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When it returns, they are gone, whoever else clears them.
+    fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    /// Waits for a tool's end, and gives what it complained of even so.
+    fn finish(&self, tool: fn(&mut Set) -> &mut Tool) -> anyhow::Result<String> {
+        loop {
+            let words = self.lock().as_mut().map(|set| tool(set).ended()).context("interrupted")?;
+            match words? {
+                Some(words) => return Ok(words),
+                None => thread::sleep(POLL_INTERVAL),
+            }
+        }
+    }
+}
+
 /// A frame, and what was drawn of it: none if it is the frame before.
 struct Drawn {
     source: Arc<Vec<u8>>,
@@ -96,14 +138,24 @@ struct Drawn {
 }
 
 impl Reel {
-    fn draw(&self, painter: impl Paint, events: &Sender<Event>, brake: &Brake) -> anyhow::Result<()> {
-        let temporary = temporary(&self.output)
-            .with_context(|| format!("{}: can't be written", self.output.display()))?;
+    fn draw(
+        &self,
+        painter: impl Paint,
+        events: &Sender<Event>,
+        brake: &Brake,
+        props: &Props,
+    ) -> anyhow::Result<()> {
+        let unwritable = || format!("{}: can't be written", self.output.display());
+        let temporary = temporary(&self.output).with_context(unwritable)?;
         let mut decoder = Tool::start("ffmpeg", recipe::decoder(&self.source, &self.clip))?;
-        let encoding = recipe::encoder(&self.source, &self.clip, self.container, temporary.path());
+        let film = temporary.path().to_owned();
+        let encoding = recipe::encoder(&self.source, &self.clip, self.container, &film);
         let mut encoder = Tool::start("ffmpeg", encoding)?;
         let frames = decoder.take_output().context("ffmpeg has no output")?;
         let file = encoder.take_input().context("ffmpeg has no input")?;
+        brake
+            .unless_pulled(|| *props.lock() = Some(Set { decoder, encoder, temporary }))
+            .context("interrupted")?;
 
         let (decoded, to_draw) = sync_channel(1);
         let (drawn, to_write) = sync_channel(1);
@@ -117,21 +169,26 @@ impl Reel {
             (read.join().map_err(lost), painted.join().map_err(lost), written)
         });
         painted??;
-        let goes_on = || !brake.is_pulled();
         if let Err(error) = written {
-            encoder.finish(goes_on)?;
+            props.finish(|set| &mut set.encoder)?;
             bail!("the frames can't be encoded: {error}");
         }
         let frames = read??;
-        for (tool, failed) in [(decoder, "can't be decoded"), (encoder, "the frames can't be encoded")] {
-            let words = tool.finish(goes_on).context(failed)?;
+        let warn = |words: String| {
             if !words.is_empty() {
-                let _ =
-                    events.send(Event::Warning(format!("{}: ffmpeg says: {words}", self.source.display())));
+                let words = format!("{}: ffmpeg says: {words}", self.source.display());
+                let _ = events.send(Event::Warning(words));
             }
-        }
+        };
+        warn(props.finish(|set| &mut set.decoder).context("can't be decoded")?);
         ensure!(frames > 0, "ffmpeg finds no frames in it");
-        brake.unless_pulled(|| publish(temporary, &self.output)).unwrap_or_else(|| bail!("interrupted"))
+        let words = props.finish(|set| &mut set.encoder).context("the frames can't be encoded")?;
+        // ffmpeg ends as if all were well when the disk is full at the end.
+        let kept = probe::count_frames(&film).with_context(unwritable)?;
+        ensure!(kept >= frames, "{}: {kept} of {frames} frames are in it. {words}", unwritable());
+        warn(words);
+        let publish = || publish(props.lock().take().context("interrupted")?.temporary, &self.output);
+        brake.unless_pulled(publish).unwrap_or_else(|| bail!("interrupted"))
     }
 }
 

@@ -8,12 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 
-/// How often a tool that is to end is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a line of a tool's is remembered.
 const MAX_LINE_BYTES: u64 = 1 << 12;
 
@@ -65,18 +62,12 @@ impl Tool {
         self.child.stdin.take()
     }
 
-    /// Waits for its end, and asks now and then whether to go on. Gives what it complained of even so.
-    pub(super) fn finish(mut self, goes_on: impl Fn() -> bool) -> anyhow::Result<String> {
-        let status = loop {
-            match self.child.try_wait()? {
-                Some(status) => break status,
-                None if goes_on() => thread::sleep(POLL_INTERVAL),
-                None => bail!("interrupted"),
-            }
-        };
+    /// What it complained of even so, if it has ended well; nothing while it runs.
+    pub(super) fn ended(&mut self) -> anyhow::Result<Option<String>> {
+        let Some(status) = self.child.try_wait()? else { return Ok(None) };
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         match status.success() {
-            true => Ok(words),
+            true => Ok(Some(words)),
             false if words.is_empty() => bail!("{} ended with {status}", self.name),
             false => bail!("{} failed: {words}", self.name),
         }
