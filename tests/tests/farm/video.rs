@@ -388,6 +388,10 @@ fn what_can_not_be_done_is_said() {
     // A list of other files is none of ours to follow.
     let list = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n";
     fs::write(home.path().join("list.mp4"), list).expect("written");
+    let other = home.path().join("clip.mp4");
+    let list = list.replace("http://127.0.0.1:9/a.ts", &format!("file://{}", other.display()));
+    fs::write(home.path().join("hls.mp4"), list).expect("written");
+    fs::write(home.path().join("concat.mp4"), "ffconcat version 1.0\nfile clip.mp4\n").expect("written");
     let check = |line: &str, code: i32, words: &str| {
         let args: Vec<_> = line.split_whitespace().collect();
         let output = home.expect(code, &[&["batch"], &args[..]].concat());
@@ -397,6 +401,8 @@ fn what_can_not_be_done_is_said() {
     check("text.mp4 -o out.mp4", 1, "text.mp4: can't be read as a video");
     check("cut.mp4 -o out.mp4", 1, "cut.mp4");
     check("list.mp4 -o out.mp4", 1, "list.mp4");
+    check("hls.mp4 -o out.mp4", 1, "hls.mp4: can't be read as a video");
+    check("concat.mp4 -o out.mp4", 1, "concat.mp4: can't be read as a video");
     check("sound.mp4 -o out.mp4", 1, "no moving pictures");
     check("clip.mp4 -o out.avi", 2, "its extension must say");
     check("clip.mp4 -o clip.mp4", 2, "is the video itself");

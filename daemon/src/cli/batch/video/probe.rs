@@ -141,8 +141,8 @@ pub(super) fn count_frames(path: &Path) -> anyhow::Result<u64> {
 
 fn ask(path: &Path, what: &[&str]) -> anyhow::Result<Told> {
     let mut command = tool::command("ffprobe");
-    command.args(["-protocol_whitelist", "file", "-print_format", "json"]).args(what);
-    command.arg(tool::file(path)).stdin(Stdio::null());
+    command.args(["-print_format", "json"]).args(what).stdin(Stdio::null());
+    tool::read(&mut command, path);
     let output = command.output().map_err(|error| tool::cannot_start("ffprobe", &error))?;
     if !output.status.success() {
         bail!("can't be read as a video: {}", tool::last_line(&String::from_utf8_lossy(&output.stderr)));

@@ -14,7 +14,8 @@ const REDUCING: &str = "flags=area+accurate_rnd+full_chroma_inp";
 /// Writes the frames to standard output, upright, at a constant rate from the first on.
 pub(super) fn decoder(source: &Path, clip: &Clip) -> Command {
     let mut command = tool::command("ffmpeg");
-    command.args(["-nostdin", "-protocol_whitelist", "file", "-i"]).arg(tool::file(source));
+    command.arg("-nostdin");
+    tool::read(&mut command, source);
     command.args(["-map", &format!("0:{}", clip.stream), "-r", &clip.rate.to_string()]);
     let (matrix, range) = (clip.colour.matrix, range(clip));
     let enlarge = format!("scale=in_color_matrix={matrix}:in_range={range}:{ENLARGING}");
@@ -42,7 +43,7 @@ pub(super) fn encoder(source: &Path, clip: &Clip, container: Container, output: 
     ]);
     let (size, rate) = (format!("{width}x{height}"), clip.rate.to_string());
     command.args(["-video_size", &size, "-framerate", &rate, "-i", "pipe:0"]);
-    command.args(["-protocol_whitelist", "file", "-i"]).arg(tool::file(source));
+    tool::read(&mut command, source);
     command.args(["-map", "0:v", "-map_metadata", "1", "-map_chapters", "1"]);
 
     let (matrix, range, pixels) = (clip.colour.matrix, range(clip), container.pixels(width, height));

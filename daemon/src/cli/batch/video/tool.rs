@@ -11,6 +11,10 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{anyhow, bail};
 
+/// What videos are in (ffmpeg's names of formats): those of [`is_video`](super::container::is_video), and what is found
+/// under their names. Lists of files, such as HLS's and ffconcat's, are not among them.
+const FORMATS: &str = "mov,matroska,avi,mpeg,mpegvideo,mpegts,ogg,asf,flv,h264,hevc,m4v,mjpeg,dv,ivf,mxf";
+
 /// How long a line of a tool's is remembered.
 const MAX_LINE_BYTES: u64 = 1 << 12;
 
@@ -19,6 +23,11 @@ pub(super) fn command(name: &str) -> Command {
     let mut command = Command::new(name);
     command.process_group(0).args(["-hide_banner", "-v", "error"]);
     command
+}
+
+/// Has the tool read the file, and none that it names.
+pub(super) fn read(command: &mut Command, path: &Path) {
+    command.args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i"]).arg(file(path));
 }
 
 /// A file's name that can't be taken for an option, or an address.
