@@ -105,25 +105,17 @@ __device__ void block(const words4 *x, words4 *out, const pair *dw, const pair *
     float sums[2][N][4];
 #pragma unroll
     for (int n = 0; n < N; n++) {
-        const pair bias = p2_bias[n * 4 + lane.part];
-#pragma unroll
-        for (int row = 0; row < 2; row++) {
-            sums[row][n][0] = sums[row][n][2] = bias.x;
-            sums[row][n][1] = sums[row][n][3] = bias.y;
-        }
+        begin(sums[0][n], p2_bias[n * 4 + lane.part]);
+        begin(sums[1][n], p2_bias[n * 4 + lane.part]);
     }
     for (int i = 0; i < inside / 16; i++) {
         word hidden[2][4];
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             const int n = i * 2 + half;
-            const pair bias = p1_bias[n * 4 + lane.part];
             float inner[2][4];
-#pragma unroll
-            for (int row = 0; row < 2; row++) {
-                inner[row][0] = inner[row][2] = bias.x;
-                inner[row][1] = inner[row][3] = bias.y;
-            }
+            begin(inner[0], p1_bias[n * 4 + lane.part]);
+            begin(inner[1], p1_bias[n * 4 + lane.part]);
 #pragma unroll
             for (int k = 0; k < K; k++) {
                 const words2 b = fragment(p1, k * (inside / 8) + n, lane);

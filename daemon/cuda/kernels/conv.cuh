@@ -32,41 +32,23 @@ __device__ void conv(const word *x, word *out, const words2 *kernel, const pair 
     auto pixel_at = [=](int row, int p, int ky, int kx) {
         const int from_row = clamp(row_of(row) * c.stride + ky - c.pad, c.in_rows);
         const int from_col = clamp(col_of(p) * c.stride + kx - c.pad, c.in_cols);
-        return x + ((long long)from_row * c.in_cols + from_col) * words + lane.part;
+        return x + ((long long)from_row * c.in_cols + from_col) * words;
     };
 
-    float mean[2][2] = {}, scale[2][2] = {};
+    Norm norms[2][2] = {};
     if (c.normed)
 #pragma unroll
         for (int row = 0; row < 2; row++)
 #pragma unroll
-            for (int p = 0; p < 2; p++) {
-                const word *pixel = pixel_at(row, p, 0, 0);
-                float sum = 0, squares = 0;
-                for (int i = 0; i < words; i += 4) {
-                    const pair value = unpack(pixel[i]);
-                    sum += value.x + value.y;
-                }
-                mean[row][p] = sum_of_quad(sum) / c.normed;
-                for (int i = 0; i < words; i += 4) {
-                    const pair value = unpack(pixel[i]);
-                    const int channel = (i + lane.part) * 2;
-                    const float dx = channel < c.normed ? value.x - mean[row][p] : 0;
-                    const float dy = channel + 1 < c.normed ? value.y - mean[row][p] : 0;
-                    squares += dx * dx + dy * dy;
-                }
-                scale[row][p] = inverse_root(sum_of_quad(squares) / c.normed + EPSILON);
-            }
+            for (int p = 0; p < 2; p++)
+                norms[row][p] = norm_over(pixel_at(row, p, 0, 0), words, lane, c.normed);
 
     float sums[2][N][4];
 #pragma unroll
     for (int n = 0; n < N; n++) {
         const pair b = bias[part * (CHANNELS / 2) + n * 4 + lane.part];
-#pragma unroll
-        for (int row = 0; row < 2; row++) {
-            sums[row][n][0] = sums[row][n][2] = b.x;
-            sums[row][n][1] = sums[row][n][3] = b.y;
-        }
+        begin(sums[0][n], b);
+        begin(sums[1][n], b);
     }
     int tile = part * c.kernel * c.kernel * depth * N;
     for (int ky = 0; ky < c.kernel; ky++)
@@ -85,13 +67,8 @@ __device__ void conv(const word *x, word *out, const words2 *kernel, const pair 
                     for (int p = 0; p < 2; p++)
 #pragma unroll
                         for (int half = 0; half < 2; half++) {
-                            word value = pixels[row][p][k * 8 + half * 4];
-                            if (c.normed) {
-                                const pair v = unpack(value);
-                                const float m = mean[row][p], s = scale[row][p];
-                                value = pack((v.x - m) * s, (v.y - m) * s);
-                            }
-                            a[row][p + 2 * half] = value;
+                            const word value = pixels[row][p][k * 8 + half * 4 + lane.part];
+                            a[row][p + 2 * half] = c.normed ? normalise(value, norms[row][p]) : value;
                         }
 #pragma unroll
                 for (int n = 0; n < N; n++, tile++) {

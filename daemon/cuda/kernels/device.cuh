@@ -105,4 +105,36 @@ __device__ int least(int a, int b) { return a < b ? a : b; }
 // Weights lie as fragments: for each 16 inputs and 8 outputs two words a thread.
 __device__ words2 fragment(const words2 *weights, int tile, Lane lane) { return weights[tile * WARP + lane.index]; }
 
+// Sums of products begin with the bias of their two outputs.
+__device__ void begin(float sums[4], pair bias) {
+    sums[0] = sums[2] = bias.x;
+    sums[1] = sums[3] = bias.y;
+}
+
 constexpr float EPSILON = 1e-5f;
+
+// What brings a pixel's channels to mean 0 and variance 1.
+struct Norm {
+    float mean, scale;
+};
+
+// Of a pixel of so many words in memory; the four threads that share it ask together.
+__device__ Norm norm_over(const word *pixel, int words, Lane lane, int channels) {
+    float sum = 0, squares = 0;
+    for (int i = lane.part; i < words; i += 4) {
+        const pair value = unpack(pixel[i]);
+        sum += value.x + value.y;
+    }
+    const float mean = sum_of_quad(sum) / channels;
+    for (int i = lane.part; i < words; i += 4) {
+        const pair value = unpack(pixel[i]);
+        const float dx = i * 2 < channels ? value.x - mean : 0, dy = i * 2 + 1 < channels ? value.y - mean : 0;
+        squares += dx * dx + dy * dy;
+    }
+    return {mean, inverse_root(sum_of_quad(squares) / channels + EPSILON)};
+}
+
+__device__ word normalise(word value, Norm norm) {
+    const pair v = unpack(value);
+    return pack((v.x - norm.mean) * norm.scale, (v.y - norm.mean) * norm.scale);
+}

@@ -58,44 +58,25 @@ __device__ void tail(const word *half_map, const float *picture, float *out, con
     // The enlarged map.
     for (int m = warp; m < (HALF * HALF + 15) / 16; m += TailTile::WARPS) {
         const word *pixels[2];
-        float mean[2], scale[2];
+        Norm norms[2];
 #pragma unroll
         for (int p = 0; p < 2; p++) {
             const int index = least(m * 16 + lane.pixel + 8 * p, HALF * HALF - 1);
             const int row = clamp(first_row / 2 - 1 + index / HALF, t.rows);
             const int col = clamp(first_col / 2 - 1 + index % HALF, t.cols);
-            pixels[p] = half_map + ((long long)row * t.cols + col) * words + lane.part;
-            float sum = 0, squares = 0;
-            for (int i = 0; i < words; i += 4) {
-                const pair value = unpack(pixels[p][i]);
-                sum += value.x + value.y;
-            }
-            mean[p] = sum_of_quad(sum) / t.normed;
-            for (int i = 0; i < words; i += 4) {
-                const pair value = unpack(pixels[p][i]);
-                const int channel = (i + lane.part) * 2;
-                const float dx = channel < t.normed ? value.x - mean[p] : 0;
-                const float dy = channel + 1 < t.normed ? value.y - mean[p] : 0;
-                squares += dx * dx + dy * dy;
-            }
-            scale[p] = inverse_root(sum_of_quad(squares) / t.normed + EPSILON);
+            pixels[p] = half_map + ((long long)row * t.cols + col) * words;
+            norms[p] = norm_over(pixels[p], words, lane, t.normed);
         }
         // 16 channels for each of the four pixels.
         float sums[8][4];
 #pragma unroll
-        for (int n = 0; n < 8; n++) {
-            const pair bias = expand_bias[n * 4 + lane.part];
-            sums[n][0] = sums[n][2] = bias.x;
-            sums[n][1] = sums[n][3] = bias.y;
-        }
+        for (int n = 0; n < 8; n++)
+            begin(sums[n], expand_bias[n * 4 + lane.part]);
         for (int k = 0; k < depth; k++) {
             word a[4];
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int p = i % 2;
-                const pair v = unpack(pixels[p][k * 8 + i / 2 * 4]);
-                a[i] = pack((v.x - mean[p]) * scale[p], (v.y - mean[p]) * scale[p]);
-            }
+            for (int i = 0; i < 4; i++)
+                a[i] = normalise(pixels[i % 2][k * 8 + i / 2 * 4 + lane.part], norms[i % 2]);
 #pragma unroll
             for (int n = 0; n < 8; n++) {
                 const words2 b = fragment(expand, k * 8 + n, lane);
@@ -138,11 +119,8 @@ __device__ void tail(const word *half_map, const float *picture, float *out, con
         };
         float sums[2][4];
 #pragma unroll
-        for (int n = 0; n < 2; n++) {
-            const pair bias = join_bias[n * 4 + lane.part];
-            sums[n][0] = sums[n][2] = bias.x;
-            sums[n][1] = sums[n][3] = bias.y;
-        }
+        for (int n = 0; n < 2; n++)
+            begin(sums[n], join_bias[n * 4 + lane.part]);
         taps(joined, at, join, sums);
 #pragma unroll
         for (int p = 0; p < 2; p++) {

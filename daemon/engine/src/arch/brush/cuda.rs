@@ -48,21 +48,18 @@ impl CudaBrush {
 
 fn weights(folded: &Folded) -> Result<cuda::Weights> {
     let values = |tensor: &Tensor| tensor.flatten_all()?.to_vec1();
-    let conv = |ConvTensors { weight, bias }: &ConvTensors| {
-        Ok::<_, candle_core::Error>(cuda::Conv {
-            weight: values(weight)?,
-            bias: values(bias)?,
-            kernel: weight.dim(2)?,
-        })
+    let conv = |ConvTensors { weight, bias }: &ConvTensors| -> Result<_> {
+        Ok(cuda::Conv { weight: values(weight)?, bias: values(bias)?, kernel: weight.dim(2)? })
     };
-    let block = |tensors: &BlockTensors| {
-        Ok::<_, candle_core::Error>(cuda::Block {
-            depthwise: values(&tensors.depthwise)?,
-            depthwise_bias: values(&tensors.depthwise_bias)?,
-            expand: values(&tensors.expand)?,
-            expand_bias: values(&tensors.expand_bias)?,
-            project: values(&tensors.project)?,
-            project_bias: values(&tensors.project_bias)?,
+    let block = |tensors: &BlockTensors| -> Result<_> {
+        let BlockTensors { depthwise, depthwise_bias, expand, expand_bias, project, project_bias } = tensors;
+        Ok(cuda::Block {
+            depthwise: values(depthwise)?,
+            depthwise_bias: values(depthwise_bias)?,
+            expand: values(expand)?,
+            expand_bias: values(expand_bias)?,
+            project: values(project)?,
+            project_bias: values(project_bias)?,
         })
     };
     let blocks = |blocks: &[BlockTensors]| blocks.iter().map(block).collect::<Result<_>>();
