@@ -105,7 +105,7 @@ pub struct Weights {
     pub colour: f64,
     /// Total variation.
     pub smoothness: f64,
-    /// A pattern that repeats every 8 pixels.
+    /// What is drawn on surfaces of one colour, which should be one colour.
     pub grid: f64,
 }
 

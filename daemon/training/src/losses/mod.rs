@@ -4,7 +4,7 @@
 //! adversarial   BCE, LSGAN, hinge: what both sides of the game pay
 //! content       what a perceptual network sees, its contrast taken out
 //! gram          textures: how features go together
-//! grid          a pattern that repeats
+//! grid          patterns where there is nothing
 //! colour        a palette, and what is left of a picture without it
 //! smoothness    differences at a pixel and between neighbours
 //! penalty       what keeps a discriminator from being steep

@@ -7,6 +7,7 @@
 //! discriminators learn, then the generator, from what they know now.
 
 use candle_core::{Device, Result, Tensor};
+use rand::Rng;
 
 use super::augment::Augmentation;
 use super::critic::Seen;
@@ -16,6 +17,10 @@ use super::{Outcome, Trainer, deviation};
 use crate::data::{EdgeSmoothing, smooth_edges};
 use crate::losses::{colour, content, grey, grid, l1, luminance, style, total_variation};
 use crate::recipe::Adversarial;
+
+/// Surfaces of one colour in a step, and their sides. Borders are repeated, so that small ones are as good as large ones.
+const SURFACES: usize = 16;
+const SURFACE_PX: usize = 24;
 
 impl Trainer {
     /// Measures a batch of art.
@@ -98,7 +103,10 @@ impl Trainer {
         }
         losses.add("colour", weights.colour, || colour(&drawn, &targets, statistics.palette()))?;
         losses.add("smoothness", weights.smoothness, || total_variation(&drawn))?;
-        losses.add("grid", weights.grid, || grid(&drawn, &targets))?;
+        losses.add("grid", weights.grid, || {
+            let surfaces = surfaces(&photos, &mut random::of_step(seed(Purpose::Surfaces), tick))?;
+            grid(&self.network.forward(&surfaces, &self.shares()?)?)
+        })?;
         let (gradients, norm) = self.generator.gradients(&losses.total()?.backward()?)?;
         losses.vitals.gradient = norm;
         if losses.is_finite() {
@@ -123,6 +131,15 @@ impl Trainer {
             None => candle_core::bail!("there is no perceptual network"),
         }
     }
+}
+
+/// Surfaces of colours that photos have.
+fn surfaces(photos: &Tensor, random: &mut impl Rng) -> Result<Tensor> {
+    let photos: Vec<f32> = photos.flatten_all()?.to_vec1()?;
+    let (colours, _) = photos.as_chunks::<3>();
+    let picked = (0..SURFACES).map(|_| colours[random.random_range(0..colours.len())]);
+    let values = picked.flat_map(|colour| colour.repeat(SURFACE_PX * SURFACE_PX)).collect();
+    Tensor::from_vec(values, (SURFACES, SURFACE_PX, SURFACE_PX, 3), &Device::Cpu)
 }
 
 /// The means of `times` x `times` pixels each.

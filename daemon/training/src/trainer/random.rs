@@ -12,6 +12,7 @@ pub(super) enum Purpose {
     Augmentation = 4,
     Penalty = 5,
     DiscriminatorWeights = 6,
+    Surfaces = 7,
 }
 
 /// A seed of its own for a purpose of a style.
