@@ -49,8 +49,7 @@ def torch_network(network: str, style: str):
         net = brush.Brush()
         state = net.state_dict()
         net.load_state_dict({name: weights[name].reshape(state[name].shape) for name in state})
-        mix = torch.ones(1)
-        run = lambda x: net(x * 2 - 1, mix).mul(0.5).add(0.5).clamp(0, 1)
+        run = lambda x: net(x * 2 - 1, torch.ones(1, device=x.device)).mul(0.5).add(0.5).clamp(0, 1)
     else:
         import animegan2
         from safetensors.torch import load_file

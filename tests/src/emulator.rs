@@ -1,7 +1,8 @@
 //! A GPU for machines that have none: `cuda/emulator.cpp` takes the place of NVIDIA's driver and runs the kernels
 //! themselves, on the processor.
 //!
-//! A test that finds no C++ compiler says so and passes, unless `UTSUSHI_REQUIRE_CUDA` is set.
+//! A test that finds no C++ compiler, or a processor that isn't x86-64, says so and passes, unless `UTSUSHI_REQUIRE_CUDA`
+//! is set.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ pub fn folder() -> Option<&'static Path> {
 }
 
 fn build() -> Option<PathBuf> {
+    if !cfg!(target_arch = "x86_64") {
+        return missing("the emulator converts f16 by x86-64's instructions");
+    }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = binary().with_file_name("emulator");
     fs::create_dir_all(&folder).expect("a folder");
@@ -30,12 +34,14 @@ fn build() -> Option<PathBuf> {
     command.arg("-o").arg(&fresh).arg(sources.join("cuda/emulator.cpp"));
     match command.status() {
         Ok(status) => assert!(status.success(), "{command:?}: {status}"),
-        Err(error) => {
-            assert!(std::env::var_os("UTSUSHI_REQUIRE_CUDA").is_none(), "{compiler}: {error}");
-            eprintln!("skipped: {compiler}: {error}");
-            return None;
-        }
+        Err(error) => return missing(&format!("{compiler}: {error}")),
     }
     fresh.persist(folder.join("libcuda.so.1")).expect("renamed");
     Some(folder)
+}
+
+fn missing<T>(why: &str) -> Option<T> {
+    assert!(std::env::var_os("UTSUSHI_REQUIRE_CUDA").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+    None
 }
