@@ -11,6 +11,7 @@
 #include "device.cuh"
 
 #include "kernels.cu"
+#include "training/training.cu"
 
 #include <csetjmp>
 #include <cstdio>
@@ -87,6 +88,15 @@ void add_quads(Warp &warp) {
     }
 }
 
+void add_all(Warp &warp) {
+    float sums[32];
+    memcpy(sums, warp.values, sizeof sums);
+    for (int distance = 16; distance > 0; distance /= 2)
+        for (int i = 0; i < distance; i++)
+            sums[i] += sums[i + distance];
+    warp.sum = sums[0];
+}
+
 // PTX manual, "Matrix Fragments for mma.m16n8k16 with floating point type".
 void multiply(Warp &warp) {
     float a[16][16], b[16][8];
@@ -109,6 +119,26 @@ void multiply(Warp &warp) {
             const int row = lane / 4 + i / 2 * 8, col = lane % 4 * 2 + i % 2;
             float sum = warp.sums[lane][i];
             for (int k = 0; k < 16; k++)
+                sum += a[row][k] * b[k][col];
+            warp.sums[lane][i] = sum;
+        }
+}
+
+// PTX manual, "Matrix Fragments for mma.m16n8k8" of .tf32.
+void multiply_tf32(Warp &warp) {
+    float a[16][8], b[8][8];
+    for (int lane = 0; lane < 32; lane++) {
+        const int group = lane / 4, part = lane % 4;
+        for (int i = 0; i < 4; i++)
+            a[group + i % 2 * 8][part + i / 2 * 4] = __builtin_bit_cast(float, warp.a[lane][i]);
+        for (int i = 0; i < 2; i++)
+            b[part + i * 4][group] = __builtin_bit_cast(float, warp.b[lane][i]);
+    }
+    for (int lane = 0; lane < 32; lane++)
+        for (int i = 0; i < 4; i++) {
+            const int row = lane / 4 + i / 2 * 8, col = lane % 4 * 2 + i % 2;
+            float sum = warp.sums[lane][i];
+            for (int k = 0; k < 8; k++)
                 sum += a[row][k] * b[k][col];
             warp.sums[lane][i] = sum;
         }
@@ -184,6 +214,8 @@ static const std::map<std::string, Kernel> kernels = {
     OF_WIDTH(64),
     OF_WIDTH(96),
     OF_WIDTH(128),
+#define TRAINING(NAME) {#NAME, kernel(NAME)},
+#include "training/kernels.h"
     {"tail_of_brush", kernel(tail_of_brush)},
     {"unshuffle_picture", kernel(unshuffle_picture)},
     {"upsample2_add_maps", kernel(upsample2_add_maps)},

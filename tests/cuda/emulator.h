@@ -25,7 +25,7 @@ void wait_for_block();
 struct Warp {
     int arrived = 0;
     unsigned generation = 0;
-    float values[32], sums_of_quads[32];
+    float values[32], sums_of_quads[32], sum;
     word a[32][4], b[32][2];
     float *sums[32];
 };
@@ -33,7 +33,9 @@ Warp &warp();
 void wait_for_warp(Warp &warp, void (*last)(Warp &));
 
 void add_quads(Warp &warp);
+void add_all(Warp &warp);
 void multiply(Warp &warp);
+void multiply_tf32(Warp &warp);
 
 } // namespace emulator
 
@@ -65,9 +67,21 @@ static inline float sum_of_quad(float value) {
     return warp.sums_of_quads[lane];
 }
 
+static inline float sum_of_warp(float value) {
+    emulator::Warp &warp = emulator::warp();
+    warp.values[thread() % 32] = value;
+    emulator::wait_for_warp(warp, emulator::add_all);
+    return warp.sum;
+}
+
 static inline float inverse_root(float value) { return 1.0f / __builtin_sqrtf(value); }
 
-static inline void multiply_add(float sums[4], const word a[4], word b0, word b1) {
+static inline word tf32(float value) {
+    // To the nearest, halves away from zero.
+    return (__builtin_bit_cast(word, value) + 0x1000) & ~0x1fffu;
+}
+
+static inline void multiply_by(void (*how)(emulator::Warp &), float sums[4], const word a[4], word b0, word b1) {
     emulator::Warp &warp = emulator::warp();
     const int lane = thread() % 32;
     for (int i = 0; i < 4; i++)
@@ -75,5 +89,13 @@ static inline void multiply_add(float sums[4], const word a[4], word b0, word b1
     warp.b[lane][0] = b0;
     warp.b[lane][1] = b1;
     warp.sums[lane] = sums;
-    emulator::wait_for_warp(warp, emulator::multiply);
+    emulator::wait_for_warp(warp, how);
+}
+
+static inline void multiply_add(float sums[4], const word a[4], word b0, word b1) {
+    multiply_by(emulator::multiply, sums, a, b0, b1);
+}
+
+static inline void multiply_add_tf32(float sums[4], const word a[4], word b0, word b1) {
+    multiply_by(emulator::multiply_tf32, sums, a, b0, b1);
 }

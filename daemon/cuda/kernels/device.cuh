@@ -65,6 +65,14 @@ __device__ float sum_of_quad(float value) {
     return value + __nvvm_shfl_sync_bfly_f32(0xffffffffu, value, 2, 31);
 }
 
+// The sum of the values of all threads of a warp, for each of them.
+__device__ float sum_of_warp(float value) {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2)
+        value += __nvvm_shfl_sync_bfly_f32(0xffffffffu, value, distance, 31);
+    return value;
+}
+
 __device__ float inverse_root(float value) { return __nvvm_rsqrt_approx_f(value); }
 
 // sums += a * b by a warp: 16 x 16 by 16 x 8, f16 with sums in f32. Which thread holds what is in the PTX manual, "Matrix
@@ -83,6 +91,22 @@ __device__ void multiply_add(float sums[4], const word a[4], word b0, word b1) {
                  : "r"(a[2]), "r"(a[3]), "r"(b1));
 #endif
 }
+
+#if __CUDA_ARCH__ >= 800
+// A value as `multiply_add_tf32` takes it: with a mantissa of 10 bits.
+__device__ word tf32(float value) {
+    word out;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(out) : "f"(value));
+    return out;
+}
+
+// sums += a * b by a warp: 16 x 8 by 8 x 8, TF32 with sums in f32. "Matrix Fragments for mma.m16n8k8" in the PTX manual.
+__device__ void multiply_add_tf32(float sums[4], const word a[4], word b0, word b1) {
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+#endif
 #endif
 
 // The place of this thread in its warp, and which pixel and which channels of a fragment it holds: pixels `pixel` and

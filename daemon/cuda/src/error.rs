@@ -25,6 +25,16 @@ pub enum Error {
         /// Of the compute capability.
         minor: i32,
     },
+    /// The GPU is from before Ampere.
+    #[error("{name} is too old to train: its compute capability is {major}.{minor}, and 8.0 is needed")]
+    TooOldToTrain {
+        /// The GPU's.
+        name: String,
+        /// Of the compute capability.
+        major: i32,
+        /// Of the compute capability.
+        minor: i32,
+    },
     /// The network has more channels than there are kernels for.
     #[error("the network is too wide for the GPU's kernels: {0} channels")]
     TooWide(usize),

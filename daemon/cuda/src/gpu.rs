@@ -31,6 +31,7 @@ pub struct Gpu {
     pub(crate) stream: Arc<CudaStream>,
     kernels: HashMap<&'static str, CudaFunction>,
     name: String,
+    capability: (i32, i32),
     pub(crate) workspace: Mutex<Workspace>,
 }
 
@@ -45,12 +46,18 @@ impl fmt::Debug for Gpu {
 /// # Errors
 /// As [`Gpu::open`].
 pub fn check(number: usize) -> Result<String, Error> {
-    let (name, _) = find(number)?;
-    Ok(name)
+    Ok(find(number)?.name)
 }
 
-/// A GPU's name, and the kernels for it.
-fn find(number: usize) -> Result<(String, &'static str), Error> {
+/// What is known of a GPU that isn't open.
+struct Found {
+    name: String,
+    capability: (i32, i32),
+    /// The kernels for it.
+    ptx: &'static str,
+}
+
+fn find(number: usize) -> Result<Found, Error> {
     if PTX[0].1.is_empty() {
         return Err(Error::NoKernels);
     }
@@ -71,7 +78,7 @@ fn find(number: usize) -> Result<(String, &'static str), Error> {
         attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
     );
     match PTX.into_iter().find(|(least, _)| capability >= *least) {
-        Some((_, ptx)) => Ok((name, ptx)),
+        Some((_, ptx)) => Ok(Found { name, capability, ptx }),
         None => Err(Error::TooOld { name, major: capability.0, minor: capability.1 }),
     }
 }
@@ -89,10 +96,10 @@ impl Gpu {
     /// # Errors
     /// If there is none that can be used.
     pub fn open(number: usize) -> Result<Arc<Self>, Error> {
-        let (name, ptx) = find(number)?;
+        let Found { name, capability, ptx } = find(number)?;
         let context = CudaContext::new(number)?;
-        // All work is in one stream, in order, so that nothing has to wait for events.
-        // SAFETY: No buffer of this context is ever used in another stream.
+        // All work on a buffer is in one stream, in order, so that nothing has to wait for events.
+        // SAFETY: No buffer of this context is ever used in two streams: pictures have one, and training has its own.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream()?;
         let module = context.load_module(Ptx::from_src(ptx))?;
@@ -105,12 +112,27 @@ impl Gpu {
             }
             functions.insert(kernel.name, function);
         }
-        Ok(Arc::new(Self { context, stream, kernels: functions, name, workspace: Mutex::default() }))
+        Ok(Arc::new(Self {
+            context,
+            stream,
+            kernels: functions,
+            name,
+            capability,
+            workspace: Mutex::default(),
+        }))
     }
 
     /// What its maker calls it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn capability(&self) -> (i32, i32) {
+        self.capability
+    }
+
+    pub(crate) fn context(&self) -> &Arc<CudaContext> {
+        &self.context
     }
 
     /// Its memory that is free, and all of it, in bytes.

@@ -12,6 +12,7 @@ mod error;
 mod gpu;
 mod launch;
 mod packing;
+pub mod training;
 mod workspace;
 
 pub use brush::{Block, Brush, Conv, Weights};

@@ -1,0 +1,2 @@
+// What training launches; `kernels.h` lists it.
+#include "product.cuh"

@@ -1,0 +1,11 @@
+//! What training does on a GPU: single operations over whole maps, each with its gradient.
+//!
+//! Maps are `f32`, `[maps, rows, cols, channels]`, as on the processor, whose operations (`utsushi_kernels::backward`) these
+//! are held to. Products are computed in TF32, which rounds what is multiplied to 11 bits, with sums in `f32`. A sum over
+//! pixels is made of parts that depend on sizes alone, in order: the same on every GPU.
+
+mod bench;
+mod conv;
+
+pub use bench::{Batch, Values, Workbench};
+pub use conv::{Conv, WeightGradients};
