@@ -1,7 +1,7 @@
 """Takes the trainer's steps in PyTorch, for `daemon/training/benches/steps.rs`: `STAGE PRECISION` in, with stage
 `imitation` or `adversarial` and precision `f32` or `bf16`; the seconds that passed and those of all cores out.
 
-    python steps.py THREADS BATCH SIDE VGG19
+    python steps.py THREADS BATCH SIDE VGG19 cpu|cuda
 """
 
 import sys
@@ -17,7 +17,9 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "reference"))
 from brush import Brush  # noqa: E402
 
 THREADS, BATCH, SIDE = map(int, sys.argv[1:4])
-VGG = load_file(sys.argv[4])
+DEVICE = sys.argv[5]
+torch.set_default_device(DEVICE)
+VGG = load_file(sys.argv[4], device=DEVICE)
 GRAM, CONTENT = ["block1_conv1", "block2_conv1", "block3_conv1"], "block3_conv1"
 HEADS = {"block1_conv2": (64, 2), "block2_conv2": (128, 2), "block3_conv1": (256, 1)}
 BETAS = (0.5, 0.99)
@@ -94,12 +96,17 @@ def adversarial(out: Tensor, t: Tensor, art: Tensor) -> Tensor:
     adam_d.step()
     loss = (luma(out) - luma(t)).abs().mean()
     loss += 0.5 * (whiten(f[CONTENT].float()) - whiten(of_targets[CONTENT].float())).abs().mean()
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(DEVICE, enabled=False):
         loss += sum((gram(f[n].float()) - grams[n]).abs().mean() / grams[n].abs().mean() for n in GRAM)
     loss -= 1.5 * sum(q.float().mean() for q in d(f))
     uv = chroma(out) - chroma(t)
     loss += 5.0 * (F.avg_pool2d(uv, 4).abs().mean() + 0.3 * uv.abs().mean())
     return loss + 0.02 * variation(out)
+
+
+def wait() -> None:
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 torch.set_num_threads(THREADS)
@@ -114,7 +121,7 @@ with torch.no_grad():
 for line in sys.stdin:
     stage, precision = line.split()
     start, of_cores = time.perf_counter(), time.process_time()
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+    with torch.autocast(DEVICE, torch.bfloat16, enabled=precision == "bf16"):
         loss = globals()[stage](net(x, mix).float(), t, art)
     adam.zero_grad()
     loss.backward()
@@ -123,4 +130,5 @@ for line in sys.stdin:
     with torch.no_grad():
         for average, weight in zip(ema.parameters(), net.parameters()):
             average.lerp_(weight, 0.002)
+    wait()
     print(time.perf_counter() - start, time.process_time() - of_cores, flush=True)

@@ -181,7 +181,7 @@ fn an_idle_daemon_gives_the_memory_back() {
     wait_until("the daemon answers", || place.home.status()["running"] == true);
     assert_eq!(place.trace().0, "", "nothing is taken before there is a picture");
     let first = place.draw(&[]);
-    wait_until("the GPU is let go of", || place.device().contains("nothing in its memory"));
+    wait_until("the GPU is let go of", || place.device().contains("no style in its memory"));
     let trace = place.trace();
     assert_eq!(trace.memory().last(), Some(&0), "{}", trace.0);
     assert!(trace.0.ends_with("context 0\n"), "{}", trace.0);

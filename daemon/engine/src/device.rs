@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 #[cfg(feature = "cuda")]
+use utsushi_cuda::training::Workbench;
+#[cfg(feature = "cuda")]
 use utsushi_cuda::{Error, Gpu};
 
 /// Which device somebody asks for.
@@ -134,6 +136,14 @@ impl Device {
         }
     }
 
+    /// The GPU for training, if there is one that can; its memory is the training's until that lets go of it.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn workbench(&self) -> Option<Arc<Workbench>> {
+        let slot = self.gpu.as_ref()?;
+        let bench = Gpu::open(slot.number).and_then(Workbench::new);
+        bench.inspect_err(|error| tracing::warn!("trainings run on the processor: {error}")).ok()
+    }
+
     /// The GPU failed while it drew; what is drawn until the networks are unloaded is drawn on the processor.
     #[cfg(feature = "cuda")]
     pub(crate) fn give_up(&self, error: Error) {
@@ -162,7 +172,7 @@ impl Display for Device {
         if let Some(slot) = &self.gpu {
             let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
             return match &*slot.lock() {
-                State::Closed => write!(f, "GPU (cuda:{}), nothing in its memory", slot.number),
+                State::Closed => write!(f, "GPU (cuda:{}), no style in its memory", slot.number),
                 State::Failed(error) => write!(f, "{cpu}, since {error}"),
                 State::Open(gpu) => match gpu.memory() {
                     Ok((free, total)) => write!(

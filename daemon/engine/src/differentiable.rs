@@ -3,8 +3,15 @@
 //! Maps are whole, `[maps, rows, cols, channels]`; weights are tensors as PyTorch keeps them, so that they can be
 //! variables or come from variables. A gradient is computed only for what depends on a variable: a network
 //! whose weights are plain tensors is frozen. The result's bits don't depend on the number of threads.
+//!
+//! [`Maps`] are the same operations wherever a network is computed: here, or on a GPU.
 
 mod features;
+#[cfg(feature = "cuda")]
+mod gpu;
+mod maps;
+#[cfg(feature = "cuda")]
+mod tape;
 
 use std::ops::Deref;
 
@@ -12,6 +19,7 @@ use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
 };
 pub use features::{gram, instance_norm, pixel_norm};
+pub use maps::{Maps, Place};
 pub use utsushi_kernels::backward::{Border, WholeConv};
 use utsushi_kernels::{self as kernels, BlockWeights, ConvWeights, Cpu, backward};
 

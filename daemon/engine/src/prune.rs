@@ -191,8 +191,8 @@ fn calibrate<'a>(
         let shares = Tensor::new(shares, &Device::Cpu)?;
         for picture in pictures.clone() {
             let mut index = 0;
-            network.forward_watched(picture, &shares, &mut |x, weights| {
-                let activations = activations(x, weights)?;
+            network.forward_watched(&picture.clone().into(), &shares, &mut |x, weights| {
+                let activations = activations(x.here()?, weights)?;
                 let size = activations.dim(1)?;
                 if index == all.len() {
                     all.push(Moments { size, pixels: 0.0, sums: vec![0.0; size * size] });

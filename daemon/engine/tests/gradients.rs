@@ -6,11 +6,11 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
-use utsushi_engine::Generator;
 use utsushi_engine::arch::brush::{Brush, Sizes, TrainableBrush};
 use utsushi_engine::differentiable::{
-    Border, WholeConv, conv, join, max_pool2, pixel_shuffle, pixel_unshuffle,
+    Border, Place, WholeConv, conv, join, max_pool2, pixel_shuffle, pixel_unshuffle,
 };
+use utsushi_engine::{Device as Chosen, DeviceChoice, Generator};
 use utsushi_kernels::Cpu;
 
 const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
@@ -58,12 +58,23 @@ fn assert_close(what: &str, got: &[f32], want: &[f32], relative: f32) {
     assert!(worst <= relative * largest, "{what}: off by {worst}, where the largest is {largest}");
 }
 
+/// Where the network's gradients are computed: `UTSUSHI_TEST_DEVICE`, or the processor.
+fn place() -> Place {
+    let asked = std::env::var("UTSUSHI_TEST_DEVICE");
+    let choice = asked.map_or(DeviceChoice::Cpu, |text| text.parse().expect("UTSUSHI_TEST_DEVICE"));
+    Place::on(&Chosen::choose(choice).expect("the device is there"))
+}
+
 fn check_gradients(name: &str, sizes: Sizes) {
+    let place = place();
+    // On a GPU products are of TF32.
+    let relative = if place.is_gpu() { 2e-2 } else { 1e-4 };
     let (weights, case) = (variables(&golden(name)), golden(&format!("{name}-gradients")));
     let styles = case["mix"].dims()[0];
     let gradients = || -> Result<_> {
         let pictures = Var::from_tensor(&channels_last(&case["input"]))?;
-        let output = network(sizes, styles, &weights).forward(&pictures, &case["mix"])?;
+        let output =
+            network(sizes, styles, &weights).forward_on(&place.renewed(), &pictures, &case["mix"])?;
         let gradients = (output * channels_last(&case["weighting"]))?.sum_all()?.backward()?;
         let of = |variable: &Var| values(gradients.get(variable).expect("everything has a gradient"));
         let mut all: Vec<_> = weights.iter().map(|(name, weight)| (name.clone(), of(weight))).collect();
@@ -84,7 +95,7 @@ fn check_gradients(name: &str, sizes: Sizes) {
     for (label, gradient) in &got {
         let want = &case[&format!("gradient.{label}")];
         let want = if label == "input" { values(&channels_last(want)) } else { values(want) };
-        assert_close(&format!("{name}: {label}"), gradient, &want, 1e-4);
+        assert_close(&format!("{name}: {label}"), gradient, &want, relative);
     }
 }
 

@@ -109,7 +109,7 @@ impl Serve {
             checkpoint_interval: self.checkpoint_interval,
             ..jobs::Config::new(jobs_folder, library())
         };
-        let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache()));
+        let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache(), device.clone()));
         let is_hidden = self.no_tray || self.parent.is_some();
         let desktop = |controls| if is_hidden { None } else { Desktop::start(controls, library(), recipe) };
         server::run_beside(listener, config, Studio::new(library(), device), jobs, styles, stop, desktop)?;

@@ -17,6 +17,8 @@ mod nearest;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use utsushi_engine::Device;
+use utsushi_engine::differentiable::Place;
 use utsushi_ipc::protocol::{Fault, FaultKind, JobState};
 use utsushi_training::checkpoint::Checkpoint;
 use utsushi_training::trainer::Trainer;
@@ -31,16 +33,17 @@ use crate::jobs::training::{Halt, News, Trainers, Training};
 use crate::library::Library;
 
 /// Begins trainings with Utsushi's own trainer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Workshop {
     library: Library,
     cache: PathBuf,
+    device: Device,
 }
 
 impl Workshop {
     /// Starts from styles of the library; `cache` is a folder for what takes long to make of photos.
-    pub fn new(library: Library, cache: PathBuf) -> Self {
-        Self { library, cache }
+    pub fn new(library: Library, cache: PathBuf, device: Device) -> Self {
+        Self { library, cache, device }
     }
 }
 
@@ -65,12 +68,17 @@ impl Trainers for Workshop {
         let start = course::start(order, &recipe, &self.library).map_err(Halt::Failed)?;
         let recipe = course::fitted(recipe, start.as_ref());
         let material = Material::gather(order, &recipe, &self.cache, folder, tell)?;
+        let place = Place::on(&self.device);
+        if place.is_gpu() {
+            folder.log("the GPU trains");
+        }
         for path in folder.checkpoints() {
             let resumed = Checkpoint::read(&path)
                 .map_err(|error| error.to_string())
                 .and_then(|from| Trainer::resume(&from, material.data()).map_err(|error| error.to_string()));
             match resumed {
                 Ok(trainer) => {
+                    let trainer = trainer.in_place(place);
                     return Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)?));
                 }
                 Err(why) => folder.log(&format!("{}: can't go on from here: {why}", path.display())),
@@ -78,7 +86,8 @@ impl Trainers for Workshop {
         }
         let weights = start.map(|start| start.weights);
         let trainer = Trainer::new(recipe, material.data(), weights.as_ref())
-            .map_err(|error| Halt::Failed(error.to_string()))?;
+            .map_err(|error| Halt::Failed(error.to_string()))?
+            .in_place(place);
         Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)?))
     }
 

@@ -4,6 +4,8 @@
 //! VGG19=FILE RAYON_NUM_THREADS=2 cargo bench --package utsushi-training --bench steps
 //! ```
 //!
+//! `DEVICE=cuda`, in a build with the feature `cuda`, measures a GPU, with larger batches.
+//!
 //! With `PYTHON`, an interpreter that has torch, PyTorch takes the same steps, in `f32` and in `bf16`, each after one
 //! of ours (`tests/bench/steps.py`). Medians of the seconds that pass and of those of all cores; read the ratios, since
 //! machines differ. Without `VGG19`, which isn't part of this project, only the first stage runs.
@@ -14,6 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use utsushi_engine::differentiable::Place;
+use utsushi_engine::{Device, DeviceChoice};
 use utsushi_training::networks::vgg19::Vgg19;
 use utsushi_training::recipe::{Course, Length, Preset, Recipe};
 use utsushi_training::trainer::{Batches, Stage, Trainer, TrainingData};
@@ -23,8 +27,14 @@ use utsushi_training::trainer::{Batches, Stage, Trainer, TrainingData};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 7;
-const BATCH: usize = 4;
-const SIDE_PX: usize = 144;
+
+/// What a step is of: its batch, and the sides of its crops.
+#[derive(Clone)]
+struct Size {
+    batch: usize,
+    side_px: usize,
+    place: Place,
+}
 
 /// The same noise at every step.
 struct Noise {
@@ -48,16 +58,22 @@ enum Kind {
 
 fn main() {
     let threads = rayon::current_num_threads();
+    let device = std::env::var("DEVICE").unwrap_or_else(|_| "cpu".into());
+    let choice: DeviceChoice = device.parse().expect("DEVICE");
+    let place = Place::on(&Device::choose(choice).expect("the device is there"));
+    let (batch, side_px) = if place.is_gpu() { (8, 256) } else { (4, 144) };
+    assert_eq!(place.is_gpu(), choice != DeviceChoice::Cpu, "the GPU can't train");
+    let size = Size { batch, side_px, place };
     let vgg = std::env::var_os("VGG19");
     let features = vgg.as_ref().map(|file| Arc::new(Vgg19::read(Path::new(file), "relu3_1").expect("VGG19")));
     let mut pytorch = std::env::var_os("PYTHON").zip(vgg.as_ref()).map(|(python, vgg)| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/bench/steps.py");
-        let numbers = [threads, BATCH, SIDE_PX].map(|n| n.to_string());
+        let numbers = [threads, batch, side_px].map(|n| n.to_string());
         let mut command = Command::new(python);
-        command.arg(script).args(numbers).arg(vgg).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).args(numbers).arg(vgg).arg(&device).stdin(Stdio::piped()).stdout(Stdio::piped());
         command.spawn().expect("PYTHON starts")
     });
-    println!("{threads} threads, {BATCH} x {SIDE_PX} x {SIDE_PX}, medians of {ROUNDS}");
+    println!("{threads} threads, {batch} x {side_px} x {side_px}, on {device}, medians of {ROUNDS}");
     for (kind, name) in
         [(Kind::Imitation, "imitation"), (Kind::Adversarial, "adversarial"), (Kind::Preset, "preset fast")]
     {
@@ -66,7 +82,7 @@ fn main() {
             continue;
         }
         let features = features.clone().map(|features| features as _);
-        let mut trainer = trainer(kind, features);
+        let mut trainer = trainer(kind, features, size.clone());
         let mut rows = vec![Vec::new(), Vec::new(), Vec::new()];
         for round in 0..=ROUNDS {
             let mut step = vec![measured(|| drop(trainer.step().expect("a step")))];
@@ -92,11 +108,11 @@ fn main() {
 }
 
 /// Just before the stage's first step.
-fn trainer(kind: Kind, features: Option<Arc<Vgg19Features>>) -> Trainer {
+fn trainer(kind: Kind, features: Option<Arc<Vgg19Features>>, size: Size) -> Trainer {
+    let Size { batch, side_px, place } = size;
     let mut recipe = Recipe::preset(Preset::Fast);
     let course = |course: &mut Course| {
-        *course =
-            Course { length: Length::Steps(1000), batch: BATCH, crops_px: vec![SIDE_PX], ..course.clone() };
+        *course = Course { length: Length::Steps(1000), batch, crops_px: vec![side_px], ..course.clone() };
     };
     recipe.imitation.iter_mut().for_each(|stage| course(&mut stage.course));
     match (kind, &mut recipe.adversarial) {
@@ -114,7 +130,7 @@ fn trainer(kind: Kind, features: Option<Arc<Vgg19Features>>) -> Trainer {
     }
     let art = Arc::new(Noise { versions: 1 }) as Arc<dyn Batches>;
     let data = TrainingData { photos: Arc::new(Noise { versions: 2 }), art: vec![art], features };
-    let mut trainer = Trainer::new(recipe, data, None).expect("a trainer");
+    let mut trainer = Trainer::new(recipe, data, None).expect("a trainer").in_place(place);
     if kind != Kind::Imitation {
         assert_eq!(trainer.step().expect("a step").stage, Stage::Measuring);
     }

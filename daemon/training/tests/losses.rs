@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
-use utsushi_engine::differentiable::pixel_norm;
+use utsushi_engine::differentiable::{Maps, gram};
 use utsushi_training::losses::{
     Colours, Form, Palette, approximate_r1, chroma, colour, content, gradient_l1, grey, l1, luminance, style,
     total_variation,
@@ -76,10 +76,14 @@ fn losses_of_pictures() {
 #[test]
 fn losses_of_features() {
     let golden = golden("losses");
-    check(&golden, "content", "maps", |maps| content(maps, &golden["maps.targets"]));
-    let gram = &golden["gram"];
-    check(&golden, "style", "maps", |maps| style(&[maps, maps], &[gram.clone(), gram.clone()]));
-    assert!(style(&[&golden["maps"]], &[]).is_err());
+    check(&golden, "content", "maps", |maps| {
+        content(&maps.clone().into(), &golden["maps.targets"].clone().into())?.here().cloned()
+    });
+    let target = &golden["gram"];
+    check(&golden, "style", "maps", |maps| {
+        style(&[gram(maps)?, gram(maps)?], &[target.clone(), target.clone()])
+    });
+    assert!(style(&[target.clone()], &[]).is_err());
 }
 
 #[test]
@@ -126,12 +130,12 @@ fn layers_are_those_of_pytorch() {
     let parameters = Parameters::from_tensors(&weights).expect("parameters");
     let shapes = [(6, 8, (1, 1)), (8, 10, (4, 2)), (10, 5, (4, 1)), (5, 1, (1, 1))];
     let scores = |weights: VarBuilder, features: &Tensor| -> Result<Tensor> {
-        let mut x = pixel_norm(features)?;
+        let mut x = Maps::from(features.clone()).pixel_norm()?;
         for (i, (inputs, outputs, shape)) in shapes.into_iter().enumerate() {
             let layer = Layer::load(&weights.pp(i), inputs, outputs, shape, WeightNorm::Spectral)?;
             x = if i == 3 { layer.linear() } else { layer }.forward(&x)?;
         }
-        Ok(x)
+        x.here().cloned()
     };
     let features = Var::from_tensor(&golden["features"]).expect("a variable");
     let trained = scores(parameters.trained(), &features).expect("scores");
@@ -164,6 +168,10 @@ fn singular_values_are_found() {
     }
 }
 
+fn ones(shape: (usize, usize, usize, usize)) -> Maps {
+    Tensor::ones(shape, DType::F32, &Device::Cpu).expect("maps").into()
+}
+
 #[test]
 fn discriminators_score_patches() {
     let levels = [("a", 4, 1), ("b", 5, 1), ("c", 6, 2), ("d", 7, 4), ("e", 8, 4)]
@@ -178,7 +186,7 @@ fn discriminators_score_patches() {
         .iter()
         .map(|level| {
             let size = 64 / level.stride;
-            Tensor::ones((2, size, size, level.channels), DType::F32, &Device::Cpu).expect("a map")
+            ones((2, size, size, level.channels))
         })
         .collect();
     let views = network.views(&features).expect("views");
@@ -189,6 +197,6 @@ fn discriminators_score_patches() {
 
     let load = |weights: &VarBuilder| PatchDiscriminator::load(WeightNorm::None, weights);
     let (_, network) = Parameters::initialised(1, usual_weights, load).expect("a network");
-    let scores = network.forward(&Tensor::ones((2, 64, 72, 1), DType::F32, &Device::Cpu).expect("pictures"));
+    let scores = network.forward(&ones((2, 64, 72, 1)));
     assert_eq!(scores.expect("scores").dims(), [2, 7, 8, 1]);
 }

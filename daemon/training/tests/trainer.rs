@@ -6,7 +6,8 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use utsushi_engine::arch::brush::Sizes;
-use utsushi_engine::differentiable::{WholeConv, conv, max_pool2};
+use utsushi_engine::differentiable::{Maps, Place, WholeConv};
+use utsushi_engine::{Device as Chosen, DeviceChoice};
 use utsushi_training::checkpoint::{Checkpoint, CheckpointError};
 use utsushi_training::networks::perceptual::{Features, Level};
 use utsushi_training::optimiser::Tensors;
@@ -55,7 +56,7 @@ impl Features for Eyes {
         &LEVELS
     }
 
-    fn forward(&self, pictures: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+    fn see(&self, pictures: &Maps) -> candle_core::Result<Vec<Maps>> {
         let (mut x, mut inputs, mut all) = (pictures.clone(), 3, Vec::new());
         for Level { channels, stride, .. } in LEVELS {
             let weight =
@@ -63,9 +64,9 @@ impl Features for Eyes {
             let weight = Tensor::from_iter(weight, &Device::Cpu)?.reshape((channels, inputs, 3, 3))?;
             let bias = Tensor::full(0.1f32, channels, &Device::Cpu)?;
             if stride > 1 {
-                x = max_pool2(&x)?;
+                x = x.max_pool2()?;
             }
-            x = conv(&x, &weight, &bias, WholeConv { slope: 0.0, ..WholeConv::same(3) })?;
+            x = x.conv(&weight, &bias, WholeConv { slope: 0.0, ..WholeConv::same(3) })?;
             inputs = channels;
             all.push(x.clone());
         }
@@ -135,6 +136,13 @@ fn values(tensors: &Tensors) -> Vec<(String, Vec<f32>)> {
     tensors.iter().map(|(name, tensor)| (name.clone(), values(tensor))).collect()
 }
 
+/// Where the tests train that are of steps: `UTSUSHI_TEST_DEVICE`, or the processor.
+fn place() -> Place {
+    let asked = std::env::var("UTSUSHI_TEST_DEVICE");
+    let choice = asked.map_or(DeviceChoice::Cpu, |text| text.parse().expect("UTSUSHI_TEST_DEVICE"));
+    Place::on(&Chosen::choose(choice).expect("the device is there"))
+}
+
 fn run(trainer: &mut Trainer, steps: u64) -> Vec<StepReport> {
     let step = |_| StepReport { seconds: 0.0, ..trainer.step().expect("a step") };
     (0..steps).map(step).collect()
@@ -154,20 +162,24 @@ fn weights(trainer: &Trainer) -> Vec<(String, Vec<f32>)> {
 
 /// A run that is stopped after each of these steps and resumed, against one that isn't, on other threads.
 fn check_resuming(recipe: &Recipe, data: &TrainingData, steps: u64, stops: &[u64]) {
+    let place = place();
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     let (want, want_reports) = pool(1).install(|| {
-        let mut trainer = Trainer::new(recipe.clone(), data.clone(), None).expect("a trainer");
+        let trainer = Trainer::new(recipe.clone(), data.clone(), None).expect("a trainer");
+        let mut trainer = trainer.in_place(place.clone());
         let reports = run(&mut trainer, steps);
         (contents(&trainer), reports)
     });
     for stop in stops {
         let (got, reports) = pool(2).install(|| {
-            let mut trainer = Trainer::new(recipe.clone(), data.clone(), None).expect("a trainer");
+            let trainer = Trainer::new(recipe.clone(), data.clone(), None).expect("a trainer");
+            let mut trainer = trainer.in_place(place.clone());
             let mut reports = run(&mut trainer, *stop);
             let file = tempfile::NamedTempFile::new().expect("a file");
             trainer.checkpoint().expect("a state").write(file.path()).expect("a file");
             let checkpoint = Checkpoint::read(file.path()).expect("a checkpoint");
-            let mut trainer = Trainer::resume(&checkpoint, data.clone()).expect("it goes on");
+            let trainer = Trainer::resume(&checkpoint, data.clone()).expect("it goes on");
+            let mut trainer = trainer.in_place(place.clone());
             reports.extend(run(&mut trainer, steps - stop));
             (contents(&trainer), reports)
         });
@@ -187,6 +199,35 @@ fn imitation_resumes_bit_for_bit() {
 #[test]
 fn every_stage_resumes_bit_for_bit() {
     check_resuming(&everything(7), &with_art(), 3 + 4 + 7, &[2, 3, 4, 6, 7, 9, 12, 13]);
+}
+
+/// Step by step: what is rounded otherwise makes a little difference.
+#[test]
+fn a_gpu_trains_as_the_processor_does() {
+    let gpu = place();
+    if !gpu.is_gpu() {
+        eprintln!("skipped: UTSUSHI_TEST_DEVICE isn't cuda");
+        return;
+    }
+    let reports = |place| {
+        let trainer = Trainer::new(everything(4), with_art(), None).expect("a trainer");
+        run(&mut trainer.in_place(place), 3 + 4 + 4)
+    };
+    let (got, want) = (reports(gpu), reports(Place::default()));
+    for (got, want) in got.iter().zip(&want) {
+        assert_eq!((got.stage, got.step, &got.event), (want.stage, want.step, &None));
+        assert_eq!(got.losses.len(), want.losses.len());
+        for ((name, got_loss), (_, loss)) in got.losses.iter().zip(&want.losses) {
+            // How often a discriminator is right is a count, which jumps.
+            let share = if name == "accuracy" { 0.2 } else { 0.02 };
+            assert!(
+                (got_loss - loss).abs() <= share * loss.abs(),
+                "{:?} {}: {name} is {got_loss}, not {loss}",
+                want.stage,
+                want.step
+            );
+        }
+    }
 }
 
 #[test]

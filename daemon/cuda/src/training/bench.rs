@@ -189,13 +189,18 @@ impl Workbench {
         Ok(room)
     }
 
-    /// Copies values from the GPU, when all that was asked of it is done.
+    /// Copies values from the GPU, one after the other, when all that was asked of it is done.
     ///
     /// # Errors
     /// If it failed.
-    pub fn download(&self, values: &Values) -> Result<Vec<f32>, Error> {
-        let mut out = vec![0.0; values.len];
-        self.stream.memcpy_dtoh(&values.slice().slice(..values.len), &mut out[..])?;
+    pub fn download(&self, all: &[&Values]) -> Result<Vec<f32>, Error> {
+        let mut out = vec![0.0; all.iter().map(|values| values.len).sum()];
+        let mut rest = &mut out[..];
+        for values in all {
+            let (part, others) = rest.split_at_mut(values.len);
+            self.stream.memcpy_dtoh(&values.slice().slice(..values.len), part)?;
+            rest = others;
+        }
         self.stream.synchronize()?;
         Ok(out)
     }

@@ -39,7 +39,7 @@ fn shape(batch: Batch) -> Shape {
 /// Both within a share of the largest value.
 #[track_caller]
 fn assert_close(what: &str, bench: &Workbench, got: &Values, want: &[f32], share: f32) {
-    let got = bench.download(got).expect("values");
+    let got = bench.download(&[got]).expect("values");
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().fold(1e-6, |most, v| f32::max(most, v.abs()));
     let (at, worst) =

@@ -25,8 +25,9 @@ use image::RgbImage;
 use pictures::{Crop, Part};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use utsushi_engine::differentiable::gram;
 use utsushi_engine::style_file::StyleFile;
-use utsushi_training::losses::{content, gram_matrix, grey, style};
+use utsushi_training::losses::{content, grey, style};
 use utsushi_training::networks::perceptual::{Features, Perceptual};
 use utsushi_training::networks::vgg19::Vgg19;
 use utsushi_training::optimiser::{Parameters, usual_weights};
@@ -130,9 +131,11 @@ fn distances(network: &dyn Features, textures: [usize; 3], a: &Tensor, b: &Tenso
     let (a, b) = (network.forward(a)?, network.forward(b)?);
     let last = a.len() - 1;
     let targets =
-        textures.map(|level| gram_matrix(&a[level])).into_iter().collect::<candle_core::Result<Vec<_>>>()?;
-    let number = |distance: Tensor| distance.to_scalar::<f32>().map(f64::from);
-    Ok([number(content(&b[last], &a[last])?)?, number(style(&textures.map(|level| &b[level]), &targets)?)?])
+        textures.map(|level| gram(&a[level])).into_iter().collect::<candle_core::Result<Vec<_>>>()?;
+    let grams = textures.map(|level| gram(&b[level])).into_iter().collect::<candle_core::Result<Vec<_>>>()?;
+    let number = |distance: &Tensor| distance.to_scalar::<f32>().map(f64::from);
+    let content = content(&b[last].clone().into(), &a[last].clone().into())?;
+    Ok([number(content.here()?)?, number(&style(&grams, &targets)?)?])
 }
 
 /// Pearson's correlation of the ranks; what is equal shares the mean of its ranks.

@@ -114,7 +114,7 @@ pub fn content_distance(features: &dyn Features, a: &Tensor, b: &Tensor) -> Resu
 fn whitened(features: &dyn Features, picture: &Tensor) -> Result<Tensor> {
     let maps = features.forward(&grey(picture)?)?;
     let Some(map) = maps.last() else { candle_core::bail!("a perceptual network without levels") };
-    instance_norm(map, contrast_floor(map)?)
+    instance_norm(map, contrast_floor(&map.clone().into())?)
 }
 
 /// The mean distance between two pictures of a set: the root mean square difference of their pooled features.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device};
 
+use utsushi_engine::differentiable::Maps;
+
 use super::*;
 use crate::networks::perceptual::Level;
 
@@ -24,10 +26,11 @@ impl Features for Eyes {
         &LEVELS
     }
 
-    fn forward(&self, pictures: &Tensor) -> Result<Vec<Tensor>> {
+    fn see(&self, pictures: &Maps) -> Result<Vec<Maps>> {
+        let pictures = pictures.here()?;
         let width = pictures.dim(2)?;
         let steep = (pictures.narrow(2, 1, width - 1)? - pictures.narrow(2, 0, width - 1)?)?.abs()?;
-        Ok(vec![steep, pictures.clone()])
+        Ok(vec![steep.into(), pictures.clone().into()])
     }
 }
 

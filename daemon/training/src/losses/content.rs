@@ -1,7 +1,7 @@
 //! What is in a picture: where features are, whatever their contrast.
 
-use candle_core::{Result, Tensor};
-use utsushi_engine::differentiable::instance_norm;
+use candle_core::Result;
+use utsushi_engine::differentiable::Maps;
 
 /// The share of the features' mean magnitude that a channel's variance is raised by, so that one that is
 /// nearly silent isn't turned up.
@@ -17,15 +17,15 @@ const FLOOR_SHARE: f32 = 1e-3;
 ///
 /// # Errors
 /// If the shapes differ.
-pub fn content(features: &Tensor, target: &Tensor) -> Result<Tensor> {
+pub fn content(features: &Maps, target: &Maps) -> Result<Maps> {
     let target = target.detach();
     let floor = contrast_floor(&target)?;
-    (instance_norm(features, floor)? - instance_norm(&target, floor)?)?.abs()?.mean_all()
+    features.instance_norm(floor)?.distance(&target.instance_norm(floor)?)
 }
 
 /// What variances of these features are raised by, so that what hardly varies isn't blown up.
-pub(crate) fn contrast_floor(features: &Tensor) -> Result<f32> {
-    let floor = FLOOR_SHARE * features.abs()?.mean_all()?.to_scalar::<f32>()?;
+pub(crate) fn contrast_floor(features: &Maps) -> Result<f32> {
+    let floor = FLOOR_SHARE * features.mean_abs()?;
     // Of an all-black picture.
     Ok(floor.max(f32::MIN_POSITIVE))
 }

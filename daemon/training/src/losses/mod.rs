@@ -25,7 +25,7 @@ pub use adversarial::Form;
 pub use colour::{Colours, Palette, chroma, colour, grey, luminance};
 pub use content::content;
 pub(crate) use content::contrast_floor;
-pub use gram::{gram_matrix, style};
+pub use gram::style;
 pub use grid::grid;
 pub use penalty::approximate_r1;
 pub use smoothness::{gradient_l1, l1, total_variation};

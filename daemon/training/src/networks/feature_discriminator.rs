@@ -15,9 +15,9 @@
 //! What the features leave out, such a discriminator can't see: it is stable from the first step, and cheap, since
 //! the losses look at the features, too.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 use candle_nn::VarBuilder;
-use utsushi_engine::differentiable::pixel_norm;
+use utsushi_engine::differentiable::Maps;
 
 use super::layer::{Layer, WeightNorm};
 use super::perceptual::Level;
@@ -59,6 +59,11 @@ impl FeatureDiscriminator {
         Ok(Self { heads: Self::levels(levels).iter().map(head).collect::<Result<_>>()? })
     }
 
+    /// How many heads there are.
+    pub fn heads(&self) -> usize {
+        self.heads.len()
+    }
+
     /// The levels that heads sit on: the last of each stride.
     pub fn levels(levels: &[Level]) -> Vec<usize> {
         let is_last = |i: &usize| levels.get(i + 1).is_none_or(|next| next.stride != levels[*i].stride);
@@ -69,9 +74,9 @@ impl FeatureDiscriminator {
     ///
     /// # Errors
     /// If there are fewer levels than it was loaded for.
-    pub fn views(&self, features: &[Tensor]) -> Result<Vec<Tensor>> {
+    pub fn views(&self, features: &[Maps]) -> Result<Vec<Maps>> {
         let view = |head: &Head| match features.get(head.level) {
-            Some(features) => pixel_norm(features),
+            Some(features) => features.pixel_norm(),
             None => candle_core::bail!("there are only {} levels of features", features.len()),
         };
         self.heads.iter().map(view).collect()
@@ -81,8 +86,8 @@ impl FeatureDiscriminator {
     ///
     /// # Errors
     /// If a map is too small.
-    pub fn forward(&self, views: &[Tensor]) -> Result<Vec<Tensor>> {
-        let scores = |(head, view): (&Head, &Tensor)| {
+    pub fn forward(&self, views: &[Maps]) -> Result<Vec<Maps>> {
+        let scores = |(head, view): (&Head, &Maps)| {
             head.layers.iter().try_fold(view.clone(), |x, layer| layer.forward(&x))
         };
         self.heads.iter().zip(views).map(scores).collect()

@@ -8,7 +8,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
-use utsushi_engine::differentiable::{Border, WholeConv, conv};
+use utsushi_engine::differentiable::{Border, Maps, WholeConv};
 
 const ITERATIONS: usize = 6;
 
@@ -66,12 +66,12 @@ impl Layer {
     ///
     /// # Errors
     /// If they don't fit.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Maps) -> Result<Maps> {
         let weight = match self.norm {
             WeightNorm::None => self.weight.clone(),
             WeightNorm::Spectral => self.weight.broadcast_div(&largest_singular_value(&self.weight)?)?,
         };
-        conv(x, &weight, &self.bias, self.conv)
+        x.conv(&weight, &self.bias, self.conv)
     }
 }
 

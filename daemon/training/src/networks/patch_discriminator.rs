@@ -12,8 +12,9 @@
 //! It sees 46 x 46 pixels: lines and brush strokes, whatever a perceptual network thinks of them. There is no norm
 //! over pictures or pixels, which would show each of them what the others are.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 use candle_nn::VarBuilder;
+use utsushi_engine::differentiable::Maps;
 
 use super::layer::{Layer, WeightNorm};
 
@@ -42,7 +43,7 @@ impl PatchDiscriminator {
     ///
     /// # Errors
     /// If pictures have fewer than 16 pixels a side.
-    pub fn forward(&self, luminance: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, luminance: &Maps) -> Result<Maps> {
         self.layers.iter().try_fold(luminance.clone(), |x, layer| layer.forward(&x))
     }
 }

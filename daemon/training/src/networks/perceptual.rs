@@ -24,7 +24,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use utsushi_engine::differentiable::{WholeConv, conv};
+use utsushi_engine::differentiable::{Maps, WholeConv};
 
 /// A layer whose output is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,15 @@ pub trait Features {
     ///
     /// # Errors
     /// If the pictures have another shape, or are smaller than the last level's stride.
-    fn forward(&self, pictures: &Tensor) -> Result<Vec<Tensor>>;
+    fn see(&self, pictures: &Maps) -> Result<Vec<Maps>>;
+
+    /// [`Self::see`], on the processor.
+    ///
+    /// # Errors
+    /// As there.
+    fn forward(&self, pictures: &Tensor) -> Result<Vec<Tensor>> {
+        self.see(&pictures.clone().into())?.iter().map(|maps| maps.here().cloned()).collect()
+    }
 }
 
 /// Name, channels, and what the map is named if it is a level.
@@ -123,14 +131,14 @@ impl Features for Perceptual {
         &Self::LEVELS
     }
 
-    fn forward(&self, pictures: &Tensor) -> Result<Vec<Tensor>> {
-        if pictures.dims4()?.3 != 3 {
+    fn see(&self, pictures: &Maps) -> Result<Vec<Maps>> {
+        if !matches!(pictures.dims(), [_, _, _, 3]) {
             bail!("pictures are [pictures, height, width, 3], not {:?}", pictures.dims());
         }
         let mut maps = Vec::with_capacity(Self::LEVELS.len());
         let mut x = pictures.clone();
         for (layer, (_, _, level)) in self.layers.iter().zip(LAYERS) {
-            x = conv(&x, &layer.weight, &layer.bias, layer.conv)?;
+            x = x.conv(&layer.weight, &layer.bias, layer.conv)?;
             if level.is_some() {
                 maps.push(x.clone());
             }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Result, Tensor, bail};
-use utsushi_engine::differentiable::{Border, WholeConv, conv, max_pool2};
+use utsushi_engine::differentiable::{Border, Maps, WholeConv};
 
 use super::perceptual::{Features, Level};
 
@@ -45,6 +45,8 @@ const MOST_CHANNELS: usize = 512;
 #[derive(Debug)]
 pub struct Vgg19 {
     levels: Vec<Level>,
+    /// Takes the mean colour away. Not in the first layer's bias, since borders are zero after it.
+    shift: Layer,
     layers: Vec<Layer>,
 }
 
@@ -103,7 +105,12 @@ impl Vgg19 {
             layers.push(layer);
         }
         layers[0].weight = of_pictures(&layers[0].weight)?;
-        Ok(Self { levels, layers })
+        let shift = MEAN.map(|mean| 1.0 - mean / 127.5);
+        let shift = Layer {
+            weight: Tensor::eye(3, candle_core::DType::F32, &Device::Cpu)?.reshape((3, 3, 1, 1))?,
+            bias: Tensor::new(&shift, &Device::Cpu)?,
+        };
+        Ok(Self { levels, shift, layers })
     }
 }
 
@@ -136,15 +143,14 @@ impl Features for Vgg19 {
         &self.levels
     }
 
-    fn forward(&self, pictures: &Tensor) -> Result<Vec<Tensor>> {
-        let shift = MEAN.map(|mean| 1.0 - mean / 127.5);
-        let mut x = pictures.broadcast_add(&Tensor::new(&shift, pictures.device())?)?;
+    fn see(&self, pictures: &Maps) -> Result<Vec<Maps>> {
+        let mut x = pictures.conv(&self.shift.weight, &self.shift.bias, WholeConv::same(1))?;
         let (mut maps, mut stride) = (Vec::with_capacity(self.layers.len()), 1);
         for (level, layer) in self.levels.iter().zip(&self.layers) {
             if level.stride != stride {
-                (x, stride) = (max_pool2(&x)?, level.stride);
+                (x, stride) = (x.max_pool2()?, level.stride);
             }
-            x = conv(&x, &layer.weight, &layer.bias, CONV)?;
+            x = x.conv(&layer.weight, &layer.bias, CONV)?;
             maps.push(x.clone());
         }
         Ok(maps)

@@ -8,6 +8,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use rand::Rng;
+use utsushi_engine::differentiable::Maps;
 
 use super::augment::Augmentation;
 use super::critic::Seen;
@@ -28,9 +29,9 @@ impl Trainer {
         let (_, targets) = self.photos(&recipe.course)?;
         let art = self.art(recipe)?;
         let (features, levels) = self.features(&grey(&reduced(&art, recipe.reduction)?)?)?;
-        let features: Vec<_> = levels.iter().map(|level| &features[*level]).collect();
+        let grams = self.place.take(&grams(&features, &levels)?)?;
         let style = self.style();
-        self.statistics[style].add(&art, &features, &targets)?;
+        self.statistics[style].add(&art, grams, &targets)?;
         let mut outcome = Outcome::default();
         outcome.vitals.variation = 1.0;
         Ok(outcome)
@@ -42,7 +43,7 @@ impl Trainer {
         let mut losses = Outcome::default();
         let (photos, targets) = self.photos(course)?;
         let art = self.art(recipe)?;
-        let drawn = self.network.forward(&photos, &self.shares()?)?;
+        let drawn = self.network.forward_on(&self.place, &photos, &self.shares()?)?;
         losses.vitals.variation = deviation(&drawn)? / deviation(&targets)?;
         let reduction = recipe.reduction;
         let small = reduced(&drawn, reduction)?;
@@ -80,6 +81,7 @@ impl Trainer {
                 .transpose()?;
             let rate = self.discriminator_rate(recipe);
             self.critics[style_at].learn(
+                &self.place,
                 discriminators,
                 (&real, &drawn.detached(), smoothed.as_ref()),
                 (augmentation.as_ref(), noise),
@@ -88,24 +90,35 @@ impl Trainer {
             )?;
         }
 
+        // All that is made of features goes back through the perceptual network at once.
+        let (mut content, mut own_grams, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+        if weights.content > 0.0 {
+            content.push(self.content(&features, &reduced(&targets, reduction)?)?);
+        }
+        if weights.style > 0.0 {
+            own_grams = grams(&features, &gram_levels)?;
+        }
+        if let Some(seen) = &seen {
+            scores = self.critics[style_at].scores(&self.place, seen, augmentation.as_ref())?;
+        }
+        let counts = [content.len(), own_grams.len()];
+        let mut taken = self.place.take(&[content, own_grams, scores].concat())?.into_iter();
+        let content: Vec<_> = taken.by_ref().take(counts[0]).collect();
+        let own_grams: Vec<_> = taken.by_ref().take(counts[1]).collect();
+        let scores: Vec<_> = taken.collect();
+
         let statistics = &self.statistics[style_at];
         losses.add("l1", weights.l1, || l1(&luminance(&drawn)?, &luminance(&targets)?))?;
-        losses.add("content", weights.content, || self.content(&features, &reduced(&targets, reduction)?))?;
-        losses.add("style", weights.style, || {
-            let features: Vec<_> = gram_levels.iter().map(|level| &features[*level]).collect();
-            style(&features, &statistics.grams()?)
+        losses.add("content", weights.content, || Ok(content[0].clone()))?;
+        losses.add("style", weights.style, || style(&own_grams, &statistics.grams()?))?;
+        losses.add("adversarial", weights.adversarial, || {
+            self.critics[style_at].judge(discriminators, &scores)
         })?;
-        if let Some(seen) = &seen {
-            let critic = &self.critics[style_at];
-            losses.add("adversarial", weights.adversarial, || {
-                critic.judge(discriminators, seen, augmentation.as_ref())
-            })?;
-        }
         losses.add("colour", weights.colour, || colour(&drawn, &targets, statistics.palette()))?;
         losses.add("smoothness", weights.smoothness, || total_variation(&drawn))?;
         losses.add("grid", weights.grid, || {
             let surfaces = surfaces(&photos, &mut random::of_step(seed(Purpose::Surfaces), tick))?;
-            grid(&self.network.forward(&surfaces, &self.shares()?)?)
+            grid(&self.network.forward_on(&self.place, &surfaces, &self.shares()?)?)
         })?;
         let (gradients, norm) = self.generator.gradients(&losses.total()?.backward()?)?;
         losses.vitals.gradient = norm;
@@ -116,7 +129,7 @@ impl Trainer {
     }
 
     /// How far features are from those of targets, at the last level.
-    pub(super) fn content(&self, features: &[Tensor], targets: &Tensor) -> Result<Tensor> {
+    pub(super) fn content(&self, features: &[Maps], targets: &Tensor) -> Result<Maps> {
         let (of_targets, _) = self.features(&grey(targets)?)?;
         match (features.last(), of_targets.last()) {
             (Some(features), Some(targets)) => content(features, targets),
@@ -125,12 +138,19 @@ impl Trainer {
     }
 
     /// The features of pictures, and the levels whose Gram matrices are looked at.
-    pub(super) fn features(&self, pictures: &Tensor) -> Result<(Vec<Tensor>, Vec<usize>)> {
+    pub(super) fn features(&self, pictures: &Tensor) -> Result<(Vec<Maps>, Vec<usize>)> {
         match &self.data.features {
-            Some(network) => Ok((network.forward(pictures)?, Statistics::levels(network.levels()))),
+            Some(network) => {
+                Ok((network.see(&self.place.bring(pictures)?)?, Statistics::levels(network.levels())))
+            }
             None => candle_core::bail!("there is no perceptual network"),
         }
     }
+}
+
+/// The Gram matrices of these levels of features.
+fn grams(features: &[Maps], levels: &[usize]) -> Result<Vec<Maps>> {
+    levels.iter().map(|level| features[*level].gram()).collect()
 }
 
 /// Surfaces of colours that photos have.

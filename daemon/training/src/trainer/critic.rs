@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use rand::Rng;
+use utsushi_engine::differentiable::{Maps, Place};
 
 use super::augment::Augmentation;
 use super::learner::Learner;
@@ -32,13 +33,13 @@ struct Networks {
 /// Pictures as discriminators see them.
 pub(super) struct Seen {
     /// Features over their length.
-    pub(super) views: Vec<Tensor>,
+    pub(super) views: Vec<Maps>,
     pub(super) luminance: Tensor,
 }
 
 impl Seen {
     pub(super) fn detached(&self) -> Self {
-        Self { views: self.views.iter().map(Tensor::detach).collect(), luminance: self.luminance.detach() }
+        Self { views: self.views.iter().map(Maps::detach).collect(), luminance: self.luminance.detach() }
     }
 }
 
@@ -51,7 +52,7 @@ impl Critic {
     }
 
     /// What the discriminator on features looks at; nothing if there is none.
-    pub(super) fn views(&self, features: &[Tensor]) -> Result<Vec<Tensor>> {
+    pub(super) fn views(&self, features: &[Maps]) -> Result<Vec<Maps>> {
         self.trained.features.as_ref().map_or(Ok(Vec::new()), |network| network.views(features))
     }
 
@@ -59,33 +60,44 @@ impl Critic {
     /// luminance: a fake, too.
     pub(super) fn learn(
         &mut self,
+        place: &Place,
         recipe: &Discriminators,
         (art, drawn, smoothed): (&Seen, &Seen, Option<&Tensor>),
         (augmentation, noise): (Option<&Augmentation>, u64),
         rate: f64,
         outcome: &mut Outcome,
     ) -> Result<()> {
-        let mut game = Game { form: recipe.form, losses: Vec::new(), accuracies: Vec::new() };
-        if let Some(network) = &self.trained.features {
+        // What all of them say of all pictures, taken at once.
+        let (of_features, of_pixels) = (&self.trained.features, &self.trained.pixels);
+        let mut all = Vec::new();
+        if let Some(network) = of_features {
             let (real, fake) = (network.forward(&art.views)?, network.forward(&drawn.views)?);
-            for (real, fake) in real.iter().zip(&fake) {
-                game.add(recipe.features, real, fake)?;
+            all.extend(real.into_iter().zip(fake).flat_map(|(real, fake)| [real, fake]));
+        }
+        if let Some(network) = of_pixels {
+            let scores = |luminance: &Tensor| network.forward(&changed(place, luminance, augmentation)?);
+            all.extend([scores(&art.luminance)?, scores(&drawn.luminance)?]);
+            all.extend(smoothed.map(scores).transpose()?);
+            if recipe.penalty > 0.0 {
+                all.push(scores(&disturbed(&art.luminance, recipe.penalty_deviation, noise)?)?);
             }
         }
-        if let Some(network) = &self.trained.pixels {
-            let scores = |luminance: &Tensor| match augmentation {
-                Some(augmentation) => network.forward(&augmentation.apply(luminance)?),
-                None => network.forward(luminance),
-            };
-            let real = scores(&art.luminance)?;
-            game.add(recipe.pixels, &real, &scores(&drawn.luminance)?)?;
-            if let Some(smoothed) = smoothed {
-                let loss = recipe.form.fake(&scores(smoothed)?)?;
+        let mut all = place.take(&all)?.into_iter();
+        let mut next = || all.next().expect("as many as were taken");
+
+        let mut game = Game { form: recipe.form, losses: Vec::new(), accuracies: Vec::new() };
+        for _ in 0..of_features.as_ref().map_or(0, FeatureDiscriminator::heads) {
+            game.add(recipe.features, &next(), &next())?;
+        }
+        if of_pixels.is_some() {
+            let real = next();
+            game.add(recipe.pixels, &real, &next())?;
+            if smoothed.is_some() {
+                let loss = recipe.form.fake(&next())?;
                 game.losses.push((loss * (recipe.pixels * recipe.edge_smoothed))?);
             }
             if recipe.penalty > 0.0 {
-                let disturbed = disturbed(&art.luminance, recipe.penalty_deviation, noise)?;
-                let penalty = approximate_r1(&real, &scores(&disturbed)?, recipe.penalty_deviation)?;
+                let penalty = approximate_r1(&real, &next(), recipe.penalty_deviation)?;
                 game.losses.push((penalty * (recipe.pixels * recipe.penalty))?);
             }
         }
@@ -100,27 +112,39 @@ impl Critic {
         if outcome.is_finite() { self.learner.step(&gradients, rate) } else { Ok(()) }
     }
 
-    /// What the generator pays.
-    pub(super) fn judge(
+    /// What the discriminators say of what the generator drew: the heads on features, then that on pixels.
+    pub(super) fn scores(
         &self,
-        recipe: &Discriminators,
+        place: &Place,
         drawn: &Seen,
         augmentation: Option<&Augmentation>,
-    ) -> Result<Tensor> {
-        let mut losses = Vec::new();
+    ) -> Result<Vec<Maps>> {
+        let mut scores = Vec::new();
         if let Some(network) = &self.frozen.features {
-            for scores in network.forward(&drawn.views)? {
-                losses.push((recipe.form.generator(&scores)? * recipe.features)?);
-            }
+            scores.extend(network.forward(&drawn.views)?);
         }
         if let Some(network) = &self.frozen.pixels {
-            let scores = match augmentation {
-                Some(augmentation) => network.forward(&augmentation.apply(&drawn.luminance)?)?,
-                None => network.forward(&drawn.luminance)?,
-            };
-            losses.push((recipe.form.generator(&scores)? * recipe.pixels)?);
+            scores.push(network.forward(&changed(place, &drawn.luminance, augmentation)?)?);
         }
+        Ok(scores)
+    }
+
+    /// What the generator pays for its [scores](Self::scores).
+    pub(super) fn judge(&self, recipe: &Discriminators, scores: &[Tensor]) -> Result<Tensor> {
+        let heads = self.frozen.features.as_ref().map_or(0, FeatureDiscriminator::heads);
+        let loss = |(i, scores): (usize, &Tensor)| {
+            recipe.form.generator(scores)? * if i < heads { recipe.features } else { recipe.pixels }
+        };
+        let losses = scores.iter().enumerate().map(loss).collect::<Result<Vec<_>>>()?;
         Tensor::stack(&losses, 0)?.sum_all()
+    }
+}
+
+/// Pictures as the discriminator on pixels sees them.
+fn changed(place: &Place, luminance: &Tensor, augmentation: Option<&Augmentation>) -> Result<Maps> {
+    match augmentation {
+        Some(augmentation) => place.bring(&augmentation.apply(luminance)?),
+        None => place.bring(luminance),
     }
 }
 

@@ -14,12 +14,14 @@ impl Trainer {
     pub(super) fn imitate(&mut self, recipe: &Imitation) -> Result<Outcome> {
         let course = &recipe.course;
         let (photos, targets) = self.photos(course)?;
-        let drawn = self.network.forward(&photos, &self.shares()?)?;
+        let drawn = self.network.forward_on(&self.place, &photos, &self.shares()?)?;
         let mut losses = Outcome::default();
         losses.add("l1", recipe.l1, || l1(&drawn, &targets))?;
         losses.add("gradient", recipe.gradient, || gradient_l1(&drawn, &targets))?;
-        losses
-            .add("content", recipe.content, || self.content(&self.features(&grey(&drawn)?)?.0, &targets))?;
+        losses.add("content", recipe.content, || {
+            let distance = self.content(&self.features(&grey(&drawn)?)?.0, &targets)?;
+            Ok(self.place.take(&[distance])?.remove(0))
+        })?;
         let variation = deviation(&drawn)? / deviation(&targets)?;
         let store = losses.total()?.backward()?;
         let (gradients, norm) = self.generator.gradients(&store)?;

@@ -35,6 +35,7 @@ use std::time::Instant;
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::TrainableBrush;
+use utsushi_engine::differentiable::Place;
 
 use self::critic::Critic;
 use self::learner::Learner;
@@ -134,6 +135,7 @@ pub struct Trainer {
     critics: Vec<Critic>,
     statistics: Vec<Statistics>,
     history: History,
+    place: Place,
     /// The last state in which all was well.
     good: Option<Snapshot>,
 }
@@ -181,6 +183,7 @@ impl Trainer {
             critics,
             network,
             history: History::default(),
+            place: Place::default(),
             good: None,
             recipe,
             data,
@@ -201,6 +204,13 @@ impl Trainer {
         trainer.restore(&checkpoint.now).map_err(unfit)?;
         trainer.good = Some(checkpoint.good.clone());
         Ok(trainer)
+    }
+
+    /// Trains in this place from now on. If it fails, the processor takes over.
+    #[must_use]
+    pub fn in_place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
     }
 
     /// All of it, to be kept.
@@ -239,18 +249,21 @@ impl Trainer {
         assert!(!self.is_done(), "a step after the last");
         let start = Instant::now();
         let stage = self.progress.stage;
-        let Recipe { imitation, adversarial, .. } = self.recipe.clone();
-        let outcome = match (stage, &imitation, &adversarial) {
-            (Stage::Imitation, Some(recipe), _) => self.imitate(recipe)?,
-            (Stage::Measuring, _, Some(recipe)) => self.measure(recipe)?,
-            (Stage::Adversarial, _, Some(recipe)) => self.play(recipe)?,
-            _ => return Err(TrainError::Unfit("the recipe doesn't have the stage that it is in".into())),
+        self.place = self.place.renewed();
+        let mut lost = None;
+        let outcome = match self.work(stage) {
+            Err(TrainError::Network(error)) if self.place.is_gpu() => {
+                self.place = Place::default();
+                lost = Some(format!("the GPU failed ({error}); the training goes on on the processor"));
+                self.work(stage)?
+            }
+            outcome => outcome?,
         };
         let course = course(&self.recipe, stage).cloned();
         let learning_rate = course.as_ref().map_or(0.0, |course| self.rate(course));
         let event = match self.history.look(&self.recipe.watch, &outcome.vitals) {
             Some(trouble) => Some(self.go_back(trouble)?),
-            None => None,
+            None => lost,
         };
         let seconds = start.elapsed().as_secs_f64();
         if let Some(course) = course.as_ref().filter(|_| stage != Stage::Measuring) {
@@ -271,6 +284,17 @@ impl Trainer {
         };
         self.go_on()?;
         Ok(report)
+    }
+
+    /// Does a stage's work. Weights change at its very end.
+    fn work(&mut self, stage: Stage) -> std::result::Result<Outcome, TrainError> {
+        let Recipe { imitation, adversarial, .. } = self.recipe.clone();
+        match (stage, &imitation, &adversarial) {
+            (Stage::Imitation, Some(recipe), _) => Ok(self.imitate(recipe)?),
+            (Stage::Measuring, _, Some(recipe)) => Ok(self.measure(recipe)?),
+            (Stage::Adversarial, _, Some(recipe)) => Ok(self.play(recipe)?),
+            _ => Err(TrainError::Unfit("the recipe doesn't have the stage that it is in".into())),
+        }
     }
 
     /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, sides multiples of 8, in a style, as the

@@ -6,7 +6,7 @@
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::snapshot::Snapshot;
-use crate::losses::{Colours, Palette, chroma, gram_matrix};
+use crate::losses::{Colours, Palette, chroma};
 use crate::networks::perceptual::Level;
 
 /// Sums over the batches so far.
@@ -29,10 +29,10 @@ impl Statistics {
         (0..levels.len()).filter(is_first).collect()
     }
 
-    /// Adds a batch of art, the features of its luminance at [`Self::levels`], and a batch of what photos become.
-    pub(super) fn add(&mut self, art: &Tensor, features: &[&Tensor], pictures: &Tensor) -> Result<()> {
-        for (i, features) in features.iter().enumerate() {
-            let gram = gram_matrix(features)?;
+    /// Adds a batch of art, the Gram matrices of its luminance's features at [`Self::levels`], and a batch of what photos
+    /// become.
+    pub(super) fn add(&mut self, art: &Tensor, grams: Vec<Tensor>, pictures: &Tensor) -> Result<()> {
+        for (i, gram) in grams.into_iter().enumerate() {
             match self.grams.get_mut(i) {
                 Some(sum) => *sum = (&*sum + gram)?,
                 None => self.grams.push(gram),

@@ -7,9 +7,7 @@ use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use super::{MULTIPLE, Sizes};
-use crate::differentiable::{
-    BlockTensors, WholeConv, block, conv, join, norm, pixel_shuffle, pixel_unshuffle, upsample2_add,
-};
+use crate::differentiable::{BlockTensors, Maps, Place, WholeConv};
 
 /// The network, its styles not mixed yet.
 pub struct TrainableBrush {
@@ -65,38 +63,47 @@ impl TrainableBrush {
     /// # Errors
     /// If the sides are no multiples of 8, or there are not as many shares as styles.
     pub fn forward(&self, pictures: &Tensor, shares: &Tensor) -> Result<Tensor> {
-        self.forward_watched(pictures, shares, &mut |_, _| Ok(()))
+        self.forward_on(&Place::default(), pictures, shares)
+    }
+
+    /// [`Self::forward`], computed in some place.
+    ///
+    /// # Errors
+    /// As there, or if that place fails.
+    pub fn forward_on(&self, place: &Place, pictures: &Tensor, shares: &Tensor) -> Result<Tensor> {
+        let drawn = self.forward_watched(&place.bring(pictures)?, shares, &mut |_, _| Ok(()))?;
+        Ok(place.take(&[drawn])?.remove(0))
     }
 
     /// [`Self::forward`], which shows each block's input and folded weights, in the order of
     /// [`Sizes::block_names`].
     pub(crate) fn forward_watched(
         &self,
-        pictures: &Tensor,
+        pictures: &Maps,
         shares: &Tensor,
         watch: &mut Watch,
-    ) -> Result<Tensor> {
-        let (_, height, width, _) = pictures.dims4()?;
+    ) -> Result<Maps> {
+        let [_, height, width, _] = *pictures.dims() else { bail!("no pictures: {:?}", pictures.dims()) };
         if !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
             bail!("{height} x {width} pixels are no multiples of {MULTIPLE}");
         }
         let mix = &shares.unsqueeze(0)?;
         let mut through =
             |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x, mix, watch));
-        let quarter = through(self.stem.forward(&pixel_unshuffle(pictures, 4)?)?, &self.e1)?;
+        let quarter = through(self.stem.forward(&pictures.pixel_unshuffle(4)?)?, &self.e1)?;
         let eighth = through(self.down.forward(&quarter)?, &self.mid)?;
-        let quarter = through(upsample2_add(&self.up.forward(&eighth)?, &quarter)?, &self.d1)?;
-        let half = pixel_shuffle(&self.h1.forward(&self.n.forward(&quarter, mix)?)?, 2)?;
-        let half = (half + self.skip.forward(&pixel_unshuffle(pictures, 2)?)?)?;
+        let quarter = through(self.up.forward(&eighth)?.upsample2_add(&quarter)?, &self.d1)?;
+        let half = self.h1.forward(&self.n.forward(&quarter, mix)?)?.pixel_shuffle(2)?;
+        let half = half.add(&self.skip.forward(&pictures.pixel_unshuffle(2)?)?)?;
         let half = through(half, std::slice::from_ref(&self.b2))?;
-        let full = pixel_shuffle(&self.h2.forward(&self.n2.forward(&half, mix)?)?, 2)?;
-        let full = self.dw.forward(&join(&full, pictures)?)?;
-        self.rgb.forward(&full)? + pictures
+        let full = self.h2.forward(&self.n2.forward(&half, mix)?)?.pixel_shuffle(2)?;
+        let full = self.dw.forward(&full.join(pictures)?)?;
+        self.rgb.forward(&full)?.add(pictures)
     }
 }
 
 /// Sees a block's input and folded weights.
-pub(crate) type Watch<'a> = dyn FnMut(&Tensor, &BlockTensors) -> Result<()> + 'a;
+pub(crate) type Watch<'a> = dyn FnMut(&Maps, &BlockTensors) -> Result<()> + 'a;
 
 /// A convolution.
 struct Layer {
@@ -111,8 +118,8 @@ impl Layer {
         Ok(Self { conv, weight, bias: weights.get(outputs, "bias")? })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        conv(x, &self.weight, &self.bias, self.conv)
+    fn forward(&self, x: &Maps) -> Result<Maps> {
+        x.conv(&self.weight, &self.bias, self.conv)
     }
 }
 
@@ -133,9 +140,9 @@ impl Norm {
         Ok((mix.matmul(&self.g)?, mix.matmul(&self.b)?))
     }
 
-    fn forward(&self, x: &Tensor, mix: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Maps, mix: &Tensor) -> Result<Maps> {
         let (scale, shift) = self.mixed(mix)?;
-        norm(x, &scale.squeeze(0)?, &shift.squeeze(0)?)
+        x.norm(&scale.squeeze(0)?, &shift.squeeze(0)?)
     }
 }
 
@@ -162,7 +169,7 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, mix: &Tensor, watch: &mut Watch) -> Result<Tensor> {
+    fn forward(&self, x: &Maps, mix: &Tensor, watch: &mut Watch) -> Result<Maps> {
         let (scale, shift) = self.n.mixed(mix)?;
         let p1 = self.p1.weight.flatten_from(1)?;
         let gain = self.g.flatten_all()?;
@@ -175,6 +182,6 @@ impl Block {
             project_bias: (&self.p2.bias * gain)?,
         };
         watch(x, &weights)?;
-        block(x, &weights)
+        x.block(&weights)
     }
 }
