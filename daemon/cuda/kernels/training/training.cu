@@ -1,2 +1,3 @@
 // What training launches; `kernels.h` lists it.
+#include "elementwise.cuh"
 #include "product.cuh"

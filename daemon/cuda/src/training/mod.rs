@@ -6,6 +6,8 @@
 
 mod bench;
 mod conv;
+mod elementwise;
 
 pub use bench::{Batch, Values, Workbench};
 pub use conv::{Conv, WeightGradients};
+pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
