@@ -88,6 +88,17 @@ void add_quads(Warp &warp) {
     }
 }
 
+void add_groups(Warp &warp) {
+    float sums[32];
+    memcpy(sums, warp.values, sizeof sums);
+    for (int distance = 1; distance < warp.group; distance *= 2) {
+        memcpy(warp.sums_of_groups, sums, sizeof sums);
+        for (int i = 0; i < 32; i++)
+            sums[i] += warp.sums_of_groups[i ^ distance];
+    }
+    memcpy(warp.sums_of_groups, sums, sizeof sums);
+}
+
 void add_all(Warp &warp) {
     float sums[32];
     memcpy(sums, warp.values, sizeof sums);

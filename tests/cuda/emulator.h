@@ -25,7 +25,8 @@ void wait_for_block();
 struct Warp {
     int arrived = 0;
     unsigned generation = 0;
-    float values[32], sums_of_quads[32], sum;
+    float values[32], sums_of_quads[32], sums_of_groups[32], sum;
+    int group;
     word a[32][4], b[32][2];
     float *sums[32];
 };
@@ -33,6 +34,7 @@ Warp &warp();
 void wait_for_warp(Warp &warp, void (*last)(Warp &));
 
 void add_quads(Warp &warp);
+void add_groups(Warp &warp);
 void add_all(Warp &warp);
 void multiply(Warp &warp);
 void multiply_tf32(Warp &warp);
@@ -65,6 +67,15 @@ static inline float sum_of_quad(float value) {
     warp.values[lane] = value;
     emulator::wait_for_warp(warp, emulator::add_quads);
     return warp.sums_of_quads[lane];
+}
+
+static inline float sum_of_group(float value, int size) {
+    emulator::Warp &warp = emulator::warp();
+    const int lane = thread() % 32;
+    warp.values[lane] = value;
+    warp.group = size;
+    emulator::wait_for_warp(warp, emulator::add_groups);
+    return warp.sums_of_groups[lane];
 }
 
 static inline float sum_of_warp(float value) {

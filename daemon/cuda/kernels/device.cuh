@@ -20,6 +20,8 @@ struct alignas(8) pair {
     float x, y;
 };
 
+using floats4 = float __attribute__((vector_size(16)));
+
 constexpr int WARP = 32;
 
 #ifdef UTSUSHI_EMULATOR
@@ -69,6 +71,13 @@ __device__ float sum_of_quad(float value) {
 __device__ float sum_of_warp(float value) {
 #pragma unroll
     for (int distance = 16; distance > 0; distance /= 2)
+        value += __nvvm_shfl_sync_bfly_f32(0xffffffffu, value, distance, 31);
+    return value;
+}
+
+// The sum of the values of `size` neighbouring threads, a power of two up to a warp's, for each of them.
+__device__ float sum_of_group(float value, int size) {
+    for (int distance = 1; distance < size; distance *= 2)
         value += __nvvm_shfl_sync_bfly_f32(0xffffffffu, value, distance, 31);
     return value;
 }

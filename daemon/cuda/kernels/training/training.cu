@@ -1,2 +1,4 @@
 // What training launches; `kernels.h` lists it.
+#include "elementwise.cuh"
 #include "product.cuh"
+#include "rearrange.cuh"

@@ -239,6 +239,12 @@ pub(super) fn each(count: usize) -> LaunchConfig {
     blocks([count.div_ceil(THREADS), 1, 1], THREADS, 0)
 }
 
+/// Channels that a thread has at a time, four where all these counts are multiples of four; and what kernels of so many are
+/// called.
+pub(super) fn width(counts: &[usize]) -> (usize, &'static str) {
+    if counts.iter().all(|count| count.is_multiple_of(4)) { (4, "fours") } else { (1, "values") }
+}
+
 /// So many blocks of so many threads, each with so many bytes of shared memory.
 pub(super) fn blocks(count: [usize; 3], threads: usize, shared: usize) -> LaunchConfig {
     let [x, y, z] = count.map(|n| u32::try_from(n).expect("sizes of crops"));

@@ -6,6 +6,13 @@
 
 mod bench;
 mod conv;
+mod elementwise;
+mod rearrange;
 
 pub use bench::{Batch, Values, Workbench};
 pub use conv::{Conv, WeightGradients};
+pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
+pub use rearrange::{
+    join, max_pool2, max_pool2_gradient, part, pixel_shuffle, pixel_unshuffle, upsample2_add,
+    upsample2_gradient,
+};

@@ -3,6 +3,8 @@
 //! They need a GPU, or the emulator in its place, and `UTSUSHI_TEST_DEVICE=cuda`; otherwise they say so and pass.
 
 mod conv;
+mod elementwise;
+mod rearrange;
 
 use std::sync::{Arc, OnceLock};
 
@@ -53,4 +55,14 @@ fn assert_close(what: &str, bench: &Workbench, got: &Values, want: &[f32], share
         got[at],
         want[at]
     );
+}
+
+/// Both to the last bit.
+#[track_caller]
+fn assert_same(what: &str, bench: &Workbench, got: &Values, want: &[f32]) {
+    let got = bench.download(got).expect("values");
+    assert_eq!(got.len(), want.len(), "{what}");
+    if let Some(at) = (0..want.len()).find(|at| got[*at].to_bits() != want[*at].to_bits()) {
+        panic!("{what}: at {at} {}, not {}", got[at], want[at]);
+    }
 }
