@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cudarc::driver::DeviceRepr;
 
 use super::bench::{Arg, Batch, Values, Workbench, blocks, each, ints};
+use super::pixels::is_of_colours;
 use crate::Error;
 
 /// A convolution of whole maps, and the activation after it.
@@ -147,6 +148,10 @@ impl Conv {
         let taps = self.kernel * self.kernel;
         assert!(x.len() == shape.len() && weight.len() == taps * shape.channels * bias.len());
         assert!(added.is_none_or(|added| added.len() == out_shape.len()));
+        if is_of_colours(self.kernel, shape.channels, bias.len()) {
+            let sizes = [shape.channels, bias.len()];
+            return bench.colours(x, (weight, false), (Some(bias), added), sizes, self.slope);
+        }
         let weight = bench.arranged(weight, bias.len(), shape.channels, taps, false)?;
         let mut out = bench.room(out_shape.len())?;
         bench.gather(self.gather(shape, out_shape), x, &weight, (Some(bias), added), &mut out)?;
@@ -171,6 +176,9 @@ impl Conv {
         let outputs = weight.len() / (taps * shape.channels);
         let out_shape = self.sizes(shape, outputs);
         assert!(weight.len() == taps * shape.channels * outputs && gradient.len() == out_shape.len());
+        if is_of_colours(self.kernel, shape.channels, outputs) {
+            return bench.colours(gradient, (weight, true), (None, None), [outputs, shape.channels], 1.0);
+        }
         let weight = bench.arranged(weight, outputs, shape.channels, taps, true)?;
         // With repeated borders that of the padding, too, which is then added to where it came from.
         let folds = self.repeats && self.pad > 0;

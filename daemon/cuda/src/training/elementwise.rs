@@ -65,7 +65,7 @@ pub fn before_activation(
 /// If there is no value.
 pub fn mean_abs(bench: &Arc<Workbench>, x: &Values) -> Result<f32, Error> {
     let mean = bench.mean_distance(x, None)?;
-    Ok(bench.download(&mean)?[0])
+    Ok(bench.download(&[&mean])?[0])
 }
 
 /// One value: the mean of |a - b|.

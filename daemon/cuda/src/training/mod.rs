@@ -5,13 +5,17 @@
 //! pixels is made of parts that depend on sizes alone, in order: the same on every GPU.
 
 mod bench;
+mod change;
 mod conv;
 mod elementwise;
+mod pixels;
 mod rearrange;
 
 pub use bench::{Batch, Values, Workbench};
+pub use change::{Change, change, change_gradient};
 pub use conv::{Conv, WeightGradients};
 pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
+pub use pixels::{deviation, reduce, reduction_gradient, subtract, variation, variation_gradient};
 pub use rearrange::{
     join, max_pool2, max_pool2_gradient, part, pixel_shuffle, pixel_unshuffle, upsample2_add,
     upsample2_gradient,

@@ -65,4 +65,7 @@ fn convolutions_and_their_gradients() {
     check(patch, [1, 9, 11, 18], 16, false);
     check(Conv { stride: 1, ..patch }, [1, 6, 5, 32], 1, false);
     check(Conv { kernel: 4, stride: 4, pad: 0, ..same }, [1, 8, 8, 2], 2, false);
+    // Of colours.
+    check(point, [2, 5, 7, 3], 1, true);
+    check(Conv { slope: 0.2, ..point }, [1, 4, 5, 2], 3, false);
 }

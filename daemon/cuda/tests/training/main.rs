@@ -4,6 +4,7 @@
 
 mod conv;
 mod elementwise;
+mod pixels;
 mod rearrange;
 
 use std::sync::{Arc, OnceLock};
@@ -60,7 +61,7 @@ fn assert_close(what: &str, bench: &Workbench, got: &Values, want: &[f32], share
 /// Both to the last bit.
 #[track_caller]
 fn assert_same(what: &str, bench: &Workbench, got: &Values, want: &[f32]) {
-    let got = bench.download(got).expect("values");
+    let got = bench.download(&[got]).expect("values");
     assert_eq!(got.len(), want.len(), "{what}");
     if let Some(at) = (0..want.len()).find(|at| got[*at].to_bits() != want[*at].to_bits()) {
         panic!("{what}: at {at} {}, not {}", got[at], want[at]);

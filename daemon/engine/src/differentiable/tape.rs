@@ -11,6 +11,9 @@ use utsushi_cuda::training::{self as ops, Batch, Conv, Values, Workbench};
 use super::gpu::{GpuMaps, batch};
 use super::values;
 
+/// What the GPU says.
+type OnGpu<T> = std::result::Result<T, utsushi_cuda::Error>;
+
 /// The notes of a step.
 pub(super) struct Tape {
     bench: Arc<Workbench>,
@@ -185,7 +188,7 @@ struct Gradients<'a> {
 }
 
 impl Gradients<'_> {
-    fn add(&mut self, node: usize, gradient: Arc<Values>) -> Result<(), utsushi_cuda::Error> {
+    fn add(&mut self, node: usize, gradient: Arc<Values>) -> OnGpu<()> {
         let sum = match self.of.get(&node) {
             Some(before) => Arc::new(ops::add(self.bench, before, &gradient)?),
             None => gradient,
@@ -249,7 +252,7 @@ impl State {
         batch(&self.nodes[node].dims).expect("maps, as was seen when they were made")
     }
 
-    fn computed(&self, bench: &Arc<Workbench>, at: usize, from: From) -> Result<Values, utsushi_cuda::Error> {
+    fn computed(&self, bench: &Arc<Workbench>, at: usize, from: From) -> OnGpu<Values> {
         let (x, shape) = (self.of(at), self.batch(at));
         match from {
             From::Conv { conv, weight, bias, added } => {
@@ -286,7 +289,7 @@ impl State {
         at: usize,
         from: From,
         gradient: &Arc<Values>,
-    ) -> Result<(), utsushi_cuda::Error> {
+    ) -> OnGpu<()> {
         let bench = to.bench;
         let (x, shape, wants) = (self.of(at), self.batch(at), |node: usize| self.nodes[node].is_tracked);
         match from {

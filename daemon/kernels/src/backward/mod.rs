@@ -9,6 +9,7 @@
 //! - [`norm_forward`] and [`norm_gradients`]: the norm over the channels at a pixel, with scale and shift;
 //! - [`upsample2_add_whole`] and [`upsample2_gradient`], [`max_pool2`] and [`max_pool2_gradient`];
 //! - [`pixel_norm`], [`instance_norm`] and [`gram`], and their gradients: what losses make of features;
+//! - [`change`] and its gradient: what discriminators see instead of pictures;
 //! - [`pixel_shuffle`] and [`pixel_unshuffle`], [`join`] and [`part`], each the other's gradient.
 //!
 //! A gradient of weights is a sum over all pixels. They are cut into pieces by the maps' sizes alone, each
@@ -18,6 +19,7 @@
 //! All of it is `f32`, on a CPU of bf16 too ([`Cpu::single`](crate::Cpu::single)).
 
 mod block;
+mod change;
 mod conv;
 mod features;
 mod norm;
@@ -28,6 +30,7 @@ mod window;
 mod winograd;
 
 pub use block::{block_forward, block_gradients};
+pub use change::{Change, change, change_gradient};
 pub use conv::WholeConv;
 pub use features::{
     gram, gram_gradient, instance_norm, instance_norm_gradient, pixel_norm, pixel_norm_gradient,
