@@ -7,11 +7,16 @@
 mod bench;
 mod conv;
 mod elementwise;
+mod norms;
 mod rearrange;
 
 pub use bench::{Batch, Values, Workbench};
 pub use conv::{Conv, WeightGradients};
 pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
+pub use norms::{
+    NormGradients, instance_norm, instance_norm_gradient, norm_forward, norm_gradients, pixel_norm,
+    pixel_norm_gradient,
+};
 pub use rearrange::{
     join, max_pool2, max_pool2_gradient, part, pixel_shuffle, pixel_unshuffle, upsample2_add,
     upsample2_gradient,

@@ -4,6 +4,7 @@
 
 mod conv;
 mod elementwise;
+mod norms;
 mod rearrange;
 
 use std::sync::{Arc, OnceLock};
