@@ -1,4 +1,5 @@
 // What training launches; `kernels.h` lists it.
+#include "depthwise.cuh"
 #include "elementwise.cuh"
 #include "norms.cuh"
 #include "product.cuh"

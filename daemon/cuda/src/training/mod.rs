@@ -6,12 +6,14 @@
 
 mod bench;
 mod conv;
+mod depthwise;
 mod elementwise;
 mod norms;
 mod rearrange;
 
 pub use bench::{Batch, Values, Workbench};
 pub use conv::{Conv, WeightGradients};
+pub use depthwise::{depthwise_forward, depthwise_input_gradient, depthwise_weight_gradients};
 pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
 pub use norms::{
     NormGradients, instance_norm, instance_norm_gradient, norm_forward, norm_gradients, pixel_norm,
