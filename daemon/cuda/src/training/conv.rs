@@ -272,17 +272,13 @@ impl Conv {
         let gather = Arg::Gather(self.gather(shape, out_shape));
         let args = [Arg::In(x), Arg::In(gradient), Arg::Out(&mut sums), gather, Arg::Int(pixels_a_part)];
         bench.run("weight_parts", config, &[&args])?;
-        let (mut weight, mut bias) = (bench.room((rows - 1) * outputs)?, bench.room(outputs)?);
-        let values = [Arg::In(&sums), Arg::Out(&mut weight), Arg::Out(&mut bias)];
-        let sizes = ints([parts, taps, shape.channels, outputs]);
-        bench.run("sum_weights", each(rows * outputs), &[&values, &sizes])?;
-        Ok(WeightGradients { weight, bias })
+        bench.summed(&sums, parts, taps, shape.channels, outputs)
     }
 }
 
 impl Workbench {
     /// Weights in the order in which products read them.
-    fn arranged(
+    pub(super) fn arranged(
         self: &Arc<Self>,
         weight: &Values,
         outputs: usize,
@@ -294,6 +290,24 @@ impl Workbench {
         let sizes = ints([outputs, inputs, taps, turned.into()]);
         self.run("arrange_weights", each(weight.len()), &[&[Arg::In(weight), Arg::Out(&mut out)], &sizes])?;
         Ok(out)
+    }
+
+    /// The gradients of weights from their sums over parts, `[parts, taps * channels + 1, outputs]`: the last row is the
+    /// bias's.
+    pub(super) fn summed(
+        self: &Arc<Self>,
+        sums: &Values,
+        parts: usize,
+        taps: usize,
+        channels: usize,
+        outputs: usize,
+    ) -> Result<WeightGradients, Error> {
+        let weights = taps * channels * outputs;
+        let (mut weight, mut bias) = (self.room(weights)?, self.room(outputs)?);
+        let values = [Arg::In(sums), Arg::Out(&mut weight), Arg::Out(&mut bias)];
+        let sizes = ints([parts, taps, channels, outputs]);
+        self.run("sum_weights", each(weights + outputs), &[&values, &sizes])?;
+        Ok(WeightGradients { weight, bias })
     }
 
     fn gather(

@@ -7,14 +7,21 @@
 mod bench;
 mod change;
 mod conv;
+mod depthwise;
 mod elementwise;
+mod norms;
 mod pixels;
 mod rearrange;
 
 pub use bench::{Batch, Values, Workbench};
 pub use change::{Change, change, change_gradient};
 pub use conv::{Conv, WeightGradients};
+pub use depthwise::{depthwise_forward, depthwise_input_gradient, depthwise_weight_gradients};
 pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
+pub use norms::{
+    NormGradients, instance_norm, instance_norm_gradient, norm_forward, norm_gradients, pixel_norm,
+    pixel_norm_gradient,
+};
 pub use pixels::{deviation, reduce, reduction_gradient, subtract, variation, variation_gradient};
 pub use rearrange::{
     join, max_pool2, max_pool2_gradient, part, pixel_shuffle, pixel_unshuffle, upsample2_add,

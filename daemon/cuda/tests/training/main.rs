@@ -3,7 +3,9 @@
 //! They need a GPU, or the emulator in its place, and `UTSUSHI_TEST_DEVICE=cuda`; otherwise they say so and pass.
 
 mod conv;
+mod depthwise;
 mod elementwise;
+mod norms;
 mod pixels;
 mod rearrange;
 
