@@ -18,9 +18,9 @@ use std::ops::Deref;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
 };
-pub use features::{gram, instance_norm, pixel_norm};
+pub use features::{change, gram, instance_norm, pixel_norm};
 pub use maps::{Maps, Place};
-pub use utsushi_kernels::backward::{Border, WholeConv};
+pub use utsushi_kernels::backward::{Border, Change, WholeConv};
 use utsushi_kernels::{self as kernels, BlockWeights, ConvWeights, Cpu, backward};
 
 /// Convolves `x` with `[outputs, inputs, kernel, kernel]` and `[outputs]`.

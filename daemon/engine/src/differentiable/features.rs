@@ -1,6 +1,7 @@
-//! What losses and discriminators make of features.
+//! What losses and discriminators make of features, and of pictures.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use utsushi_kernels::backward::Change;
 use utsushi_kernels::{Cpu, backward};
 
 use super::{like, maps, output, slice, values};
@@ -21,6 +22,11 @@ pub fn instance_norm(x: &Tensor, floor: f32) -> Result<Tensor> {
 /// map's pixels. `[channels, channels]`.
 pub fn gram(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Gram)
+}
+
+/// Maps, each changed in its own way.
+pub fn change(x: &Tensor, changes: &[Change]) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Changed(changes.to_vec()))
 }
 
 struct PixelNorm;
@@ -82,5 +88,27 @@ impl CustomOp1 for Gram {
         let gradient = gradient.contiguous()?;
         let (_, shape) = maps(x.shape())?;
         like(x, backward::gram_gradient(Cpu::detect(), &values(x)?, shape, &values(&gradient)?))
+    }
+}
+
+struct Changed(Vec<Change>);
+
+impl CustomOp1 for Changed {
+    fn name(&self) -> &'static str {
+        "change"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (count, shape) = maps(layout.shape())?;
+        if count != self.0.len() {
+            candle_core::bail!("{} changes for {count} maps", self.0.len());
+        }
+        output(backward::change(slice(x, layout)?, shape, &self.0), count, shape)
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let gradient = gradient.contiguous()?;
+        let (_, shape) = maps(x.shape())?;
+        like(x, backward::change_gradient(&values(&gradient)?, shape, &self.0))
     }
 }

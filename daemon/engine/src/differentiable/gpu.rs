@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 use utsushi_cuda::training::{self as ops, Batch, Conv};
 
 use super::tape::{From, Tape, failed};
-use super::{BlockTensors, Border, WholeConv};
+use super::{BlockTensors, Border, Change, WholeConv};
 
 /// Maps, or what was made of them, in a GPU's memory.
 #[derive(Clone)]
@@ -126,6 +126,46 @@ impl GpuMaps {
     pub(super) fn add(&self, other: &Self) -> Result<Self> {
         self.alike(other)?;
         self.tape.note(self.node, self.dims.clone(), From::Add { other: other.node })
+    }
+
+    pub(super) fn sub(&self, other: &Self) -> Result<Self> {
+        self.alike(other)?;
+        self.tape.note(self.node, self.dims.clone(), From::Subtract { other: other.node })
+    }
+
+    pub(super) fn change(&self, changes: &[Change]) -> Result<Self> {
+        let maps = self.batch()?.maps;
+        let hole_px = changes.first().map_or(0, |change| change.hole_px);
+        if changes.len() != maps || changes.iter().any(|change| change.hole_px != hole_px) {
+            bail!("{} changes for {maps} maps, all with holes of one size", changes.len());
+        }
+        let changes = changes.iter().map(|change| {
+            let Change { brightness, contrast, shift, hole, .. } = *change;
+            ops::Change { brightness, contrast, shift, hole }
+        });
+        let changes = self.tape.keep(changes.collect());
+        self.tape.note(self.node, self.dims.clone(), From::Change { changes, hole_px })
+    }
+
+    pub(super) fn reduce(&self, factor: usize) -> Result<Self> {
+        let Batch { maps, rows, cols, channels } = self.batch()?;
+        if factor == 0 || !rows.is_multiple_of(factor) || !cols.is_multiple_of(factor) {
+            bail!("{rows} x {cols} pixels don't divide by {factor}");
+        }
+        let out = vec![maps, rows / factor, cols / factor, channels];
+        self.tape.note(self.node, out, From::Reduce { factor })
+    }
+
+    pub(super) fn deviation(&self) -> Result<f64> {
+        ops::deviation(self.tape.bench(), &self.tape.values(self.node)).map_err(failed)
+    }
+
+    pub(super) fn total_variation(&self) -> Result<Self> {
+        let Batch { rows, cols, .. } = self.batch()?;
+        if rows < 2 || cols < 2 {
+            bail!("{:?} has no neighbours", self.dims);
+        }
+        self.tape.note(self.node, Vec::new(), From::Variation)
     }
 
     pub(super) fn pixel_shuffle(&self, factor: usize) -> Result<Self> {

@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use super::gpu::GpuMaps;
 #[cfg(feature = "cuda")]
 use super::tape::Tape;
-use super::{BlockTensors, WholeConv};
+use super::{BlockTensors, Change, WholeConv};
 use crate::Device;
 
 /// Where a network is computed while it is trained: on the processor, or on a GPU. There a step's maps stay where they are,
@@ -198,6 +198,33 @@ impl Maps {
         operation_of_two!(self, other, a, b => a + b, a.add(b))
     }
 
+    /// The difference of maps of the same shape.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn sub(&self, other: &Self) -> Result<Self> {
+        operation_of_two!(self, other, a, b => a - b, a.sub(b))
+    }
+
+    /// [`change`](super::change)
+    ///
+    /// # Errors
+    /// If there are not as many changes as maps.
+    pub fn change(&self, changes: &[Change]) -> Result<Self> {
+        operation!(self, x => super::change(x, changes), x => x.change(changes))
+    }
+
+    /// The means of `factor` x `factor` pixels.
+    ///
+    /// # Errors
+    /// If sides don't divide by the factor.
+    pub fn reduce(&self, factor: usize) -> Result<Self> {
+        if factor == 1 {
+            return Ok(self.clone());
+        }
+        operation!(self, x => reduced(x, factor), x => x.reduce(factor))
+    }
+
     /// [`pixel_shuffle`](super::pixel_shuffle)
     ///
     /// # Errors
@@ -246,6 +273,32 @@ impl Maps {
         operation!(self, x => super::gram(x), x => x.gram())
     }
 
+    /// Their standard deviation, all values together.
+    ///
+    /// # Errors
+    /// If the GPU failed on the way.
+    pub fn deviation(&self) -> Result<f64> {
+        match &self.0 {
+            Kind::Here(x) => {
+                let values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+                let len = values.len() as f64;
+                let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / len;
+                Ok((values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / len).sqrt())
+            }
+            #[cfg(feature = "cuda")]
+            Kind::Gpu(x) => x.deviation(),
+        }
+    }
+
+    /// Anisotropic total variation (Rudin, Osher and Fatemi 1992, <https://doi.org/10.1016/0167-2789(92)90242-F>):
+    /// mean |x(i, j+1) - x(i, j)| + mean |x(i+1, j) - x(i, j)|. One number.
+    ///
+    /// # Errors
+    /// If these are no maps of 2 x 2 pixels or more.
+    pub fn total_variation(&self) -> Result<Self> {
+        operation!(self, x => slope(x, 2)?.abs()?.mean_all()? + slope(x, 1)?.abs()?.mean_all()?, x => x.total_variation())
+    }
+
     /// The mean of all magnitudes.
     ///
     /// # Errors
@@ -265,4 +318,16 @@ impl Maps {
     pub fn distance(&self, other: &Self) -> Result<Self> {
         operation_of_two!(self, other, a, b => (a - b)?.abs()?.mean_all(), a.distance(b))
     }
+}
+
+fn reduced(x: &Tensor, times: usize) -> Result<Tensor> {
+    let (count, height, width, channels) = x.dims4()?;
+    let (rows, cols) = (height / times, width / times);
+    let x = x.reshape((count * rows, times, width * channels))?.mean(1)?;
+    x.reshape((count * rows * cols, times, channels))?.mean(1)?.reshape((count, rows, cols, channels))
+}
+
+fn slope(x: &Tensor, dim: usize) -> Result<Tensor> {
+    let len = x.dim(dim)?.saturating_sub(1);
+    x.narrow(dim, 1, len)? - x.narrow(dim, 0, len)?
 }

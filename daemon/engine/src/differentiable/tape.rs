@@ -25,6 +25,8 @@ struct State {
     nodes: Vec<Node>,
     /// What was brought from outside. Kept, so that no other tensor gets its number.
     brought: HashMap<TensorId, (Tensor, usize)>,
+    /// What pictures were changed by.
+    changes: Vec<Vec<ops::Change>>,
 }
 
 /// A result.
@@ -46,6 +48,10 @@ pub(super) enum From {
     Upsample { base: usize },
     Join { other: usize },
     Add { other: usize },
+    Subtract { other: usize },
+    Change { changes: usize, hole_px: usize },
+    Reduce { factor: usize },
+    Variation,
     Shuffle { factor: usize },
     Unshuffle { factor: usize },
     MaxPool,
@@ -110,6 +116,13 @@ impl Tape {
         let values = Arc::clone(&state.nodes[maps.node].values);
         let node = state.push(Node { values, dims: maps.dims.clone(), is_tracked: false, made: None });
         GpuMaps { tape: Arc::clone(self), node, dims: maps.dims.clone() }
+    }
+
+    /// Keeps changes for [`From::Change`].
+    pub(super) fn keep(&self, changes: Vec<ops::Change>) -> usize {
+        let mut state = self.state();
+        state.changes.push(changes);
+        state.changes.len() - 1
     }
 
     /// Computes something, and notes it.
@@ -208,10 +221,14 @@ impl From {
             Self::Upsample { base: other }
             | Self::Join { other }
             | Self::Add { other }
+            | Self::Subtract { other }
             | Self::Distance { other } => vec![x, other],
             Self::Norm { affine: None }
             | Self::Shuffle { .. }
             | Self::Unshuffle { .. }
+            | Self::Change { .. }
+            | Self::Reduce { .. }
+            | Self::Variation
             | Self::MaxPool
             | Self::PixelNorm
             | Self::InstanceNorm { .. }
@@ -271,6 +288,10 @@ impl State {
                 ops::join(bench, x, shape.channels, self.of(other), self.batch(other).channels)
             }
             From::Add { other } => ops::add(bench, x, self.of(other)),
+            From::Subtract { other } => ops::subtract(bench, x, self.of(other)),
+            From::Change { changes, hole_px } => ops::change(bench, x, shape, &self.changes[changes], hole_px),
+            From::Reduce { factor } => ops::reduce(bench, x, shape, factor),
+            From::Variation => ops::variation(bench, x, shape),
             From::Shuffle { factor } => ops::pixel_shuffle(bench, x, shape, factor),
             From::Unshuffle { factor } => ops::pixel_unshuffle(bench, x, shape, factor),
             From::MaxPool => ops::max_pool2(bench, x, shape),
@@ -350,6 +371,23 @@ impl State {
                     to.add(node, Arc::clone(gradient))?;
                 }
             }
+            From::Subtract { other } => {
+                if wants(at) {
+                    to.add(at, Arc::clone(gradient))?;
+                }
+                if wants(other) {
+                    let nothing = Arc::new(bench.upload(&vec![0.0; gradient.len()])?);
+                    to.add(other, Arc::new(ops::subtract(bench, &nothing, gradient)?))?;
+                }
+            }
+            From::Change { changes, hole_px } => {
+                let changes = &self.changes[changes];
+                to.add(at, Arc::new(ops::change_gradient(bench, gradient, shape, changes, hole_px)?))?;
+            }
+            From::Reduce { factor } => {
+                to.add(at, Arc::new(ops::reduction_gradient(bench, gradient, shape, factor)?))?;
+            }
+            From::Variation => to.add(at, Arc::new(ops::variation_gradient(bench, x, shape, gradient)?))?,
             From::Shuffle { factor } => {
                 let own = ops::pixel_unshuffle(bench, gradient, self.batch(result), factor)?;
                 to.add(at, Arc::new(own))?;

@@ -112,7 +112,7 @@ pub fn content_distance(features: &dyn Features, a: &Tensor, b: &Tensor) -> Resu
 
 /// The coarsest features of one picture's luminance, each channel at mean 0 and variance 1.
 fn whitened(features: &dyn Features, picture: &Tensor) -> Result<Tensor> {
-    let maps = features.forward(&grey(picture)?)?;
+    let maps = features.forward(grey(&picture.clone().into())?.here()?)?;
     let Some(map) = maps.last() else { candle_core::bail!("a perceptual network without levels") };
     instance_norm(map, contrast_floor(&map.clone().into())?)
 }

@@ -4,7 +4,7 @@
 //! luminance, and colour has a loss of its own, against a palette that is the same for all pictures.
 
 use candle_core::{Device, Result, Tensor};
-use utsushi_engine::differentiable::{Border, WholeConv, conv};
+use utsushi_engine::differentiable::{Maps, WholeConv};
 
 /// Of red, green and blue (ITU-R BT.601).
 const LUMINANCE: [f32; 3] = [0.299, 0.587, 0.114];
@@ -23,7 +23,7 @@ const GAINS: [f64; 2] = [0.8, 1.5];
 ///
 /// # Errors
 /// If they aren't RGB.
-pub fn luminance(pictures: &Tensor) -> Result<Tensor> {
+pub fn luminance(pictures: &Maps) -> Result<Maps> {
     pointwise(pictures, &[LUMINANCE])
 }
 
@@ -31,7 +31,7 @@ pub fn luminance(pictures: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// If they aren't RGB.
-pub fn grey(pictures: &Tensor) -> Result<Tensor> {
+pub fn grey(pictures: &Maps) -> Result<Maps> {
     pointwise(pictures, &[LUMINANCE; 3])
 }
 
@@ -39,15 +39,15 @@ pub fn grey(pictures: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// If they aren't RGB.
-pub fn chroma(pictures: &Tensor) -> Result<Tensor> {
+pub fn chroma(pictures: &Maps) -> Result<Maps> {
     let [r, g, b] = LUMINANCE;
     let [u, v] = CHROMA;
     pointwise(pictures, &[[-u * r, -u * g, u * (1.0 - b)], [v * (1.0 - r), -v * g, -v * b]])
 }
 
-fn pointwise(pictures: &Tensor, rows: &[[f32; 3]]) -> Result<Tensor> {
+fn pointwise(pictures: &Maps, rows: &[[f32; 3]]) -> Result<Maps> {
     let weight = Tensor::from_slice(rows.as_flattened(), (rows.len(), 3, 1, 1), &Device::Cpu)?;
-    conv(pictures, &weight, &zeros(rows.len())?, WholeConv::same(1))
+    pictures.conv(&weight, &zeros(rows.len())?, WholeConv::same(1))
 }
 
 fn zeros(len: usize) -> Result<Tensor> {
@@ -84,25 +84,27 @@ impl Palette {
         Self { gain: [gain(0) as f32, gain(1) as f32], shift: [shift(0) as f32, shift(1) as f32] }
     }
 
-    fn applied(&self, chroma: &Tensor) -> Result<Tensor> {
-        let numbers = |values: &[f32; 2]| Tensor::from_slice(values, 2, &Device::Cpu);
-        chroma.broadcast_mul(&numbers(&self.gain)?)?.broadcast_add(&numbers(&self.shift)?)
+    fn applied(&self, chroma: &Maps) -> Result<Maps> {
+        let [u, v] = self.gain;
+        let gain = Tensor::new(&[[u, 0.0], [0.0, v]], &Device::Cpu)?.reshape((2, 2, 1, 1))?;
+        chroma.conv(&gain, &Tensor::new(&self.shift, &Device::Cpu)?, WholeConv::same(1))
     }
 }
 
 /// How far colours are from a target's in the art's palette: with d = UV(x) - palette(UV(t)),
-/// mean |mean of d over 4 x 4 pixels| + 0.3 mean |d|. So edges of colour may be where the lines are.
+/// mean |mean of d over 4 x 4 pixels|, and mean |d|. [`colour`] puts them together.
 ///
 /// # Errors
 /// If the shapes differ, or are no multiples of 4 pixels.
-pub fn colour(pictures: &Tensor, targets: &Tensor, palette: Palette) -> Result<Tensor> {
-    let difference = (chroma(pictures)? - palette.applied(&chroma(&targets.detach())?)?.detach())?;
-    let mean = 1.0 / (PATCH * PATCH) as f32;
-    let weight: Vec<f32> = (0..4 * PATCH * PATCH)
-        .map(|at| if [0, 3].contains(&(at / (PATCH * PATCH))) { mean } else { 0.0 })
-        .collect();
-    let weight = Tensor::from_vec(weight, (2, 2, PATCH, PATCH), &Device::Cpu)?;
-    let patches = WholeConv { kernel: PATCH, stride: PATCH, pad: 0, border: Border::Zero, slope: 1.0 };
-    let coarse = conv(&difference, &weight, &zeros(2)?, patches)?.abs()?.mean_all()?;
-    coarse + (difference.abs()?.mean_all()? * PIXELS)?
+pub fn colour_distances(pictures: &Maps, targets: &Maps, palette: Palette) -> Result<[Maps; 2]> {
+    let (own, wanted) = (chroma(pictures)?, palette.applied(&chroma(&targets.detach())?)?.detach());
+    Ok([own.reduce(PATCH)?.distance(&wanted.reduce(PATCH)?)?, own.distance(&wanted)?])
+}
+
+/// The first, and 0.3 of the second of [these distances](colour_distances): edges of colour may be where the lines are.
+///
+/// # Errors
+/// If these aren't two numbers.
+pub fn colour(coarse: &Tensor, fine: &Tensor) -> Result<Tensor> {
+    coarse + (fine * PIXELS)?
 }

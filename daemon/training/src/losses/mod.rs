@@ -10,8 +10,8 @@
 //! penalty       what keeps a discriminator from being steep
 //! ```
 //!
-//! Pictures and maps are `[pictures, height, width, channels]`; a loss is a scalar. Those that compare maps of
-//! features run over them once, by operations of [`utsushi_engine::differentiable`].
+//! Pictures and maps are `[pictures, height, width, channels]`; a loss is a scalar. Those of pictures and features are
+//! computed [where these are](utsushi_engine::differentiable::Maps).
 
 mod adversarial;
 mod colour;
@@ -22,10 +22,10 @@ mod penalty;
 mod smoothness;
 
 pub use adversarial::Form;
-pub use colour::{Colours, Palette, chroma, colour, grey, luminance};
+pub use colour::{Colours, Palette, chroma, colour, colour_distances, grey, luminance};
 pub use content::content;
 pub(crate) use content::contrast_floor;
 pub use gram::style;
 pub use grid::grid;
 pub use penalty::approximate_r1;
-pub use smoothness::{gradient_l1, l1, total_variation};
+pub use smoothness::{gradient_l1, l1};

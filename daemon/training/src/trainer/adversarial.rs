@@ -6,6 +6,8 @@
 //! Networks see pictures reduced, where the recipe says so. In a step the perceptual network sees the art, the filter's pictures and the drawn ones once each. First the
 //! discriminators learn, then the generator, from what they know now.
 
+use std::ops::Range;
+
 use candle_core::{Device, Result, Tensor};
 use rand::Rng;
 use utsushi_engine::differentiable::Maps;
@@ -14,9 +16,9 @@ use super::augment::Augmentation;
 use super::critic::Seen;
 use super::random::{self, Purpose};
 use super::statistics::Statistics;
-use super::{Outcome, Trainer, deviation};
+use super::{Outcome, Trainer};
 use crate::data::{EdgeSmoothing, smooth_edges};
-use crate::losses::{colour, content, grey, grid, l1, luminance, style, total_variation};
+use crate::losses::{colour, colour_distances, content, grey, grid, l1, luminance, style};
 use crate::recipe::Adversarial;
 
 /// Surfaces of one colour in a step, and their sides. Borders are repeated, so that small ones are as good as large ones.
@@ -28,7 +30,8 @@ impl Trainer {
     pub(super) fn measure(&mut self, recipe: &Adversarial) -> Result<Outcome> {
         let (_, targets) = self.photos(&recipe.course)?;
         let art = self.art(recipe)?;
-        let (features, levels) = self.features(&grey(&reduced(&art, recipe.reduction)?)?)?;
+        let small = self.place.bring(&art)?.reduce(recipe.reduction)?;
+        let (features, levels) = self.features(&grey(&small)?)?;
         let grams = self.place.take(&grams(&features, &levels)?)?;
         let style = self.style();
         self.statistics[style].add(&art, grams, &targets)?;
@@ -39,19 +42,19 @@ impl Trainer {
 
     /// A round of the game.
     pub(super) fn play(&mut self, recipe: &Adversarial) -> Result<Outcome> {
-        let Adversarial { weights, discriminators, course, .. } = recipe;
+        let Adversarial { weights, discriminators, course, reduction, .. } = recipe;
         let mut losses = Outcome::default();
         let (photos, targets) = self.photos(course)?;
-        let art = self.art(recipe)?;
-        let drawn = self.network.forward_on(&self.place, &photos, &self.shares()?)?;
-        losses.vitals.variation = deviation(&drawn)? / deviation(&targets)?;
-        let reduction = recipe.reduction;
-        let small = reduced(&drawn, reduction)?;
+        let place = self.place.clone();
+        let (x, targets) = (place.bring(&photos)?, place.bring(&targets)?);
+        let drawn = self.network.redraw(&x, &self.shares()?)?;
+        losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
+        let small = drawn.reduce(*reduction)?;
         let (features, gram_levels) = self.features(&grey(&small)?)?;
         let style_at = self.style();
         let seed = |purpose| random::seed(self.recipe.seed, purpose, style_at);
         let tick = self.progress.tick;
-        let size = small.dim(1)?;
+        let size = small.dims()[1];
         let augmentation = discriminators.augment.then(|| {
             Augmentation::random(&mut random::of_step(seed(Purpose::Augmentation), tick), course.batch, size)
         });
@@ -65,23 +68,25 @@ impl Trainer {
             })
             .transpose()?;
         if let Some(drawn) = &seen {
-            let art = reduced(&art, reduction)?;
+            let art = Maps::from(self.art(recipe)?).reduce(*reduction)?;
+            let art = art.here()?;
+            let brought = place.bring(art)?;
             let views = if discriminators.features > 0.0 {
-                self.critics[style_at].views(&self.features(&grey(&art)?)?.0)?
+                self.critics[style_at].views(&self.features(&grey(&brought)?)?.0)?
             } else {
                 Vec::new()
             };
-            let real = Seen { views, luminance: luminance(&art)? };
+            let real = Seen { views, luminance: luminance(&brought)? };
             let smoothed = (discriminators.pixels * discriminators.edge_smoothed > 0.0)
                 .then(|| {
                     let values: Vec<f32> = art.flatten_all()?.to_vec1()?;
                     let values = smooth_edges(&values, size, EdgeSmoothing::default());
-                    luminance(&Tensor::from_vec(values, art.shape(), &Device::Cpu)?)
+                    luminance(&place.bring(&Tensor::from_vec(values, art.shape(), &Device::Cpu)?)?)
                 })
                 .transpose()?;
             let rate = self.discriminator_rate(recipe);
             self.critics[style_at].learn(
-                &self.place,
+                &place,
                 discriminators,
                 (&real, &drawn.detached(), smoothed.as_ref()),
                 (augmentation.as_ref(), noise),
@@ -90,36 +95,41 @@ impl Trainer {
             )?;
         }
 
-        // All that is made of features goes back through the perceptual network at once.
-        let (mut content, mut own_grams, mut scores) = (Vec::new(), Vec::new(), Vec::new());
-        if weights.content > 0.0 {
-            content.push(self.content(&features, &reduced(&targets, reduction)?)?);
-        }
-        if weights.style > 0.0 {
-            own_grams = grams(&features, &gram_levels)?;
-        }
-        if let Some(seen) = &seen {
-            scores = self.critics[style_at].scores(&self.place, seen, augmentation.as_ref())?;
-        }
-        let counts = [content.len(), own_grams.len()];
-        let mut taken = self.place.take(&[content, own_grams, scores].concat())?.into_iter();
-        let content: Vec<_> = taken.by_ref().take(counts[0]).collect();
-        let own_grams: Vec<_> = taken.by_ref().take(counts[1]).collect();
-        let scores: Vec<_> = taken.collect();
-
+        // All of it goes back through the generator at once.
         let statistics = &self.statistics[style_at];
-        losses.add("l1", weights.l1, || l1(&luminance(&drawn)?, &luminance(&targets)?))?;
-        losses.add("content", weights.content, || Ok(content[0].clone()))?;
-        losses.add("style", weights.style, || style(&own_grams, &statistics.grams()?))?;
-        losses.add("adversarial", weights.adversarial, || {
-            self.critics[style_at].judge(discriminators, &scores)
+        let mut wanted = Wanted(Vec::new());
+        let l1_at = wanted.add(weights.l1, || Ok(vec![l1(&luminance(&drawn)?, &luminance(&targets)?)?]))?;
+        let content_at = wanted.add(weights.content, || {
+            Ok(vec![self.content(&features, &targets.reduce(*reduction)?)?])
         })?;
-        losses.add("colour", weights.colour, || colour(&drawn, &targets, statistics.palette()))?;
-        losses.add("smoothness", weights.smoothness, || total_variation(&drawn))?;
-        losses.add("grid", weights.grid, || {
+        let grams_at = wanted.add(weights.style, || grams(&features, &gram_levels))?;
+        let scores_at = wanted.add(weights.adversarial, || match &seen {
+            Some(seen) => self.critics[style_at].scores(seen, augmentation.as_ref()),
+            None => Ok(Vec::new()),
+        })?;
+        let colour_at = wanted.add(weights.colour, || {
+            Ok(colour_distances(&drawn, &targets, statistics.palette())?.into())
+        })?;
+        let smoothness_at = wanted.add(weights.smoothness, || Ok(vec![drawn.total_variation()?]))?;
+        let surfaces_at = wanted.add(weights.grid, || {
             let surfaces = surfaces(&photos, &mut random::of_step(seed(Purpose::Surfaces), tick))?;
-            grid(&self.network.forward_on(&self.place, &surfaces, &self.shares()?)?)
+            Ok(vec![self.network.redraw(&place.bring(&surfaces)?, &self.shares()?)?])
         })?;
+        let taken = place.take(&wanted.0)?;
+        let of = |at: Range<usize>| &taken[at];
+
+        losses.add("l1", weights.l1, || Ok(of(l1_at)[0].clone()))?;
+        losses.add("content", weights.content, || Ok(of(content_at)[0].clone()))?;
+        losses.add("style", weights.style, || style(of(grams_at), &statistics.grams()?))?;
+        losses.add("adversarial", weights.adversarial, || {
+            self.critics[style_at].judge(discriminators, of(scores_at))
+        })?;
+        losses.add("colour", weights.colour, || {
+            let distances = of(colour_at);
+            colour(&distances[0], &distances[1])
+        })?;
+        losses.add("smoothness", weights.smoothness, || Ok(of(smoothness_at)[0].clone()))?;
+        losses.add("grid", weights.grid, || grid(&of(surfaces_at)[0]))?;
         let (gradients, norm) = self.generator.gradients(&losses.total()?.backward()?)?;
         losses.vitals.gradient = norm;
         if losses.is_finite() {
@@ -129,7 +139,7 @@ impl Trainer {
     }
 
     /// How far features are from those of targets, at the last level.
-    pub(super) fn content(&self, features: &[Maps], targets: &Tensor) -> Result<Maps> {
+    pub(super) fn content(&self, features: &[Maps], targets: &Maps) -> Result<Maps> {
         let (of_targets, _) = self.features(&grey(targets)?)?;
         match (features.last(), of_targets.last()) {
             (Some(features), Some(targets)) => content(features, targets),
@@ -138,13 +148,25 @@ impl Trainer {
     }
 
     /// The features of pictures, and the levels whose Gram matrices are looked at.
-    pub(super) fn features(&self, pictures: &Tensor) -> Result<(Vec<Maps>, Vec<usize>)> {
+    pub(super) fn features(&self, pictures: &Maps) -> Result<(Vec<Maps>, Vec<usize>)> {
         match &self.data.features {
-            Some(network) => {
-                Ok((network.see(&self.place.bring(pictures)?)?, Statistics::levels(network.levels())))
-            }
+            Some(network) => Ok((network.see(pictures)?, Statistics::levels(network.levels()))),
             None => candle_core::bail!("there is no perceptual network"),
         }
+    }
+}
+
+/// What is to be taken from where networks are computed.
+struct Wanted(Vec<Maps>);
+
+impl Wanted {
+    /// Adds what a loss is made of, and says where it will be; nothing for a loss that doesn't count.
+    fn add(&mut self, weight: f64, maps: impl FnOnce() -> Result<Vec<Maps>>) -> Result<Range<usize>> {
+        let first = self.0.len();
+        if weight != 0.0 {
+            self.0.extend(maps()?);
+        }
+        Ok(first..self.0.len())
     }
 }
 
@@ -160,19 +182,4 @@ fn surfaces(photos: &Tensor, random: &mut impl Rng) -> Result<Tensor> {
     let picked = (0..SURFACES).map(|_| colours[random.random_range(0..colours.len())]);
     let values = picked.flat_map(|colour| colour.repeat(SURFACE_PX * SURFACE_PX)).collect();
     Tensor::from_vec(values, (SURFACES, SURFACE_PX, SURFACE_PX, 3), &Device::Cpu)
-}
-
-/// The means of `times` x `times` pixels each.
-fn reduced(pictures: &Tensor, times: usize) -> Result<Tensor> {
-    if times == 1 {
-        return Ok(pictures.clone());
-    }
-    let (count, height, width, channels) = pictures.dims4()?;
-    let rows = pictures.reshape((count * height / times, times, width * channels))?.mean(1)?;
-    rows.reshape((count * height * width / (times * times), times, channels))?.mean(1)?.reshape((
-        count,
-        height / times,
-        width / times,
-        channels,
-    ))
 }

@@ -8,9 +8,10 @@
 //! losses need anyway, of pictures that aren't changed: another pass through the perceptual network would cost more
 //! than all the rest. What it sees are random crops, scaled and flipped, which is half of it.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::Result;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use utsushi_engine::differentiable::{Change, Maps};
 
 /// So much is added or taken, at most.
 const BRIGHTNESS: f32 = 0.5;
@@ -24,78 +25,34 @@ const CUTOUT: f32 = 0.5;
 /// What is done to each picture of a batch.
 pub(super) struct Augmentation {
     changes: Vec<Change>,
-    size: usize,
-}
-
-struct Change {
-    brightness: f32,
-    contrast: f32,
-    /// Rows and columns, down and to the right.
-    shift: [isize; 2],
-    /// The first row and column that are cut out; they may lie outside.
-    hole: [isize; 2],
 }
 
 impl Augmentation {
     /// For so many pictures of `size` x `size` pixels.
     pub(super) fn random(random: &mut ChaCha8Rng, count: usize, size: usize) -> Self {
         let most = (size as f32 * TRANSLATION) as i32;
-        let half = (size as f32 * CUTOUT) as i32 / 2;
+        let hole_px = (size as f32 * CUTOUT) as usize;
+        let half = hole_px as i32 / 2;
         let change = |_| Change {
             brightness: random.random_range(-BRIGHTNESS..=BRIGHTNESS),
             contrast: random.random_range(1.0 - CONTRAST..=1.0 + CONTRAST),
             shift: std::array::from_fn(|_| random.random_range(-most..=most) as isize),
             hole: std::array::from_fn(|_| (random.random_range(0..=size as i32) - half) as isize),
+            hole_px,
         };
-        Self { changes: (0..count).map(change).collect(), size }
+        Self { changes: (0..count).map(change).collect() }
     }
 
     /// Changes `[count, size, size, 1]`.
-    pub(super) fn apply(&self, pictures: &Tensor) -> Result<Tensor> {
-        let column = |value: &dyn Fn(&Change) -> f32| {
-            let values: Vec<f32> = self.changes.iter().map(value).collect();
-            Tensor::from_vec(values, (self.changes.len(), 1, 1, 1), &Device::Cpu)
-        };
-        let (contrast, brightness) = (column(&|c| c.contrast)?, column(&|c| c.brightness)?);
-        let means = pictures.mean_keepdim((1, 2, 3))?;
-        let pictures = pictures.broadcast_sub(&means)?.broadcast_mul(&contrast)?;
-        let pictures = pictures.broadcast_add(&(means + brightness)?)?;
-        let moved = self.changes.iter().enumerate().map(|(i, change)| {
-            let [down, right] = change.shift;
-            shifted(&shifted(&pictures.narrow(0, i, 1)?, 1, down)?, 2, right)
-        });
-        Tensor::cat(&moved.collect::<Result<Vec<_>>>()?, 0)? * self.mask()?
-    }
-
-    /// 0 where pictures are cut out, else 1.
-    fn mask(&self) -> Result<Tensor> {
-        let size = self.size;
-        let width = (size as f32 * CUTOUT) as isize;
-        let inside = |at: usize, first: isize| (first..first + width).contains(&(at as isize));
-        let mask: Vec<f32> = self
-            .changes
-            .iter()
-            .flat_map(|Change { hole: [top, left], .. }| {
-                (0..size * size).map(move |i| !(inside(i / size, *top) && inside(i % size, *left)))
-            })
-            .map(f32::from)
-            .collect();
-        Tensor::from_vec(mask, (self.changes.len(), size, size, 1), &Device::Cpu)
-    }
-}
-
-/// Moved along a dimension; zeros come in.
-fn shifted(picture: &Tensor, dim: usize, by: isize) -> Result<Tensor> {
-    let (len, away) = (picture.dim(dim)?, by.unsigned_abs());
-    if by >= 0 {
-        picture.narrow(dim, 0, len - away)?.pad_with_zeros(dim, away, 0)
-    } else {
-        picture.narrow(dim, away, len - away)?.pad_with_zeros(dim, 0, away)
+    pub(super) fn apply(&self, pictures: &Maps) -> Result<Maps> {
+        pictures.change(&self.changes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{Device, Tensor};
+
     use super::super::random::of_step;
     use super::*;
 
@@ -112,7 +69,7 @@ mod tests {
         let (mut seen_hole, mut seen_edge) = (0, 0);
         for step in 0..20 {
             let augmentation = Augmentation::random(&mut of_step(1, step), 2, SIZE);
-            let got = values(&augmentation.apply(&tensor).expect("it is changed"));
+            let got = values(augmentation.apply(&tensor.clone().into()).and_then(|maps| maps.here().cloned()).as_ref().expect("it is changed"));
             for (i, got) in got.into_iter().enumerate() {
                 let (n, row, col) = (i / (SIZE * SIZE), i / SIZE % SIZE, i % SIZE);
                 let change = &augmentation.changes[n];

@@ -1,6 +1,6 @@
 //! A style's discriminators, and what moves them.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use rand::Rng;
 use utsushi_engine::differentiable::{Maps, Place};
@@ -34,7 +34,7 @@ struct Networks {
 pub(super) struct Seen {
     /// Features over their length.
     pub(super) views: Vec<Maps>,
-    pub(super) luminance: Tensor,
+    pub(super) luminance: Maps,
 }
 
 impl Seen {
@@ -62,7 +62,7 @@ impl Critic {
         &mut self,
         place: &Place,
         recipe: &Discriminators,
-        (art, drawn, smoothed): (&Seen, &Seen, Option<&Tensor>),
+        (art, drawn, smoothed): (&Seen, &Seen, Option<&Maps>),
         (augmentation, noise): (Option<&Augmentation>, u64),
         rate: f64,
         outcome: &mut Outcome,
@@ -75,11 +75,11 @@ impl Critic {
             all.extend(real.into_iter().zip(fake).flat_map(|(real, fake)| [real, fake]));
         }
         if let Some(network) = of_pixels {
-            let scores = |luminance: &Tensor| network.forward(&changed(place, luminance, augmentation)?);
+            let scores = |luminance: &Maps| network.forward(&changed(luminance, augmentation)?);
             all.extend([scores(&art.luminance)?, scores(&drawn.luminance)?]);
             all.extend(smoothed.map(scores).transpose()?);
             if recipe.penalty > 0.0 {
-                all.push(scores(&disturbed(&art.luminance, recipe.penalty_deviation, noise)?)?);
+                all.push(scores(&disturbed(place, &art.luminance, recipe.penalty_deviation, noise)?)?);
             }
         }
         let mut all = place.take(&all)?.into_iter();
@@ -115,7 +115,6 @@ impl Critic {
     /// What the discriminators say of what the generator drew: the heads on features, then that on pixels.
     pub(super) fn scores(
         &self,
-        place: &Place,
         drawn: &Seen,
         augmentation: Option<&Augmentation>,
     ) -> Result<Vec<Maps>> {
@@ -124,7 +123,7 @@ impl Critic {
             scores.extend(network.forward(&drawn.views)?);
         }
         if let Some(network) = &self.frozen.pixels {
-            scores.push(network.forward(&changed(place, &drawn.luminance, augmentation)?)?);
+            scores.push(network.forward(&changed(&drawn.luminance, augmentation)?)?);
         }
         Ok(scores)
     }
@@ -141,11 +140,8 @@ impl Critic {
 }
 
 /// Pictures as the discriminator on pixels sees them.
-fn changed(place: &Place, luminance: &Tensor, augmentation: Option<&Augmentation>) -> Result<Maps> {
-    match augmentation {
-        Some(augmentation) => place.bring(&augmentation.apply(luminance)?),
-        None => place.bring(luminance),
-    }
+fn changed(luminance: &Maps, augmentation: Option<&Augmentation>) -> Result<Maps> {
+    augmentation.map_or_else(|| Ok(luminance.clone()), |augmentation| augmentation.apply(luminance))
 }
 
 impl Networks {
@@ -184,10 +180,11 @@ impl Game {
 }
 
 /// With normally distributed noise of this deviation.
-fn disturbed(pictures: &Tensor, deviation: f64, seed: u64) -> Result<Tensor> {
+fn disturbed(place: &Place, pictures: &Maps, deviation: f64, seed: u64) -> Result<Maps> {
     let mut random = random::of_step(seed, 0);
     // A sum of twelve is near enough to normal.
     let noise = |_| (0..12).map(|_| random.random::<f32>()).sum::<f32>() - 6.0;
-    let noise: Vec<f32> = (0..pictures.elem_count()).map(noise).collect();
-    pictures + (Tensor::from_vec(noise, pictures.shape(), pictures.device())? * deviation)?
+    let noise: Vec<f32> = (0..pictures.dims().iter().product()).map(noise).collect();
+    let noise = (Tensor::from_vec(noise, pictures.dims(), &Device::Cpu)? * deviation)?;
+    pictures.add(&place.bring(&noise)?)
 }

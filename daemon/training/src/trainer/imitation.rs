@@ -6,7 +6,7 @@
 
 use candle_core::Result;
 
-use super::{Outcome, Trainer, deviation};
+use super::{Outcome, Trainer};
 use crate::losses::{gradient_l1, grey, l1};
 use crate::recipe::Imitation;
 
@@ -14,19 +14,22 @@ impl Trainer {
     pub(super) fn imitate(&mut self, recipe: &Imitation) -> Result<Outcome> {
         let course = &recipe.course;
         let (photos, targets) = self.photos(course)?;
-        let drawn = self.network.forward_on(&self.place, &photos, &self.shares()?)?;
+        let (photos, targets) = (self.place.bring(&photos)?, self.place.bring(&targets)?);
+        let drawn = self.network.redraw(&photos, &self.shares()?)?;
         let mut losses = Outcome::default();
-        losses.add("l1", recipe.l1, || l1(&drawn, &targets))?;
-        losses.add("gradient", recipe.gradient, || gradient_l1(&drawn, &targets))?;
-        losses.add("content", recipe.content, || {
-            let distance = self.content(&self.features(&grey(&drawn)?)?.0, &targets)?;
-            Ok(self.place.take(&[distance])?.remove(0))
-        })?;
-        let variation = deviation(&drawn)? / deviation(&targets)?;
+        losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
+        let mut wanted = vec![l1(&drawn, &targets)?, gradient_l1(&drawn, &targets)?];
+        if recipe.content > 0.0 {
+            wanted.push(self.content(&self.features(&grey(&drawn)?)?.0, &targets)?);
+        }
+        let taken = self.place.take(&wanted)?;
+        let weights = [("l1", recipe.l1), ("gradient", recipe.gradient), ("content", recipe.content)];
+        for ((name, weight), loss) in weights.into_iter().zip(&taken) {
+            losses.add(name, weight, || Ok(loss.clone()))?;
+        }
         let store = losses.total()?.backward()?;
         let (gradients, norm) = self.generator.gradients(&store)?;
         losses.vitals.gradient = norm;
-        losses.vitals.variation = variation;
         if losses.is_finite() {
             self.move_generator(course, &gradients)?;
         }

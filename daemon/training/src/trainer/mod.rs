@@ -395,11 +395,3 @@ fn for_styles(weights: &Tensors, parameters: &Parameters) -> Result<Tensors> {
     }
     Ok(weights)
 }
-
-/// Of all values.
-fn deviation(pictures: &Tensor) -> Result<f64> {
-    let values: Vec<f32> = pictures.flatten_all()?.to_vec1()?;
-    let len = values.len() as f64;
-    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / len;
-    Ok((values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / len).sqrt())
-}

@@ -92,7 +92,7 @@ impl Statistics {
 impl ColourSums {
     fn add(&mut self, pictures: &Tensor) -> Result<()> {
         let [pixels, u, v, uu, vv] = &mut self.0;
-        let values: Vec<f32> = chroma(pictures)?.flatten_all()?.to_vec1()?;
+        let values: Vec<f32> = chroma(&pictures.clone().into())?.here()?.flatten_all()?.to_vec1()?;
         for [a, b] in values.as_chunks().0 {
             let (a, b) = (f64::from(*a), f64::from(*b));
             *pixels += 1.0;

@@ -71,8 +71,15 @@ impl TrainableBrush {
     /// # Errors
     /// As there, or if that place fails.
     pub fn forward_on(&self, place: &Place, pictures: &Tensor, shares: &Tensor) -> Result<Tensor> {
-        let drawn = self.forward_watched(&place.bring(pictures)?, shares, &mut |_, _| Ok(()))?;
-        Ok(place.take(&[drawn])?.remove(0))
+        Ok(place.take(&[self.redraw(&place.bring(pictures)?, shares)?])?.remove(0))
+    }
+
+    /// [`Self::forward`], of maps where they are.
+    ///
+    /// # Errors
+    /// As there, or if that place fails.
+    pub fn redraw(&self, pictures: &Maps, shares: &Tensor) -> Result<Maps> {
+        self.forward_watched(pictures, shares, &mut |_, _| Ok(()))
     }
 
     /// [`Self::forward`], which shows each block's input and folded weights, in the order of
