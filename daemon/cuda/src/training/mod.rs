@@ -8,6 +8,7 @@ mod bench;
 mod conv;
 mod depthwise;
 mod elementwise;
+mod gram;
 mod norms;
 mod rearrange;
 
@@ -15,6 +16,7 @@ pub use bench::{Batch, Values, Workbench};
 pub use conv::{Conv, WeightGradients};
 pub use depthwise::{depthwise_forward, depthwise_input_gradient, depthwise_weight_gradients};
 pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
+pub use gram::{gram, gram_gradient};
 pub use norms::{
     NormGradients, instance_norm, instance_norm_gradient, norm_forward, norm_gradients, pixel_norm,
     pixel_norm_gradient,
