@@ -2,6 +2,7 @@
 #include "change.cuh"
 #include "depthwise.cuh"
 #include "elementwise.cuh"
+#include "gram.cuh"
 #include "norms.cuh"
 #include "pixels.cuh"
 #include "product.cuh"

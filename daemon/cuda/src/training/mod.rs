@@ -9,6 +9,7 @@ mod change;
 mod conv;
 mod depthwise;
 mod elementwise;
+mod gram;
 mod norms;
 mod pixels;
 mod rearrange;
@@ -18,6 +19,7 @@ pub use change::{Change, change, change_gradient};
 pub use conv::{Conv, WeightGradients};
 pub use depthwise::{depthwise_forward, depthwise_input_gradient, depthwise_weight_gradients};
 pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
+pub use gram::{gram, gram_gradient};
 pub use norms::{
     NormGradients, instance_norm, instance_norm_gradient, norm_forward, norm_gradients, pixel_norm,
     pixel_norm_gradient,

@@ -5,6 +5,7 @@
 mod conv;
 mod depthwise;
 mod elementwise;
+mod gram;
 mod norms;
 mod pixels;
 mod rearrange;
