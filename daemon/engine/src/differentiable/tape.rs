@@ -289,7 +289,9 @@ impl State {
             }
             From::Add { other } => ops::add(bench, x, self.of(other)),
             From::Subtract { other } => ops::subtract(bench, x, self.of(other)),
-            From::Change { changes, hole_px } => ops::change(bench, x, shape, &self.changes[changes], hole_px),
+            From::Change { changes, hole_px } => {
+                ops::change(bench, x, shape, &self.changes[changes], hole_px)
+            }
             From::Reduce { factor } => ops::reduce(bench, x, shape, factor),
             From::Variation => ops::variation(bench, x, shape),
             From::Shuffle { factor } => ops::pixel_shuffle(bench, x, shape, factor),

@@ -25,7 +25,7 @@ use image::RgbImage;
 use pictures::{Crop, Part};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use utsushi_engine::differentiable::gram;
+use utsushi_engine::differentiable::Maps;
 use utsushi_engine::style_file::StyleFile;
 use utsushi_training::losses::{content, grey, style};
 use utsushi_training::networks::perceptual::{Features, Perceptual};
@@ -88,9 +88,9 @@ fn main() -> Result<()> {
         others.push(("in the built-in style".to_owned(), draw(&crop)?));
         others.push(("another picture".to_owned(), other(&pictures, &mut random_state)));
         for (kind, other) in others {
-            let [a, b] = [&crop, &other].map(|crop| tensor(crop).and_then(|crop| grey(&crop)));
+            let [a, b] = [&crop, &other].map(|crop| tensor(crop).and_then(|crop| grey(&crop.into())));
             let (a, b) = (a?, b?);
-            let pixels = f64::from((&a - &b)?.abs()?.mean_all()?.to_scalar::<f32>()?);
+            let pixels = f64::from(a.distance(&b)?.here()?.to_scalar::<f32>()?);
             let distances = [
                 distances(&vgg, VGG_TEXTURES, &a, &b)?,
                 distances(&ours, OUR_TEXTURES, &a, &b)?,
@@ -127,15 +127,19 @@ fn tensor(crop: &Crop) -> candle_core::Result<Tensor> {
 }
 
 /// Of content and of textures, as training measures them.
-fn distances(network: &dyn Features, textures: [usize; 3], a: &Tensor, b: &Tensor) -> Result<[f64; 2]> {
-    let (a, b) = (network.forward(a)?, network.forward(b)?);
+fn distances(
+    network: &dyn Features,
+    textures: [usize; 3],
+    a: &Maps,
+    b: &Maps,
+) -> candle_core::Result<[f64; 2]> {
+    let (a, b) = (network.see(a)?, network.see(b)?);
     let last = a.len() - 1;
-    let targets =
-        textures.map(|level| gram(&a[level])).into_iter().collect::<candle_core::Result<Vec<_>>>()?;
-    let grams = textures.map(|level| gram(&b[level])).into_iter().collect::<candle_core::Result<Vec<_>>>()?;
+    let grams = |maps: &[Maps]| -> candle_core::Result<Vec<Tensor>> {
+        textures.iter().map(|level| maps[*level].gram()?.here().cloned()).collect()
+    };
     let number = |distance: &Tensor| distance.to_scalar::<f32>().map(f64::from);
-    let content = content(&b[last].clone().into(), &a[last].clone().into())?;
-    Ok([number(content.here()?)?, number(&style(&grams, &targets)?)?])
+    Ok([number(content(&b[last], &a[last])?.here()?)?, number(&style(&grams(&b)?, &grams(&a)?)?)?])
 }
 
 /// Pearson's correlation of the ranks; what is equal shares the mean of its ranks.

@@ -99,17 +99,15 @@ impl Trainer {
         let statistics = &self.statistics[style_at];
         let mut wanted = Wanted(Vec::new());
         let l1_at = wanted.add(weights.l1, || Ok(vec![l1(&luminance(&drawn)?, &luminance(&targets)?)?]))?;
-        let content_at = wanted.add(weights.content, || {
-            Ok(vec![self.content(&features, &targets.reduce(*reduction)?)?])
-        })?;
+        let content_at = wanted
+            .add(weights.content, || Ok(vec![self.content(&features, &targets.reduce(*reduction)?)?]))?;
         let grams_at = wanted.add(weights.style, || grams(&features, &gram_levels))?;
         let scores_at = wanted.add(weights.adversarial, || match &seen {
             Some(seen) => self.critics[style_at].scores(seen, augmentation.as_ref()),
             None => Ok(Vec::new()),
         })?;
-        let colour_at = wanted.add(weights.colour, || {
-            Ok(colour_distances(&drawn, &targets, statistics.palette())?.into())
-        })?;
+        let colour_at = wanted
+            .add(weights.colour, || Ok(colour_distances(&drawn, &targets, statistics.palette())?.into()))?;
         let smoothness_at = wanted.add(weights.smoothness, || Ok(vec![drawn.total_variation()?]))?;
         let surfaces_at = wanted.add(weights.grid, || {
             let surfaces = surfaces(&photos, &mut random::of_step(seed(Purpose::Surfaces), tick))?;

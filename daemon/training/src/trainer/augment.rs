@@ -69,7 +69,13 @@ mod tests {
         let (mut seen_hole, mut seen_edge) = (0, 0);
         for step in 0..20 {
             let augmentation = Augmentation::random(&mut of_step(1, step), 2, SIZE);
-            let got = values(augmentation.apply(&tensor.clone().into()).and_then(|maps| maps.here().cloned()).as_ref().expect("it is changed"));
+            let got = values(
+                augmentation
+                    .apply(&tensor.clone().into())
+                    .and_then(|maps| maps.here().cloned())
+                    .as_ref()
+                    .expect("it is changed"),
+            );
             for (i, got) in got.into_iter().enumerate() {
                 let (n, row, col) = (i / (SIZE * SIZE), i / SIZE % SIZE, i % SIZE);
                 let change = &augmentation.changes[n];

@@ -113,11 +113,7 @@ impl Critic {
     }
 
     /// What the discriminators say of what the generator drew: the heads on features, then that on pixels.
-    pub(super) fn scores(
-        &self,
-        drawn: &Seen,
-        augmentation: Option<&Augmentation>,
-    ) -> Result<Vec<Maps>> {
+    pub(super) fn scores(&self, drawn: &Seen, augmentation: Option<&Augmentation>) -> Result<Vec<Maps>> {
         let mut scores = Vec::new();
         if let Some(network) = &self.frozen.features {
             scores.extend(network.forward(&drawn.views)?);
