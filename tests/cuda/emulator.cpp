@@ -4,6 +4,7 @@
 //     EMULATED_MEMORY=BYTES      of the GPU; 1 GiB if it isn't said
 //     EMULATED_LAUNCHES=N        that succeed before the GPU is gone
 //     EMULATED_CAPABILITY=75     8.6 if it isn't said
+//     EMULATED_EXACT=1           what TF32 rounds isn't: errors of training's kernels don't hide behind it
 //     EMULATED_TRACE=FILE        gets a line for each allocation, release and launch
 //
 // Memory is filled with NaN, and ends at a page that can't be touched: what is read before it is written spoils the
@@ -31,6 +32,7 @@ namespace emulator {
 constexpr int MAX_THREADS = 256;
 constexpr size_t STACK = 64 << 10, SHARED = 64 << 10, PAGE = 4096;
 
+const bool is_exact = getenv("EMULATED_EXACT");
 Place place;
 alignas(16) words4 shared[SHARED / sizeof(words4)];
 
@@ -108,6 +110,22 @@ void add_all(Warp &warp) {
     warp.sum = sums[0];
 }
 
+// The sums of all threads plus a * b, of so many inputs; column by column, since that is what a CPU has instructions for.
+template <int INPUTS> static void add_product(Warp &warp, const float a[16][INPUTS], const float b[INPUTS][8]) {
+    float sums[16][8];
+    auto each = [&](auto what) {
+        for (int lane = 0; lane < 32; lane++)
+            for (int i = 0; i < 4; i++)
+                what(warp.sums[lane][i], sums[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2]);
+    };
+    each([](float &of_thread, float &sum) { sum = of_thread; });
+    for (int row = 0; row < 16; row++)
+        for (int k = 0; k < INPUTS; k++)
+            for (int col = 0; col < 8; col++)
+                sums[row][col] += a[row][k] * b[k][col];
+    each([](float &of_thread, float &sum) { of_thread = sum; });
+}
+
 // PTX manual, "Matrix Fragments for mma.m16n8k16 with floating point type".
 void multiply(Warp &warp) {
     float a[16][16], b[16][8];
@@ -125,14 +143,7 @@ void multiply(Warp &warp) {
             b[part * 2 + i * 8 + 1][group] = values.y;
         }
     }
-    for (int lane = 0; lane < 32; lane++)
-        for (int i = 0; i < 4; i++) {
-            const int row = lane / 4 + i / 2 * 8, col = lane % 4 * 2 + i % 2;
-            float sum = warp.sums[lane][i];
-            for (int k = 0; k < 16; k++)
-                sum += a[row][k] * b[k][col];
-            warp.sums[lane][i] = sum;
-        }
+    add_product<16>(warp, a, b);
 }
 
 // PTX manual, "Matrix Fragments for mma.m16n8k8" of .tf32.
@@ -145,21 +156,17 @@ void multiply_tf32(Warp &warp) {
         for (int i = 0; i < 2; i++)
             b[part + i * 4][group] = __builtin_bit_cast(float, warp.b[lane][i]);
     }
-    for (int lane = 0; lane < 32; lane++)
-        for (int i = 0; i < 4; i++) {
-            const int row = lane / 4 + i / 2 * 8, col = lane % 4 * 2 + i % 2;
-            float sum = warp.sums[lane][i];
-            for (int k = 0; k < 8; k++)
-                sum += a[row][k] * b[k][col];
-            warp.sums[lane][i] = sum;
-        }
+    add_product<8>(warp, a, b);
 }
 
+// A fiber is begun once, since that asks the system, and has a thread of every block from then on.
 static void run_fiber() {
-    body();
-    fibers[place.thread].is_done = true;
-    progress++;
-    _longjmp(scheduler, 1);
+    for (;;) {
+        body();
+        fibers[place.thread].is_done = true;
+        progress++;
+        yield();
+    }
 }
 
 static void run_block(int threads) {
@@ -168,7 +175,7 @@ static void run_block(int threads) {
     for (Warp &warp : warps)
         warp.arrived = 0;
     for (int i = 0; i < threads; i++)
-        fibers[i].is_started = fibers[i].is_done = false;
+        fibers[i].is_done = false;
     for (int left = threads; left > 0;) {
         const unsigned long before = progress;
         for (int i = 0; i < threads; i++) {
@@ -181,8 +188,7 @@ static void run_block(int threads) {
                     _longjmp(fiber.at, 1);
                 fiber.is_started = true;
                 getcontext(&fiber.begin);
-                if (!fiber.stack)
-                    fiber.stack = (char *)malloc(STACK);
+                fiber.stack = (char *)malloc(STACK);
                 fiber.begin.uc_stack.ss_sp = fiber.stack;
                 fiber.begin.uc_stack.ss_size = STACK;
                 makecontext(&fiber.begin, run_fiber, 0);

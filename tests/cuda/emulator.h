@@ -19,6 +19,9 @@ struct Place {
 extern Place place;
 extern words4 shared[];
 
+// Whether values of products aren't rounded.
+extern const bool is_exact;
+
 void wait_for_block();
 
 // What the threads of a warp bring together. The last to come computes, for all, and the others wait for it.
@@ -88,8 +91,9 @@ static inline float sum_of_warp(float value) {
 static inline float inverse_root(float value) { return 1.0f / __builtin_sqrtf(value); }
 
 static inline word tf32(float value) {
+    const word bits = __builtin_bit_cast(word, value);
     // To the nearest, halves away from zero.
-    return (__builtin_bit_cast(word, value) + 0x1000) & ~0x1fffu;
+    return emulator::is_exact ? bits : (bits + 0x1000) & ~0x1fffu;
 }
 
 static inline void multiply_by(void (*how)(emulator::Warp &), float sums[4], const word a[4], word b0, word b1) {

@@ -28,7 +28,7 @@ fn build() -> Option<PathBuf> {
     let fresh = tempfile::NamedTempFile::new_in(&folder).expect("a file").into_temp_path();
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
     let mut command = Command::new(&compiler);
-    command.args(["-std=c++17", "-O2", "-mf16c", "-ffp-contract=off", "-Wno-unknown-pragmas"]);
+    command.args(["-std=c++17", "-O3", "-mf16c", "-ffp-contract=off", "-Wno-unknown-pragmas"]);
     command.args(["-DUTSUSHI_EMULATOR", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-I"]);
     command.arg(sources.join("../daemon/cuda/kernels")).arg("-I").arg(sources.join("cuda"));
     command.arg("-o").arg(&fresh).arg(sources.join("cuda/emulator.cpp"));

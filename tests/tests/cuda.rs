@@ -10,6 +10,8 @@ use utsushi_ipc::pixels::{Channels, Depth};
 use utsushi_tests::binary::{Home, assert_code, binary, errors, finish, wait_until};
 use utsushi_tests::emulator;
 use utsushi_tests::pictures::write_drawn;
+use utsushi_tests::training::{write_pictures, write_recipe};
+use utsushi_training::recipe::Length;
 
 /// A home with a picture of 48 x 1000 pixels, which is four bands if they are small.
 struct Place {
@@ -188,6 +190,49 @@ fn an_idle_daemon_gives_the_memory_back() {
     assert!(place.draw(&[]) == first, "it is opened again");
     place.stop();
     daemon.wait().expect("it ends");
+}
+
+/// What its log says of a short training, which ends well.
+#[track_caller]
+fn train(place: &Place, settings: &[(&str, &str)]) -> String {
+    write_pictures(place.home.path());
+    write_recipe(place.home.path(), Length::Steps(4));
+    let folders = ["--name", "Hana", "--art", "art", "--photos", "photos"];
+    let args = [&["train"], &folders[..], &["--recipe", "recipe.toml", "--licence", "CC0-1.0"]].concat();
+    assert_code(&finish(place.command(settings, &args)), 0, &args);
+    assert_eq!(place.home.names("styles"), ["hana.safetensors"]);
+    String::from_utf8(place.home.expect(0, &["jobs", "log", "1"]).stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_gpu_trains() {
+    let Some(place) = Place::new() else { return };
+    let log = train(&place, &[]);
+    assert!(log.contains("the GPU trains") && !log.contains("failed"), "{log}");
+    let trace = place.trace();
+    assert!(trace.launches("weight_parts") > 4, "{}", trace.0);
+    assert_eq!(trace.memory().last(), Some(&0), "what the training took is given back");
+}
+
+#[test]
+fn a_gpu_that_fails_costs_no_training() {
+    let fails = "the training goes on on the processor";
+    for (settings, why) in [
+        (("EMULATED_LAUNCHES", "900"), "unspecified launch failure"),
+        (("EMULATED_MEMORY", "3000000"), "the GPU's memory is full"),
+    ] {
+        let Some(place) = Place::new() else { return };
+        let log = train(&place, &[settings]);
+        assert!(log.contains("the GPU trains") && log.contains(why) && log.contains(fails), "{log}");
+        assert_eq!(log.matches(fails).count(), 1, "{log}");
+    }
+
+    let Some(place) = Place::new() else { return };
+    let log = train(&place, &[("EMULATED_CAPABILITY", "75")]);
+    assert!(!log.contains("the GPU"), "{log}");
+    assert_eq!(place.trace().launches("weight_parts"), 0);
+    let too_old = "trainings run on the processor: Emulated GPU is too old to train";
+    assert!(place.log().contains(too_old), "{}", place.log());
 }
 
 #[test]

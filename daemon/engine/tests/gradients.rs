@@ -67,8 +67,9 @@ fn place() -> Place {
 
 fn check_gradients(name: &str, sizes: Sizes) {
     let place = place();
-    // On a GPU products are of TF32.
-    let relative = if place.is_gpu() { 2e-2 } else { 1e-4 };
+    // On a GPU products are of TF32, unless the emulator is told otherwise.
+    let is_rounded = place.is_gpu() && std::env::var_os("EMULATED_EXACT").is_none();
+    let relative = if is_rounded { 5e-2 } else { 1e-4 };
     let (weights, case) = (variables(&golden(name)), golden(&format!("{name}-gradients")));
     let styles = case["mix"].dims()[0];
     let gradients = || -> Result<_> {
