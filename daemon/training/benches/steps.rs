@@ -67,7 +67,9 @@ fn main() {
     let vgg = std::env::var_os("VGG19");
     let features = vgg.as_ref().map(|file| Arc::new(Vgg19::read(Path::new(file), "relu3_1").expect("VGG19")));
     let mut pytorch = std::env::var_os("PYTHON").zip(vgg.as_ref()).map(|(python, vgg)| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/bench/steps.py");
+        // Not where it was built: it may be run elsewhere (`packaging/cuda/measure`).
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+        let script = Path::new(&own).join("../../tests/bench/steps.py");
         let numbers = [threads, batch, side_px].map(|n| n.to_string());
         let mut command = Command::new(python);
         command.arg(script).args(numbers).arg(vgg).arg(&device).stdin(Stdio::piped()).stdout(Stdio::piped());
