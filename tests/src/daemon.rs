@@ -34,7 +34,7 @@ impl Daemon {
             move || {
                 let library = Library::open(styles);
                 let jobs = jobs::Config::new(jobs_folder, library.clone());
-                let workshop = Workshop::new(library.clone(), cache);
+                let workshop = Workshop::new(library.clone(), cache, Device::cpu());
                 let list = library.clone();
                 let infos = move || list.list().into_iter().map(|entry| entry.info).collect();
                 server::run(

@@ -9,6 +9,7 @@ use utsushi::library::Library;
 use utsushi::server::{self, Config, ServerError, Stop};
 use utsushi::worker::{Engine, Stream};
 use utsushi::workshop::Workshop;
+use utsushi_engine::Device;
 use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
 
@@ -29,7 +30,7 @@ impl Mirror {
             // Nobody trains here, and nothing of either folder is looked at before.
             let nowhere = socket.with_file_name("nowhere");
             let library = Library::open(nowhere.clone());
-            let workshop = Workshop::new(library.clone(), nowhere.clone());
+            let workshop = Workshop::new(library.clone(), nowhere.clone(), Device::cpu());
             let jobs = jobs::Config::new(nowhere, library);
             move || server::run(listener, config, Same, Jobs::new(jobs, workshop), || vec![cel()], stop)
         });

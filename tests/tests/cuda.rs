@@ -218,8 +218,8 @@ fn a_gpu_trains() {
 fn a_gpu_that_fails_costs_no_training() {
     let fails = "the training goes on on the processor";
     for (settings, why) in [
-        (("EMULATED_LAUNCHES", "900"), "unspecified launch failure"),
-        (("EMULATED_MEMORY", "3000000"), "the GPU's memory is full"),
+        (("EMULATED_LAUNCHES", "300"), "unspecified launch failure"),
+        (("EMULATED_MEMORY", "500000"), "the GPU's memory is full"),
     ] {
         let Some(place) = Place::new() else { return };
         let log = train(&place, &[settings]);

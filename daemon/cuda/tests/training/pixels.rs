@@ -59,11 +59,11 @@ fn means_differences_and_deviations() {
         let small = Batch { rows: 12 / factor, cols: 8 / factor, ..batch };
         let given = noise(3, small.len());
         let (mut want, mut want_gradient) = (vec![0.0; small.len()], vec![0.0; batch.len()]);
-        for i in 0..x.len() {
+        for (i, gradient) in want_gradient.iter_mut().enumerate() {
             let (c, col, row, n) = (i % 3, i / 3 % 8, i / 24 % 12, i / 24 / 12);
             let to = ((n * small.rows + row / factor) * small.cols + col / factor) * 3 + c;
             want[to] += x[at(n, row, col, c)] / (factor * factor) as f32;
-            want_gradient[i] = given[to] / (factor * factor) as f32;
+            *gradient = given[to] / (factor * factor) as f32;
         }
         let got = reduce(bench, &on, batch, factor).expect("reduced");
         assert_close("reduced", bench, &got, &want, EXACT);
