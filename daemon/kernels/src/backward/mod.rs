@@ -9,7 +9,7 @@
 //! - [`norm_forward`] and [`norm_gradients`]: the norm over the channels at a pixel, with scale and shift;
 //! - [`upsample2_add_whole`] and [`upsample2_gradient`], [`max_pool2`] and [`max_pool2_gradient`];
 //! - [`pixel_norm`], [`instance_norm`] and [`gram`], and their gradients: what losses make of features;
-//! - [`change`] and its gradient: what discriminators see instead of pictures;
+//! - [`change`](change()) and its gradient: what discriminators see instead of pictures;
 //! - [`pixel_shuffle`] and [`pixel_unshuffle`], [`join`] and [`part`], each the other's gradient.
 //!
 //! A gradient of weights is a sum over all pixels. They are cut into pieces by the maps' sizes alone, each
