@@ -8,7 +8,8 @@
 //! `RECIPE` is a TOML file, or `fast` or `quality`. The output folder gets `recipe.toml`, `checkpoint`, from which
 //! the same command goes on, a sheet of samples now and then, and the style's weights; with `--about`, a TOML file
 //! that describes it, a style file, too, with what becomes of a picture. `--start` takes a style file's weights,
-//! `--vgg` those of VGG19's first layers, which see instead of our own network.
+//! `--vgg` those of VGG19's first layers, which see instead of our own network. With `--features cuda` a GPU trains, if there
+//! is one, and `UTSUSHI_DEVICE` says which, as to the daemon.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -19,6 +20,8 @@ use std::time::Instant;
 
 use candle_core::{DType, Device};
 use image::{DynamicImage, ImageDecoder, ImageReader};
+use utsushi_engine::DeviceChoice;
+use utsushi_engine::differentiable::Place;
 use utsushi_engine::style_file::{StyleFile, StyleMeta, Thumbnail};
 use utsushi_engine::weights::Weights;
 use utsushi_training::abstraction::Cache;
@@ -57,10 +60,14 @@ fn main() -> Anyhow<()> {
     };
     std::fs::write(arguments.out.join("recipe.toml"), recipe.to_toml()?)?;
     let (data, held_out) = arguments.data(&recipe)?;
-    let mut trainer = match &checkpoint {
+    let trainer = match &checkpoint {
         Some(checkpoint) => Trainer::resume(checkpoint, data)?,
         None => Trainer::new(recipe, data, arguments.start.as_deref().map(weights).transpose()?.as_ref())?,
     };
+    let choice = std::env::var("UTSUSHI_DEVICE").map_or(Ok(DeviceChoice::Auto), |text| text.parse())?;
+    let place = Place::on(&utsushi_engine::Device::choose(choice)?);
+    println!("the {} trains", if place.is_gpu() { "GPU" } else { "processor" });
+    let mut trainer = trainer.in_place(place);
     let start = Instant::now();
     let mut since = Vec::new();
     while !trainer.is_done() {
