@@ -2,13 +2,15 @@
 // CPU, so that tests see what they compute, and it can be short of memory, or fail, when a test says so:
 //
 //     EMULATED_MEMORY=BYTES      of the GPU; 1 GiB if it isn't said
+//     EMULATED_LOCKED=BYTES      of the processor's memory can be page-locked; 1 GiB if it isn't said
 //     EMULATED_LAUNCHES=N        that succeed before the GPU is gone
 //     EMULATED_CAPABILITY=75     8.6 if it isn't said
 //     EMULATED_EXACT=1           what TF32 rounds isn't: errors of training's kernels don't hide behind it
 //     EMULATED_TRACE=FILE        gets a line for each allocation, release and launch
 //
 // Memory is filled with NaN, and ends at a page that can't be touched: what is read before it is written spoils the
-// picture, and what lies beyond ends the test.
+// picture, and what lies beyond ends the test. What is copied from or to page-locked memory is copied as late as can be, so
+// that who doesn't wait for it spoils the picture, too.
 #include "device.cuh"
 
 #include "kernels.cu"
@@ -18,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -244,8 +247,13 @@ static long setting(const char *name, long otherwise) {
 }
 
 static std::mutex mutex;
-static std::map<char *, std::pair<size_t, size_t>> allocations;
-static size_t used;
+// Of the GPU, or page-locked: where each begins, its size, and that with the pages around it.
+struct Memory {
+    const char *name;
+    std::map<char *, std::pair<size_t, size_t>> allocations;
+    size_t used;
+};
+static Memory of_gpu{"memory", {}, 0}, locked{"locked", {}, 0};
 static long launches;
 
 static void trace(const char *what, const char *name, size_t size) {
@@ -256,8 +264,30 @@ static void trace(const char *what, const char *name, size_t size) {
         }
 }
 
+// Copies that are begun and not done yet, and how many were begun.
+struct Copy {
+    void *to;
+    const void *from;
+    size_t size;
+};
+static std::deque<Copy> copies;
+static size_t begun;
+
 static size_t memory() { return setting("EMULATED_MEMORY", 1l << 30); }
 static bool is_gone() { return launches > setting("EMULATED_LAUNCHES", 1l << 40); }
+
+// Whether this lies, even partly, in page-locked memory.
+static bool is_locked(const void *at) {
+    const auto next = locked.allocations.upper_bound((char *)at);
+    return next != locked.allocations.begin() && at < std::prev(next)->first + std::prev(next)->second.first;
+}
+
+// Waits for so many of the copies that were begun.
+static void finish_copies(size_t until) {
+    for (; begun - copies.size() < until && !copies.empty(); copies.pop_front())
+        if (!is_gone())
+            memcpy(copies.front().to, copies.front().from, copies.front().size);
+}
 
 } // namespace emulator
 
@@ -283,13 +313,26 @@ API cuDevicePrimaryCtxRetain(void **context, int) { return trace("context", "", 
 API cuDevicePrimaryCtxRelease_v2(int) { return trace("context", "", 0), SUCCESS; }
 API cuCtxSetCurrent(void *) { return SUCCESS; }
 API cuCtxGetCurrent(void **context) { return *context = (void *)&kernels, SUCCESS; }
-API cuCtxSynchronize() { return is_gone() ? LAUNCH_FAILED : SUCCESS; }
-API cuMemGetInfo_v2(size_t *free, size_t *total) {
-    return *total = memory(), *free = memory() - used, is_gone() ? LAUNCH_FAILED : SUCCESS;
+API cuCtxSynchronize() {
+    std::lock_guard<std::mutex> guard(mutex);
+    return finish_copies(begun), is_gone() ? LAUNCH_FAILED : SUCCESS;
 }
-API cuStreamCreate(void **stream, unsigned) { return *stream = &used, SUCCESS; }
+API cuMemGetInfo_v2(size_t *free, size_t *total) {
+    return *total = memory(), *free = memory() - of_gpu.used, is_gone() ? LAUNCH_FAILED : SUCCESS;
+}
+API cuStreamCreate(void **stream, unsigned) { return *stream = &of_gpu, SUCCESS; }
 API cuStreamDestroy_v2(void *) { return SUCCESS; }
-API cuStreamSynchronize(void *) { return is_gone() ? LAUNCH_FAILED : SUCCESS; }
+API cuStreamSynchronize(void *) { return cuCtxSynchronize(); }
+API cuEventCreate(size_t **event, unsigned) { return *event = new size_t(0), SUCCESS; }
+API cuEventDestroy_v2(size_t *event) { return delete event, SUCCESS; }
+API cuEventRecord(size_t *event, void *) {
+    std::lock_guard<std::mutex> guard(mutex);
+    return *event = begun, is_gone() ? LAUNCH_FAILED : SUCCESS;
+}
+API cuEventSynchronize(size_t *event) {
+    std::lock_guard<std::mutex> guard(mutex);
+    return finish_copies(*event), is_gone() ? LAUNCH_FAILED : SUCCESS;
+}
 API cuModuleLoadData(void **module, const void *) { return *module = &fibers, SUCCESS; }
 API cuModuleUnload(void *) { return SUCCESS; }
 API cuModuleGetFunction(void **function, void *, const char *name) {
@@ -303,11 +346,11 @@ API cuGetErrorString(int error, const char **text) {
     return SUCCESS;
 }
 
-API cuMemAlloc_v2(char **pointer, size_t size) {
+static int allocate(Memory &memory, size_t limit, char **pointer, size_t size) {
     std::lock_guard<std::mutex> guard(mutex);
     if (is_gone())
         return LAUNCH_FAILED;
-    if (used + size > memory())
+    if (memory.used + size > limit)
         return OUT_OF_MEMORY;
     const size_t whole = (size + PAGE - 1) / PAGE * PAGE + PAGE;
     char *pages = (char *)mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -317,29 +360,48 @@ API cuMemAlloc_v2(char **pointer, size_t size) {
     // As near to the end as words of 16 bytes can lie.
     *pointer = pages + whole - PAGE - (size + 15) / 16 * 16;
     memset(*pointer, 0xff, size);
-    allocations[*pointer] = {size, whole};
-    used += size;
-    trace("memory", "+", size);
+    memory.allocations[*pointer] = {size, whole};
+    memory.used += size;
+    trace(memory.name, "+", size);
     return SUCCESS;
 }
-API cuMemFree_v2(char *pointer) {
+static int release(Memory &memory, char *pointer) {
     std::lock_guard<std::mutex> guard(mutex);
-    const auto found = allocations.find(pointer);
-    if (found == allocations.end())
+    const auto found = memory.allocations.find(pointer);
+    if (found == memory.allocations.end())
         return INVALID;
     const auto [size, whole] = found->second;
+    for (const Copy &copy : copies)
+        for (const void *at : {(const void *)copy.to, copy.from})
+            if (!is_gone() && at >= pointer && at < pointer + size) {
+                fprintf(stderr, "emulator: %s is released while it is copied\n", memory.name);
+                abort();
+            }
     munmap(pointer + (size + 15) / 16 * 16 + PAGE - whole, whole);
-    used -= size;
-    allocations.erase(found);
-    trace("memory", "-", size);
+    memory.used -= size;
+    memory.allocations.erase(found);
+    trace(memory.name, "-", size);
     return SUCCESS;
 }
-API cuMemcpyHtoDAsync_v2(char *to, const void *from, size_t size, void *) {
-    return is_gone() ? LAUNCH_FAILED : (memcpy(to, from, size), SUCCESS);
+API cuMemAlloc_v2(char **pointer, size_t size) { return allocate(of_gpu, memory(), pointer, size); }
+API cuMemFree_v2(char *pointer) { return release(of_gpu, pointer); }
+API cuMemHostAlloc(char **pointer, size_t size, unsigned) {
+    return allocate(locked, setting("EMULATED_LOCKED", 1l << 30), pointer, size);
 }
-API cuMemcpyDtoHAsync_v2(void *to, const char *from, size_t size, void *) {
-    return is_gone() ? LAUNCH_FAILED : (memcpy(to, from, size), SUCCESS);
+API cuMemFreeHost(char *pointer) { return release(locked, pointer); }
+
+static int copy(void *to, const void *from, size_t size, const void *of_processor) {
+    std::lock_guard<std::mutex> guard(mutex);
+    if (is_gone())
+        return LAUNCH_FAILED;
+    copies.push_back({to, from, size});
+    begun++;
+    if (!is_locked(of_processor))
+        finish_copies(begun);
+    return SUCCESS;
 }
+API cuMemcpyHtoDAsync_v2(char *to, const void *from, size_t size, void *) { return copy(to, from, size, from); }
+API cuMemcpyDtoHAsync_v2(void *to, const char *from, size_t size, void *) { return copy(to, from, size, to); }
 
 API cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
                    unsigned shared_bytes, void *, void **given, void **) {
@@ -348,6 +410,7 @@ API cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned 
     trace("launch", (name + " ").c_str(), shared_bytes);
     if (threads > MAX_THREADS || threads % 32 || shared_bytes > SHARED || !x || !y || !z || y > 65535 || z > 65535)
         return INVALID;
+    finish_copies(begun);
     launches++;
     if (is_gone())
         return LAUNCH_FAILED;

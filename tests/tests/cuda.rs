@@ -75,7 +75,16 @@ impl Trace {
 
     /// The GPU's memory in use after each change, in bytes.
     fn memory(&self) -> Vec<i64> {
-        let changes = self.0.lines().filter_map(|line| line.strip_prefix("memory ")?.parse::<i64>().ok());
+        self.in_use("memory ")
+    }
+
+    /// So of the processor's memory that is page-locked.
+    fn locked(&self) -> Vec<i64> {
+        self.in_use("locked ")
+    }
+
+    fn in_use(&self, what: &str) -> Vec<i64> {
+        let changes = self.0.lines().filter_map(|line| line.strip_prefix(what)?.parse::<i64>().ok());
         changes
             .scan(0, |sum, change| {
                 *sum += change;
@@ -146,6 +155,18 @@ fn a_gpu_without_room_leaves_it_to_the_processor() {
 }
 
 #[test]
+fn a_system_that_locks_no_pages_gets_the_same_picture() {
+    let Some(place) = Place::new() else { return };
+    let whole = place.draw(&[]);
+    assert!(place.trace().locked().last().is_some_and(|bytes| *bytes > 0), "it is kept for the next");
+    place.stop();
+    assert!(place.draw(&[("EMULATED_LOCKED", "0")]) == whole);
+    let trace = place.trace();
+    assert!(trace.locked().is_empty() && trace.launches("tail_of_brush") == 1, "{}", trace.0);
+    place.stop();
+}
+
+#[test]
 fn a_gpu_that_goes_away_takes_nothing_along() {
     let Some(place) = Place::new() else { return };
     let on_cpu = place.draw(&[CPU]);
@@ -187,6 +208,7 @@ fn an_idle_daemon_gives_the_memory_back() {
     let trace = place.trace();
     assert_eq!(trace.memory().last(), Some(&0), "{}", trace.0);
     assert!(trace.0.ends_with("context 0\n"), "{}", trace.0);
+    assert_eq!(trace.locked().last(), Some(&0), "{}", trace.0);
     assert!(place.draw(&[]) == first, "it is opened again");
     place.stop();
     daemon.wait().expect("it ends");

@@ -129,6 +129,9 @@ __device__ Lane lane() {
     return {index, index / 4, index % 4};
 }
 
+// What was too large for f16 when a picture was rounded; an infinity would be NaN one layer later.
+__device__ f16 finite(f16 value) { return (f16)pack(unpack(value).x, 0); }
+
 __device__ float relu(float value) { return value > 0 ? value : 0; }
 
 __device__ int clamp(int value, int end) { return value < 0 ? 0 : value >= end ? end - 1 : value; }

@@ -24,13 +24,13 @@ FOR_CHANNELS(96)
 FOR_CHANNELS(128)
 
 KERNEL(TailTile::WARPS *WARP)
-tail_of_brush(const word *half_map, const float *picture, float *out, const words2 *expand, const pair *expand_bias,
+tail_of_brush(const word *half_map, const f16 *picture, f16 *out, const words2 *expand, const pair *expand_bias,
               const words2 *join, const pair *join_bias, const words2 *rgb, const float *rgb_bias, Tail t) {
     tail(half_map, picture, out, expand, expand_bias, join, join_bias, rgb, rgb_bias, t);
 }
 
 KERNEL(256)
-unshuffle_picture(const float *picture, f16 *by4, f16 *by2, int height, int width, int rows, int cols) {
+unshuffle_picture(const f16 *picture, f16 *by4, f16 *by2, int height, int width, int rows, int cols) {
     unshuffle(picture, by4, by2, height, width, rows, cols);
 }
 

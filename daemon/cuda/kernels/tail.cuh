@@ -1,5 +1,5 @@
 // brush's last layers in one pass: from half the size, norm and 1x1 to four pixels each, joined with the picture; 3x3 and
-// ReLU; 3x3, added to the picture. Borders are repeated at each layer.
+// ReLU; 3x3, whose result is to be added to the picture. Borders are repeated at each layer.
 #pragma once
 #include "device.cuh"
 
@@ -44,7 +44,7 @@ template <int N, class At> __device__ void taps(const word *map, At at, const wo
     }
 }
 
-__device__ void tail(const word *half_map, const float *picture, float *out, const words2 *expand,
+__device__ void tail(const word *half_map, const f16 *picture, f16 *out, const words2 *expand,
                      const pair *expand_bias, const words2 *join, const pair *join_bias, const words2 *rgb,
                      const float *rgb_bias, Tail t) {
     constexpr int SIDE = TailTile::SIDE, JOINED = TailTile::JOINED, INNER = TailTile::INNER, HALF = TailTile::HALF;
@@ -102,10 +102,10 @@ __device__ void tail(const word *half_map, const float *picture, float *out, con
         return picture + ((long long)clamp(row, t.height) * t.width + clamp(col, t.width)) * 3;
     };
     for (int i = thread(); i < JOINED * JOINED; i += threads()) {
-        const float *pixel = picture_at(first_row - 2 + i / JOINED, first_col - 2 + i % JOINED);
+        const f16 *pixel = picture_at(first_row - 2 + i / JOINED, first_col - 2 + i % JOINED);
         f16 *values = (f16 *)(joined + i * STRIDE) + t.inner;
         for (int c = 0; c < 3; c++)
-            values[c] = (f16)pack(pixel[c], 0);
+            values[c] = finite(pixel[c]);
     }
     wait_for_block();
 
@@ -147,7 +147,7 @@ __device__ void tail(const word *half_map, const float *picture, float *out, con
             const int col = first_col + lane.pixel + i / 2 * 8, channel = lane.part * 2 + i % 2;
             if (channel < 3 && col < t.width && row >= t.first && row < t.first + t.count)
                 out[((long long)(row - t.first) * t.width + col) * 3 + channel] =
-                    sums[0][i] + rgb_bias[channel] + picture_at(row, col)[channel];
+                    (f16)pack(sums[0][i] + rgb_bias[channel], 0);
         }
     }
 }

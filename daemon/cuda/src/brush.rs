@@ -1,6 +1,6 @@
 //! The generator `brush`; what its layers are is said where the processor's form of it is.
 
-use std::mem::swap;
+use std::mem::{replace, swap, take};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
@@ -157,29 +157,30 @@ impl Brush {
     ) -> Result<(), Error> {
         let height = picture.len() / (width * 3);
         assert!(picture.len() == height * width * 3 && wanted.end <= height && !wanted.is_empty());
-        let mut workspace = self.gpu.workspace.lock().unwrap_or_else(PoisonError::into_inner);
-        let drawn = self.draw_in(
-            &mut workspace,
-            picture,
-            Wanted { height, width, first: wanted.start, count: wanted.len() },
-        );
-        let drawn = drawn.and_then(|()| {
-            let start = out.len();
-            out.resize(start + wanted.len() * width * 3, 0.0);
-            let view = workspace.result.slice().slice(..wanted.len() * width * 3);
-            let copied = self.gpu.stream.memcpy_dtoh(&view, &mut out[start..]);
-            let copied = copied.and_then(|()| self.gpu.stream.synchronize());
-            copied.inspect_err(|_| out.truncate(start)).map_err(Error::from)
-        });
-        if drawn.is_err() {
-            *workspace = Workspace::default();
+        // Not locked while it draws: a thread that waits for others may be lent to another picture, which would wait for
+        // this one. That one has a workspace of its own.
+        let workspace = || self.gpu.workspace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = take(&mut *workspace());
+        let wanted = Wanted { height, width, first: wanted.start, count: wanted.len() };
+        let drawn = self.draw_in(&mut own, picture, wanted, out);
+        if drawn.is_ok() {
+            drop(replace(&mut *workspace(), own));
+        } else {
+            // No memory is given back while the GPU copies from it, or to it. If the GPU is gone, it doesn't.
+            let _ = self.gpu.stream.synchronize();
         }
         drawn
     }
 
-    fn draw_in(&self, workspace: &mut Workspace, picture: &[f32], wanted: Wanted) -> Result<(), Error> {
+    fn draw_in(
+        &self,
+        workspace: &mut Workspace,
+        picture: &[f32],
+        wanted: Wanted,
+        out: &mut Vec<f32>,
+    ) -> Result<(), Error> {
         let gpu = &*self.gpu;
-        let Wanted { height, width, count, .. } = wanted;
+        let Wanted { height, width, first, count } = wanted;
         workspace.reserve(
             &gpu.stream,
             padding(height, width),
@@ -187,9 +188,18 @@ impl Brush {
             picture.len(),
             count * width * 3,
         )?;
-        let Workspace { picture: x, result, by4, by2, quarter: [q, q2], eighth: [e, e2], up, half: [h, h2] } =
-            workspace;
-        gpu.stream.memcpy_htod(picture, x.slice_mut())?;
+        let Workspace {
+            staging,
+            picture: x,
+            result,
+            by4,
+            by2,
+            quarter: [q, q2],
+            eighth: [e, e2],
+            up,
+            half: [h, h2],
+        } = workspace;
+        gpu.upload(picture, staging, x)?;
         gpu.unshuffle(x, height, width, by4, by2)?;
 
         gpu.conv(by4, q, &self.stem, Geometry::around(3))?;
@@ -206,7 +216,8 @@ impl Brush {
             Geometry { normed: Some(self.h1_normed), shuffle: true, adds: true, ..Geometry::around(1) };
         gpu.conv(q, h, &self.h1, shuffled)?;
         gpu.block(h, h2, &self.b2)?;
-        gpu.tail(h2, x, result, &self.tail, wanted)
+        gpu.tail(h2, x, result, &self.tail, wanted)?;
+        gpu.download_onto(&picture[first * width * 3..][..count * width * 3], result, staging, out)
     }
 
     /// Sends `x` through blocks; `spare` is room for it.

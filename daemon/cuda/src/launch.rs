@@ -216,7 +216,7 @@ impl Gpu {
     /// The picture as squares of 4 x 4 and 2 x 2 pixels.
     pub(crate) fn unshuffle(
         &self,
-        picture: &Buffer<f32>,
+        picture: &Buffer,
         height: usize,
         width: usize,
         by4: &mut Map,
@@ -306,12 +306,12 @@ impl Gpu {
         Ok(())
     }
 
-    /// brush's last layers: the wanted rows of the picture, re-drawn.
+    /// brush's last layers: what is added to the wanted rows of the picture.
     pub(crate) fn tail(
         &self,
         half: &Map,
-        picture: &Buffer<f32>,
-        out: &mut Buffer<f32>,
+        picture: &Buffer,
+        out: &mut Buffer,
         weights: &TailWeights,
         wanted: Wanted,
     ) -> Result<(), Error> {

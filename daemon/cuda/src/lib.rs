@@ -5,7 +5,8 @@
 //! more memory than on a processor's chip and starting work costs more. What is drawn doesn't depend on the cuts: no value
 //! is computed differently for where it lies in a band.
 //!
-//! Maps and weights are f16, sums f32.
+//! Maps, weights and pictures on the GPU are f16, sums f32. What crosses from it is what the network adds to the picture, so
+//! that a picture has f32 where little is changed.
 
 mod brush;
 mod error;
@@ -13,6 +14,7 @@ mod gpu;
 mod launch;
 mod packing;
 pub mod training;
+mod transfer;
 mod workspace;
 
 pub use brush::{Block, Brush, Conv, Weights};

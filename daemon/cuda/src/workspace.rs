@@ -4,22 +4,17 @@
 
 use std::sync::Arc;
 
-use cudarc::driver::{CudaSlice, CudaStream, DeviceRepr};
+use cudarc::driver::{CudaSlice, CudaStream, PinnedHostSlice};
 
 use crate::Error;
 
-/// Memory of the GPU that grows with what it has to hold.
-pub(crate) struct Buffer<T>(Option<CudaSlice<T>>);
+/// Memory of the GPU that grows with what it has to hold, which is f16.
+#[derive(Default)]
+pub(crate) struct Buffer(Option<CudaSlice<u16>>);
 
-impl<T> Default for Buffer<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T: DeviceRepr> Buffer<T> {
+impl Buffer {
     /// Makes room for so many values. What was in it is lost.
-    fn reserve(&mut self, stream: &Arc<CudaStream>, len: usize) -> Result<(), Error> {
+    pub(crate) fn reserve(&mut self, stream: &Arc<CudaStream>, len: usize) -> Result<(), Error> {
         if self.0.as_ref().is_none_or(|room| room.len() < len) {
             // First the old, so that both needn't fit.
             self.0 = None;
@@ -31,14 +26,52 @@ impl<T: DeviceRepr> Buffer<T> {
 
     /// # Panics
     /// If no room was made.
-    pub(crate) fn slice(&self) -> &CudaSlice<T> {
+    pub(crate) fn slice(&self) -> &CudaSlice<u16> {
         self.0.as_ref().expect("room was made")
     }
 
     /// # Panics
     /// If no room was made.
-    pub(crate) fn slice_mut(&mut self) -> &mut CudaSlice<T> {
+    pub(crate) fn slice_mut(&mut self) -> &mut CudaSlice<u16> {
         self.0.as_mut().expect("room was made")
+    }
+}
+
+/// Memory of the processor's for values on their way, f16.
+pub(crate) enum Staging {
+    /// The system keeps it where it is, so that the GPU copies by itself, while others work.
+    Locked(PinnedHostSlice<u16>),
+    /// For where there is no such memory, or no more: the driver copies to and from its own.
+    Pageable(Vec<u16>),
+}
+
+impl Default for Staging {
+    fn default() -> Self {
+        Self::Pageable(Vec::new())
+    }
+}
+
+impl Staging {
+    /// Makes room for so many values. What was in it is lost, and nothing may be on its way.
+    pub(crate) fn reserve(&mut self, stream: &CudaStream, len: usize) {
+        let room = match self {
+            Self::Locked(values) => values.len(),
+            Self::Pageable(values) => values.len(),
+        };
+        if room < len {
+            *self = Self::default();
+            // SAFETY: It is the system's memory, whatever is in which is an `u16`; and it is written before it is read.
+            let locked = unsafe { stream.context().alloc_pinned_with_flags(len, 0) };
+            *self = locked.map_or_else(|_| Self::Pageable(vec![0; len]), Self::Locked);
+        }
+    }
+
+    /// All of it. Of parts that are on their way, the caller keeps off until they are there.
+    pub(crate) fn values(&mut self) -> Result<&mut [u16], Error> {
+        match self {
+            Self::Locked(values) => Ok(values.as_mut_slice()?),
+            Self::Pageable(values) => Ok(values),
+        }
     }
 }
 
@@ -60,7 +93,7 @@ impl Shape {
 /// A map in memory of the GPU.
 #[derive(Default)]
 pub(crate) struct Map {
-    pub(crate) values: Buffer<u16>,
+    pub(crate) values: Buffer,
     shape: Option<Shape>,
 }
 
@@ -89,8 +122,10 @@ pub(crate) struct Channels {
 /// What [`Brush::draw`](crate::Brush::draw) works on.
 #[derive(Default)]
 pub(crate) struct Workspace {
-    pub(crate) picture: Buffer<f32>,
-    pub(crate) result: Buffer<f32>,
+    pub(crate) staging: Staging,
+    pub(crate) picture: Buffer,
+    /// What is added to the picture.
+    pub(crate) result: Buffer,
     /// Squares of 4 x 4 and of 2 x 2 of the picture's pixels.
     pub(crate) by4: Map,
     pub(crate) by2: Map,
@@ -146,5 +181,5 @@ fn shapes(padded: Padded, channels: Channels) -> [Shape; 9] {
 /// How much of the GPU's memory a picture takes, in bytes: maps, picture and result.
 pub(crate) fn bytes(padded: Padded, channels: Channels) -> u64 {
     let maps: usize = shapes(padded, channels).into_iter().map(|shape| shape.len() * size_of::<u16>()).sum();
-    (maps + 2 * padded.height * padded.width * 3 * size_of::<f32>()) as u64
+    (maps + 2 * padded.height * padded.width * 3 * size_of::<u16>()) as u64
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use rayon::prelude::*;
 use utsushi_engine::arch::Arch;
 use utsushi_engine::arch::animegan2::{self, AnimeGan2};
 use utsushi_engine::arch::brush::Sizes;
@@ -125,6 +126,23 @@ fn the_style_that_ships() {
     let style = StyleFile::open(&folder().join("../styles/cel.safetensors"));
     let network = style.expect("a style file").generator_on(&device(), &[1.0]).expect("a network");
     check("cel", &*network, &golden("cel-f16"), 2e-5, SEEN_BY_NONE);
+}
+
+#[test]
+fn pictures_that_are_drawn_at_once_are_those_that_are_drawn_alone() {
+    let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
+    let network = brush(sizes, &[1.0], golden("tiny"));
+    let side = 104;
+    let draw = |picture: usize| {
+        let values = (0..side * side * 3).map(|i| ((i * (picture + 7)) % 251) as f32 / 125.5 - 1.0);
+        let input: Vec<f32> = values.collect();
+        let mut drawn = Vec::new();
+        network.stream(side, side).push(&input, &mut drawn).expect("it draws");
+        drawn
+    };
+    let alone: Vec<_> = (0..4).map(draw).collect();
+    let at_once: Vec<_> = (0..4).into_par_iter().map(draw).collect();
+    assert!(at_once == alone);
 }
 
 /// The folder of data that is too large, or not ours, to be kept with the project.

@@ -122,7 +122,7 @@ struct BandStream {
     band_rows: usize,
     reach: usize,
     held: Vec<f32>,
-    /// The first row that is held: a multiple of 8.
+    /// The first row that is needed, and held: a multiple of 8, or the picture's end.
     first: usize,
     /// Rows that are drawn.
     given: usize,
@@ -145,21 +145,40 @@ impl RowStream for BandStream {
         if let Some(rest) = &mut self.rest {
             return rest.push(rows, out);
         }
-        self.held.extend_from_slice(rows);
-        let row_len = self.width * 3;
-        let taken = self.first + self.held.len() / row_len;
-        if rows.is_empty() || !self.held.len().is_multiple_of(row_len) || taken > self.height {
+        let (row_len, values) = (self.width * 3, self.held.len() + rows.len());
+        if rows.is_empty() || !values.is_multiple_of(row_len) || self.first + values / row_len > self.height {
             bail!("{} values are no rows of a picture of {} x {}", rows.len(), self.width, self.height);
         }
+        if self.held.is_empty() {
+            // A picture that comes as a whole isn't copied: that would take as long as drawing it.
+            let needed_from = self.draw(rows, out)?;
+            self.held.extend_from_slice(&rows[needed_from..]);
+        } else {
+            let mut held = std::mem::take(&mut self.held);
+            held.extend_from_slice(rows);
+            let needed_from = self.draw(&held, out)?;
+            held.drain(..needed_from);
+            self.held = held;
+        }
+        Ok(())
+    }
+}
+
+impl BandStream {
+    /// Draws what can be drawn of these rows, which are those from `self.first` on, and tells from which value on they are
+    /// still needed.
+    fn draw(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<usize> {
+        let (row_len, begin) = (self.width * 3, self.first);
+        let taken = begin + rows.len() / row_len;
         let is_end = taken == self.height;
         while self.given < self.height {
             let ready = if is_end { self.height } else { taken.saturating_sub(self.reach) };
             let to = ready.min(self.given + self.band_rows);
             if !is_end && to < self.given + self.band_rows {
-                return Ok(());
+                break;
             }
             let below = taken.min(to.next_multiple_of(MULTIPLE) + self.reach);
-            let band = &self.held[..(below - self.first) * row_len];
+            let band = &rows[(self.first - begin) * row_len..(below - begin) * row_len];
             match self.gpu.draw(band, self.width, self.given - self.first..to - self.first, out) {
                 Ok(()) => self.forget_before(to),
                 Err(Error::OutOfMemory) if self.band_rows > MIN_BAND_ROWS => {
@@ -173,29 +192,28 @@ impl RowStream for BandStream {
                         Error::OutOfMemory => tracing::warn!("a picture is drawn on the processor: {error}"),
                         _ => self.device.give_up(error),
                     }
-                    return self.go_on_without(out);
+                    self.go_on_without(&rows[(self.first - begin) * row_len..], out)?;
+                    return Ok(rows.len());
                 }
             }
         }
-        Ok(())
+        Ok((self.first - begin) * row_len)
     }
-}
 
-impl BandStream {
     /// Rows before this one are drawn, and needed only as far as the network looks.
     fn forget_before(&mut self, row: usize) {
         self.given = row;
-        let first = row.saturating_sub(self.reach) / MULTIPLE * MULTIPLE;
-        self.held.drain(..(first - self.first) * self.width * 3);
-        self.first = first;
+        self.first =
+            if row == self.height { row } else { row.saturating_sub(self.reach) / MULTIPLE * MULTIPLE };
     }
 
-    fn go_on_without(&mut self, out: &mut Vec<f32>) -> Result<()> {
+    /// Goes on with these rows, those from `self.first` on, on the processor.
+    fn go_on_without(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
         let mut rest = Rest {
             stream: self.cpu.stream(self.height - self.first, self.width),
             skip: (self.given - self.first) * self.width * 3,
         };
-        rest.push(&std::mem::take(&mut self.held), out)?;
+        rest.push(rows, out)?;
         self.rest = Some(rest);
         Ok(())
     }
