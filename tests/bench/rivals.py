@@ -133,14 +133,24 @@ class Process:
     """A worker, and the seconds that it took."""
 
     def __init__(self, name: str, command: list[str], out: Path, **environment: str):
-        self.name, self.out, self.seconds = name, out, []
-        self.process = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.name, self.out, self.seconds, self.errors = name, out, [], out.with_suffix(".errors")
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         self.alive = self.process.stdout.readline().strip() == "ready"
 
     def run(self) -> None:
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        self.seconds.append(float(self.process.stdout.readline()))
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+            self.seconds.append(float(self.process.stdout.readline()))
+        except (OSError, ValueError):
+            self.alive = False
+
+    def failure(self) -> str:
+        """What became of it, and the last that it said."""
+        said = self.errors.read_text(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(said) if line.strip()), "no word why")
+        return f"{self.name:16} {'ended' if self.seconds else 'did not start'}: {last[:160]}"
 
     def end(self) -> float:
         self.process.stdin.close()
@@ -157,25 +167,28 @@ def compare(arguments) -> None:
             for name, part, environment in OURS[arguments.device]:
                 out = folder / f"{name}.raw"
                 ours = [arguments.ours, "--worker", arguments.network, arguments.style, size, str(threads), str(out), part]
-                processes.append(Process(name, ours, out, **{"UTSUSHI_DEVICE": arguments.device} | environment))
+                process = Process(name, ours, out, **{"UTSUSHI_DEVICE": arguments.device} | environment)
+                # Without ours there is nothing to compare with.
+                if not process.alive:
+                    sys.exit(process.failure())
+                processes.append(process)
             for engine in arguments.engines or ENGINES[arguments.device]:
                 out = folder / f"{engine}.raw"
                 command = [sys.executable, __file__, "worker", engine, arguments.network, arguments.model, arguments.style, size, str(threads), str(out), arguments.device]
                 processes.append(Process(engine, command, out))
-            there = [process for process in processes if process.alive]
             for _ in range(arguments.rounds):
-                for process in there:
+                for process in [process for process in processes if process.alive]:
                     # Some engines' threads spin for a while after a run, which whoever comes next must not pay for.
                     time.sleep(0.25)
                     process.run()
             height, width = SIZES[size]
             print(f"\n{arguments.network}, {width} x {height}, {arguments.device}, {threads} thread{'s' * (threads > 1)}: median of {arguments.rounds}, in turn")
             print(f"{'':16}{'seconds':>9}{'x ours':>8}{'peak MB':>9}{'differs from ours in f32 by':>30}")
-            base = statistics.median(there[0].seconds)
-            reference = np.fromfile(there[1].out, np.float32)
+            base = statistics.median(processes[0].seconds)
+            reference = np.fromfile(processes[1].out, np.float32)
             for process in processes:
                 if not process.alive:
-                    print(f"{process.name:16} did not start")
+                    print(process.failure(), flush=True)
                     continue
                 median, peak = statistics.median(process.seconds), process.end()
                 difference = np.abs(np.fromfile(process.out, np.float32) - reference).max()
@@ -209,6 +222,8 @@ def main() -> None:
         case "export":
             export(arguments.style, arguments.out)
         case "compare":
+            if unknown := [size for size in arguments.sizes if size not in SIZES]:
+                parser.error(f"no sizes: {', '.join(unknown)} (choose from {', '.join(SIZES)})")
             compare(arguments)
 
 
