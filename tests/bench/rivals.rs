@@ -30,7 +30,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
 use utsushi_engine::weights::Weights;
-use utsushi_engine::{BrushScale, Depth, Device, Layout, Mixture, Settings, Stylizer};
+use utsushi_engine::{BrushScale, Depth, Device, Grain, Layout, Mixture, Region, Settings, Stylizer};
 use utsushi_tests::measure::peak_mb;
 
 // As in the daemon.
@@ -161,7 +161,7 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path, par
         drawn.clear();
         rows.clear();
         match part {
-            "generator" => Ok(generator.stream(height, width).push(&values, rows)?),
+            "generator" => Ok(generator.stream(Region::whole(height, width), Grain::default()).push(&values, rows)?),
             _ => stylize(&mixture, (height, width), &source, drawn),
         }
     };

@@ -38,7 +38,7 @@ mod threads;
 pub mod weights;
 mod window;
 
-pub use arch::{Generator, RowStream};
+pub use arch::{Generator, Grain, Region, RowStream};
 pub use buffers::let_go;
 pub use device::{Device, DeviceChoice, NoDevice};
 pub use error::EngineError;

@@ -20,11 +20,11 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::Generator;
 use crate::arch::Arch;
 use crate::arch::brush::{Sizes, TrainableBrush};
 use crate::differentiable::{BlockTensors, block};
 use crate::style_file::{StyleFile, StyleFileError};
+use crate::{Generator, Grain, Region};
 
 /// Pictures are cut to this many pixels a side, around their middle.
 const LONGEST_PX: usize = 384;
@@ -337,7 +337,7 @@ fn products_per_pixel(sizes: Sizes, widths: &[(usize, usize)]) -> usize {
 fn draw(network: &dyn Generator, picture: &Tensor) -> Result<Vec<f32>> {
     let (_, height, width, _) = picture.dims4()?;
     let (rows, mut drawn) = (picture.flatten_all()?.to_vec1::<f32>()?, Vec::new());
-    network.stream(height, width).push(&rows, &mut drawn)?;
+    network.stream(Region::whole(height, width), Grain::default()).push(&rows, &mut drawn)?;
     Ok(drawn.into_iter().map(|v| v.clamp(-1.0, 1.0)).collect())
 }
 

@@ -25,7 +25,7 @@ use crate::colour::{Codec, blend};
 use crate::pixels::{Depth, Layout};
 use crate::scale::{Enlarged, Reduce};
 use crate::source::Source;
-use crate::{EngineError, Generator, RowStream};
+use crate::{EngineError, Generator, Grain, Region, RowStream};
 
 /// Pixels that the network works on at a time: enough to keep every thread busy, few enough that what passes
 /// from layer to layer stays near the processor.
@@ -121,7 +121,7 @@ impl Stylizer {
         let low = (brush.reduce(height), brush.reduce(width));
         let full = (height, width);
         let stream = |(generator, share): &(Arc<dyn Generator>, f32)| Part {
-            stream: generator.stream(low.0, low.1),
+            stream: generator.stream(Region::whole(low.0, low.1), Grain::default()),
             looks_first: generator.looks_first(),
             share: *share,
             rows: Vec::new(),

@@ -12,7 +12,7 @@ use utsushi_engine::arch::animegan2::{self, AnimeGan2};
 use utsushi_engine::arch::brush::Sizes;
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
 use utsushi_engine::weights::Weights;
-use utsushi_engine::{self as engine, DeviceChoice, Generator};
+use utsushi_engine::{self as engine, DeviceChoice, Generator, Grain, Region};
 use utsushi_kernels::Cpu;
 
 fn load(path: &Path) -> HashMap<String, Tensor> {
@@ -41,7 +41,7 @@ fn values(picture: &Tensor) -> Vec<f32> {
 /// Runs a picture in bands of this many rows.
 fn run(network: &dyn Generator, picture: &Tensor, band: usize) -> Vec<f32> {
     let (height, width, _) = picture.dims3().expect("a picture");
-    let mut stream = network.stream(height, width);
+    let mut stream = network.stream(Region::whole(height, width), Grain::default());
     let mut result = Vec::new();
     let picture = values(picture);
     let bands = || picture.chunks(band * width * 3);
@@ -137,7 +137,7 @@ fn pictures_that_are_drawn_at_once_are_those_that_are_drawn_alone() {
         let values = (0..side * side * 3).map(|i| ((i * (picture + 7)) % 251) as f32 / 125.5 - 1.0);
         let input: Vec<f32> = values.collect();
         let mut drawn = Vec::new();
-        network.stream(side, side).push(&input, &mut drawn).expect("it draws");
+        network.stream(Region::whole(side, side), Grain::default()).push(&input, &mut drawn).expect("it draws");
         drawn
     };
     let alone: Vec<_> = (0..4).map(draw).collect();

@@ -10,7 +10,7 @@ use utsushi_engine::arch::brush::{Brush, Sizes, TrainableBrush};
 use utsushi_engine::differentiable::{
     Border, Place, WholeConv, conv, join, max_pool2, pixel_shuffle, pixel_unshuffle,
 };
-use utsushi_engine::{Device as Chosen, DeviceChoice, Generator};
+use utsushi_engine::{Device as Chosen, DeviceChoice, Generator, Grain, Region};
 use utsushi_kernels::Cpu;
 
 const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
@@ -131,7 +131,7 @@ fn check_forward(name: &str, sizes: Sizes, shares: &[f32], height: usize, width:
     let weights = VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
     let brush = Brush::load(sizes, shares, &weights).expect("the weights fit");
     for i in 0..2 {
-        let mut stream = brush.stream(height, width);
+        let mut stream = brush.stream(Region::whole(height, width), Grain::default());
         let mut want = Vec::new();
         for rows in values(&pictures.get(i).expect("a picture")).chunks(8 * width * 3) {
             stream.push(rows, &mut want).expect("the network runs");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Result;
 use utsushi_engine::style_file::StyleFile;
-use utsushi_engine::{BrushScale, Depth, Generator, Layout, Mixture, RowStream, Settings, Stylizer};
+use utsushi_engine::{BrushScale, Depth, Generator, Grain, Layout, Mixture, Region, RowStream, Settings, Stylizer};
 
 /// A network that does one thing to every value, and keeps a few rows back as a real one would.
 struct Fake(fn(f32) -> f32);
@@ -18,7 +18,7 @@ struct FakeStream {
 }
 
 impl Generator for Fake {
-    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream> {
+    fn stream(&self, Region { width, height, .. }: Region, _: Grain) -> Box<dyn RowStream> {
         let row_len = width * 3;
         Box::new(FakeStream { f: self.0, row_len, held: Vec::new(), missing: height * row_len })
     }

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use utsushi_kernels::{Activation, Columns, Geometry};
 
 use super::staged::{Norm, Pass, Prepare, Step};
-use super::{Generator, RowStream};
+use super::{Generator, Grain, Region, RowStream};
 use crate::bands::{Band, Delay, Padding};
 use crate::ops::{Conv, Depthwise};
 use crate::scale::Reduce;
@@ -284,8 +284,8 @@ impl Loader {
 }
 
 impl Generator for AnimeGan2 {
-    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream> {
-        Box::new(self.stream_surveyed(height, width, SURVEY_PX))
+    fn stream(&self, region: Region, _: Grain) -> Box<dyn RowStream> {
+        Box::new(self.stream_surveyed(region.height, region.width, SURVEY_PX))
     }
 
     fn reach_px(&self) -> u32 {

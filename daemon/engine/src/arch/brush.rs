@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use utsushi_kernels::{Activation, Geometry, InputNorm};
 
 use self::folded::{ConvTensors, Folded};
-use super::{Generator, RowStream};
+use super::{Generator, Grain, Region, RowStream};
 use crate::bands::{Band, Context, Delay, Overlap, Padding};
 use crate::device::Device;
 use crate::ops::{Block, BlockTensors, Conv, Tail, upsample2_add};
@@ -220,7 +220,7 @@ impl Layers {
 }
 
 impl Generator for Brush {
-    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream> {
+    fn stream(&self, Region { height, width, .. }: Region, _: Grain) -> Box<dyn RowStream> {
         let contexts = |blocks: &[Block]| blocks.iter().map(|_| Context::new(Block::REACH)).collect();
         Box::new(BrushStream {
             height,

@@ -12,10 +12,46 @@ use candle_nn::VarBuilder;
 
 use crate::device::Device as Placement;
 
+/// What is drawn: a picture, or a part of one. In pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// Its columns.
+    pub width: usize,
+    /// Its rows.
+    pub height: usize,
+    /// Where its first pixel lies in the picture: the column.
+    pub x: usize,
+    /// And the row.
+    pub y: usize,
+}
+
+impl Region {
+    /// A picture that is no part of another.
+    pub fn whole(height: usize, width: usize) -> Self {
+        Self { width, height, x: 0, y: 0 }
+    }
+}
+
+/// The noise that a network draws strokes of, where it is one that does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grain {
+    /// Another seed, other strokes.
+    pub seed: u64,
+    /// From 0, none, to 1, as trained.
+    pub strength: f32,
+}
+
+impl Default for Grain {
+    fn default() -> Self {
+        Self { seed: 0, strength: 1.0 }
+    }
+}
+
 /// A network with a style, or a mix of styles, settled: it re-draws rows of pictures.
 pub trait Generator: Send + Sync {
-    /// Begins a picture of this size.
-    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream>;
+    /// Begins a picture, or a part of one: away from its sides, and farther than [`Self::reach_px`], a part is drawn
+    /// as in the whole, bit for bit.
+    fn stream(&self, region: Region, grain: Grain) -> Box<dyn RowStream>;
 
     /// How far beyond a pixel it looks, in pixels.
     fn reach_px(&self) -> u32;

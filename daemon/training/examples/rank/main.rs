@@ -27,6 +27,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use utsushi_engine::differentiable::Maps;
 use utsushi_engine::style_file::StyleFile;
+use utsushi_engine::{Grain, Region};
 use utsushi_training::losses::{content, grey, style};
 use utsushi_training::networks::perceptual::{Features, Perceptual};
 use utsushi_training::networks::vgg19::Vgg19;
@@ -74,7 +75,7 @@ fn main() -> Result<()> {
     let draw = |crop: &Crop| -> candle_core::Result<Crop> {
         let mut values = Vec::new();
         let rows: Vec<f32> = tensor(crop)?.flatten_all()?.to_vec1()?;
-        style.stream(crop.size, crop.size).push(&rows, &mut values)?;
+        style.stream(Region::whole(crop.size, crop.size), Grain::default()).push(&rows, &mut values)?;
         Ok(Crop { size: crop.size, rgb: values.into_iter().map(|v| v.clamp(-1.0, 1.0)).collect() })
     };
     let mut pairs = Vec::new();

@@ -16,7 +16,7 @@ mod scores;
 mod stack;
 
 use candle_core::{Device, Result, Tensor};
-use utsushi_engine::arch::Generator;
+use utsushi_engine::arch::{Generator, Grain, Region};
 use utsushi_engine::differentiable::instance_norm;
 
 use crate::losses::{contrast_floor, grey};
@@ -66,7 +66,7 @@ impl Judge {
         let mut results = Vec::with_capacity(self.photos.elem_count());
         for photo in 0..count {
             let photo: Vec<f32> = self.photos.get(photo)?.flatten_all()?.to_vec1()?;
-            generator.stream(height, width).push(&photo, &mut results)?;
+            generator.stream(Region::whole(height, width), Grain::default()).push(&photo, &mut results)?;
         }
         self.judge(features, &Tensor::from_vec(results, self.photos.shape(), &Device::Cpu)?)
     }

@@ -7,7 +7,7 @@ use utsushi_cuda::{self as cuda, Error};
 
 use super::folded::{ConvTensors, Folded};
 use super::{Brush, MULTIPLE};
-use crate::arch::{Generator, RowStream};
+use crate::arch::{Generator, Grain, Region, RowStream};
 use crate::device::Device;
 use crate::ops::BlockTensors;
 
@@ -80,9 +80,10 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
 }
 
 impl Generator for CudaBrush {
-    fn stream(&self, height: usize, width: usize) -> Box<dyn RowStream> {
+    fn stream(&self, region: Region, grain: Grain) -> Box<dyn RowStream> {
+        let Region { height, width, .. } = region;
         if self.device.gpu().is_none() {
-            return self.cpu.stream(height, width);
+            return self.cpu.stream(region, grain);
         }
         Box::new(BandStream {
             band_rows: band_rows(width),
@@ -210,7 +211,7 @@ impl BandStream {
     /// Goes on with these rows, those from `self.first` on, on the processor.
     fn go_on_without(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
         let mut rest = Rest {
-            stream: self.cpu.stream(self.height - self.first, self.width),
+            stream: self.cpu.stream(Region::whole(self.height - self.first, self.width), Grain::default()),
             skip: (self.given - self.first) * self.width * 3,
         };
         rest.push(rows, out)?;
