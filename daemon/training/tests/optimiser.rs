@@ -38,9 +38,13 @@ fn gradients(parameters: &Parameters, wanted: &Tensors) -> Gradients {
 
 #[test]
 fn adam_is_pytorchs() {
-    let golden = golden("adam");
+    check_adam("adam", [0.5, 0.99]);
+    check_adam("adam_without_momentum", [0.0, 0.99]);
+}
+
+fn check_adam(name: &str, betas: [f64; 2]) {
+    let golden = golden(name);
     let parameters = Parameters::from_tensors(&part(&golden, "start.")).expect("parameters");
-    let betas = [0.5, 0.99];
     let mut adam = Adam::new(betas);
     for (i, rate) in values(&golden["rates"]).into_iter().enumerate() {
         let gradients = gradients(&parameters, &part(&golden, &format!("gradient.{i}.")));

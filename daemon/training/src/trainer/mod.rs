@@ -17,7 +17,6 @@
 //! pictures, not those it failed on.
 
 mod adversarial;
-mod augment;
 mod critic;
 mod imitation;
 mod learner;
@@ -49,7 +48,7 @@ pub use self::supply::{Batches, TrainingData};
 use self::watch::History;
 use crate::checkpoint::Checkpoint;
 use crate::data::Picture;
-use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
+use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights, is_of_noise};
 use crate::recipe::{Adversarial, Course, MULTIPLE_PX, Recipe, RecipeError};
 
 /// Why a training can't go on.
@@ -168,9 +167,9 @@ impl Trainer {
             return Err(TrainError::Unfit("the recipe has no stage".into()));
         };
         let critic = |style| match (&recipe.adversarial, &data.features) {
-            (Some(adversarial), Some(features)) => {
+            (Some(_), Some(features)) => {
                 let seed = random::seed(recipe.seed, Purpose::DiscriminatorWeights, style);
-                Some(Critic::new(adversarial, features.levels(), seed))
+                Some(Critic::new(features.levels(), seed))
             }
             _ => None,
         };
@@ -178,7 +177,7 @@ impl Trainer {
         let mut trainer = Self {
             progress: Progress::default(),
             average: Average::new(course.average_decay, &parameters)?,
-            generator: Learner::new(parameters, course),
+            generator: Learner::new(parameters, course.betas, course.most_gradient),
             statistics: critics.iter().map(|_| Statistics::default()).collect(),
             critics,
             network,
@@ -195,15 +194,35 @@ impl Trainer {
     /// Goes on where a checkpoint was taken.
     ///
     /// # Errors
-    /// If it doesn't fit the data, or isn't whole.
+    /// If it doesn't fit the data, isn't whole, or is of other networks: those of an older version.
     pub fn resume(checkpoint: &Checkpoint, data: TrainingData) -> std::result::Result<Self, TrainError> {
         let mut trainer = Self::new(checkpoint.recipe.clone(), data, None)?;
+        trainer.check_networks(&checkpoint.now)?;
         let unfit = |e: candle_core::Error| TrainError::Unfit(format!("the checkpoint isn't whole: {e}"));
         // To be sure of it now, and not when it is needed.
         trainer.restore(&checkpoint.good).map_err(unfit)?;
         trainer.restore(&checkpoint.now).map_err(unfit)?;
         trainer.good = Some(checkpoint.good.clone());
         Ok(trainer)
+    }
+
+    /// Are the networks of the same kind?
+    fn check_networks(&self, of: &Snapshot) -> std::result::Result<(), TrainError> {
+        let critics = self.critics.iter().enumerate();
+        let critics = critics.map(|(i, critic)| (format!("discriminators.{i}"), critic.parameters()));
+        let own = std::iter::once(("generator".to_owned(), &self.generator.parameters)).chain(critics);
+        for (network, parameters) in own {
+            let theirs = of.get(&format!("{network}.weights"));
+            let is_same = |(name, variable): (&String, &candle_core::Var)| {
+                theirs.get(name).is_some_and(|weight| weight.dims() == variable.dims())
+            };
+            if theirs.len() != parameters.iter().count() || !parameters.iter().all(is_same) {
+                return Err(TrainError::Unfit(format!(
+                    "the checkpoint's {network} is another network than this version's: the training has to begin anew"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Trains in this place from now on. If it fails, the processor takes over.
@@ -332,18 +351,14 @@ impl Trainer {
 
     /// The generator's learning rate in the step that comes.
     fn rate(&self, course: &Course) -> f64 {
-        self.scheduled(course, course.learning_rate) * self.progress.rates[0]
+        let Course { learning_rate: rate, warm_up_steps, last_rate_share: last_share, .. } = *course;
+        let Progress { step, plan, rates, .. } = &self.progress;
+        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step)) * rates[0]
     }
 
-    /// That of the discriminators.
+    /// That of the discriminators, which doesn't fall: who judges keeps up with who draws.
     fn discriminator_rate(&self, recipe: &Adversarial) -> f64 {
-        self.scheduled(&recipe.course, recipe.discriminator_rate) * self.progress.rates[1]
-    }
-
-    fn scheduled(&self, course: &Course, rate: f64) -> f64 {
-        let Course { warm_up_steps, last_rate_share: last_share, .. } = *course;
-        let Progress { step, plan, .. } = &self.progress;
-        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step))
+        recipe.discriminator_rate * self.progress.rates[1]
     }
 
     fn move_generator(&mut self, course: &Course, gradients: &Gradients) -> Result<()> {
@@ -384,10 +399,13 @@ fn one_of(styles: usize, style: usize) -> Result<Tensor> {
     Tensor::from_vec((0..styles).map(|i| f32::from(i == style)).collect(), styles, &Device::Cpu)
 }
 
-/// Weights of one style as those of as many as the parameters have.
+/// Weights of one style as those of as many as the parameters have. A style without noise gets that of the parameters.
 fn for_styles(weights: &Tensors, parameters: &Parameters) -> Result<Tensors> {
     let mut weights = weights.clone();
     for (name, variable) in parameters.iter() {
+        if is_of_noise(name) && !weights.contains_key(name) {
+            weights.insert(name.clone(), variable.copy()?.detach());
+        }
         let Some(weight) = weights.get_mut(name) else { continue };
         if weight.dims() != variable.dims() && weight.dims().first() == Some(&1) {
             *weight = weight.broadcast_as(variable.shape())?.contiguous()?;

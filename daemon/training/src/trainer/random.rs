@@ -3,16 +3,15 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What something random is for. The numbers belong to old checkpoints: never reuse one.
+/// What something random is for. The numbers belong to old checkpoints: never reuse one
+/// (4, 5 and 7 had a meaning once).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     GeneratorWeights = 1,
     Photos = 2,
     Art = 3,
-    Augmentation = 4,
-    Penalty = 5,
     DiscriminatorWeights = 6,
-    Surfaces = 7,
+    Noise = 8,
 }
 
 /// A seed of its own for a purpose of a style.
