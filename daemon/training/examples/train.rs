@@ -226,6 +226,9 @@ fn sheets(folder: &Path, long_side_px: u32) -> Anyhow<Vec<Sheet>> {
     let limits = Limits { long_side_px, max_pictures: 2000 };
     let found = scan(folder, limits, &open, |_| ControlFlow::Continue(()))?;
     println!("{}: {} pictures, {} skipped", folder.display(), found.pictures.len(), found.skipped.len());
+    for skipped in &found.skipped {
+        println!("    {}: {}", skipped.path.display(), skipped.why);
+    }
     Ok(found.enough(folder)?.pictures.into_iter().map(|found| found.sheet).collect())
 }
 

@@ -211,6 +211,10 @@ impl Sieve {
             }
             Entry::Vacant(place) => place.insert(path.to_owned()),
         };
+        // Characters without a ground differ by a face, and little else.
+        if sheet.opacity.is_some() {
+            return Ok(sheet);
+        }
         let print = Print::of(&sheet.picture);
         if let Some(twin) = self.prints.iter().position(|other| other.is_twin_of(&print)) {
             return Err(format!("is almost the same picture as {}", self.scan.pictures[twin].path.display()));
