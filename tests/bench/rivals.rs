@@ -161,7 +161,9 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path, par
         drawn.clear();
         rows.clear();
         match part {
-            "generator" => Ok(generator.stream(Region::whole(height, width), Grain::default()).push(&values, rows)?),
+            "generator" => {
+                Ok(generator.stream(Region::whole(height, width), Grain::default()).push(&values, rows)?)
+            }
             _ => stylize(&mixture, (height, width), &source, drawn),
         }
     };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use candle_core::Result;
 use utsushi_engine::style_file::StyleFile;
-use utsushi_engine::{BrushScale, Depth, Generator, Grain, Layout, Mixture, Region, RowStream, Settings, Stylizer};
+use utsushi_engine::{
+    BrushScale, Depth, Generator, Grain, Layout, Mixture, Region, RowStream, Settings, Stylizer,
+};
 
 /// A network that does one thing to every value, and keeps a few rows back as a real one would.
 struct Fake(fn(f32) -> f32);
