@@ -174,6 +174,8 @@ pub(super) fn fitted(recipe: Recipe, start: Option<&Start>) -> Recipe {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use utsushi_engine::arch::brush::Version;
+
     use super::*;
     use crate::jobs::fake;
 
@@ -272,7 +274,8 @@ mod tests {
         let presets = order(RecipeChoice::Fast, Budget::Recipe);
         let preset = recipe(&presets).expect("a recipe");
         let found = start(&presets, &preset, &library).expect("a style").expect("a start");
-        assert_eq!((found.sizes, found.weights.len()), (Sizes::default(), Sizes::default().tensor_count()));
+        let count = Sizes::default().tensor_count(Version::One);
+        assert_eq!((found.sizes, found.weights.len()), (Sizes::default(), count));
         let whole = order(own(Length::Steps(1), Length::Steps(1)), Budget::Recipe);
         let recipe = recipe(&whole).expect("a recipe");
         assert!(start(&whole, &recipe, &library).expect("nothing").is_none());

@@ -361,6 +361,16 @@ fn weights_to_start_from_are_taken_for_every_style() {
         (scale(0), scale(1)),
         (start["n.g"].flatten_all().and_then(|t| t.to_vec1()).expect("a row"), scale(0))
     );
+    // One of an older network gets noise.
+    let mut without_noise = start.clone();
+    without_noise.retain(|name, _| name != "zf" && !name.ends_with(".z"));
+    assert!(without_noise.len() < start.len());
+    let third = Trainer::new(imitation(2), data(), Some(&without_noise)).expect("a trainer");
+    let third = third.style_weights().expect("weights");
+    let of =
+        |weights: &Tensors, name: &str| values(weights).into_iter().find(|(of, _)| of == name).expect("it");
+    assert_eq!(of(&third, "rgb.weight"), of(&start, "rgb.weight"));
+    assert!(of(&third, "e1.0.z").1.iter().all(|weight| *weight != 0.0 && weight.abs() < 0.3));
     let mut wrong = start.clone();
     wrong.remove("rgb.weight");
     let error = Trainer::new(imitation(2), data(), Some(&wrong)).err().expect("it doesn't fit").to_string();

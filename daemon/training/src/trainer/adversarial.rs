@@ -38,7 +38,7 @@ impl Trainer {
         let (photos, targets) = self.photos(course)?;
         let place = self.place.clone();
         let (x, targets) = (place.bring(&photos)?, place.bring(&targets)?);
-        let drawn = self.network.redraw(&x, &self.shares()?)?;
+        let drawn = self.redraw(&x)?;
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
         let (features, gram_levels) = self.features(&grey(&drawn)?)?;
         let style_at = self.style();

@@ -33,8 +33,9 @@ use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
-use utsushi_engine::arch::brush::TrainableBrush;
-use utsushi_engine::differentiable::Place;
+use utsushi_engine::Grain;
+use utsushi_engine::arch::brush::{TrainableBrush, Version};
+use utsushi_engine::differentiable::{Maps, Place};
 
 use self::critic::Critic;
 use self::learner::Learner;
@@ -154,7 +155,7 @@ impl Trainer {
         let (sizes, styles) = (recipe.generator, recipe.styles);
         let weights_seed = random::seed(recipe.seed, Purpose::GeneratorWeights, 0);
         let (parameters, network) = Parameters::initialised(weights_seed, brush_weights, |weights| {
-            TrainableBrush::load(sizes, styles, weights)
+            TrainableBrush::load(Version::Two, sizes, styles, weights)
         })?;
         if let Some(start) = start {
             let start = for_styles(start, &parameters)?;
@@ -317,15 +318,17 @@ impl Trainer {
     }
 
     /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, sides multiples of 8, in a style, as the
-    /// average of the weights draws.
+    /// average of the weights draws, all with the same noise.
     ///
     /// # Errors
     /// If the sides don't fit, or there is no such style.
     pub fn draw(&self, pictures: &Tensor, style: usize) -> Result<Tensor> {
         let weights = self.average.tensors()?.into_iter().collect();
         let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
-        let network = TrainableBrush::load(self.recipe.generator, self.recipe.styles, &weights)?;
-        network.forward(pictures, &one_of(self.recipe.styles, style)?)?.clamp(-1f32, 1f32)
+        let Recipe { generator, styles, .. } = self.recipe;
+        let network = TrainableBrush::load(Version::Two, generator, styles, &weights)?;
+        let grains = vec![Grain::default(); pictures.dim(0)?];
+        network.forward(pictures, &one_of(styles, style)?, &grains)?.clamp(-1f32, 1f32)
     }
 
     /// Re-draws a picture in a style, as [`Self::draw`] does; what its sides have beyond a multiple of 8 is cut off.
@@ -380,6 +383,13 @@ impl Trainer {
 
     fn shares(&self) -> Result<Tensor> {
         one_of(self.recipe.styles, self.style())
+    }
+
+    /// Draws the step's pictures, each with noise of its own.
+    fn redraw(&self, pictures: &Maps) -> Result<Maps> {
+        let seed = random::seed(self.recipe.seed, Purpose::Noise, 0);
+        let count = pictures.dims().first().copied().unwrap_or(0);
+        self.network.redraw(pictures, &self.shares()?, &random::grains(seed, self.progress.tick, count))
     }
 }
 
