@@ -103,6 +103,8 @@ fn in_memory(session: &Session, raster: Raster) -> f64 {
         brush_size: BrushSize::Auto,
         keep_colours: 0.0,
         seed: 0,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     };
     let mut times = Vec::new();

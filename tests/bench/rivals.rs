@@ -161,7 +161,9 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path, par
         drawn.clear();
         rows.clear();
         match part {
-            "generator" => Ok(generator.stream(Region::whole(height, width), Grain::default()).push(&values, rows)?),
+            "generator" => {
+                Ok(generator.stream(Region::whole(height, width), Grain::default()).push(&values, rows)?)
+            }
             _ => stylize(&mixture, (height, width), &source, drawn),
         }
     };
@@ -196,6 +198,8 @@ fn stylize(
         strength: 1.0,
         keep_colours: 0.0,
         brush: BrushScale::new(1.0).context("a scale")?,
+        grain: Grain::default(),
+        place: None,
     };
     let mut stylizer = Stylizer::new(mixture, settings);
     stylizer.push(source, result)?;

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use utsushi::library::{ImportOverrides, Library};
 use utsushi::picture;
 use utsushi_engine::style_file::StyleFile;
-use utsushi_engine::{self as engine, BrushScale, Settings, Stylizer};
+use utsushi_engine::{self as engine, BrushScale, Grain, Settings, Stylizer};
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, Raster};
-use utsushi_ipc::protocol::{BrushSize, FaultKind, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, FaultKind, MAX_SEED, Place, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::daemon::Daemon;
 use utsushi_tests::pictures::{drawn, enlarged, mean_difference, sample};
 
@@ -24,6 +24,8 @@ fn spec(raster: Raster) -> StylizeSpec {
         brush_size: BrushSize::Auto,
         keep_colours: 0.0,
         seed: 0,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     }
 }
@@ -67,7 +69,14 @@ fn directly(spec: &StylizeSpec, pixels: &[u8]) -> Vec<u8> {
         },
         strength: spec.strength,
         keep_colours: spec.keep_colours,
-        brush: BrushScale::new(spec.brush_size.resolve(width, height)).expect("a scale"),
+        brush: BrushScale::new(spec.brush_factor()).expect("a scale"),
+        grain: Grain { seed: spec.seed, strength: spec.grain },
+        place: spec.place.map(|Place { x, y, width, height }| engine::Place {
+            x: x as usize,
+            y: y as usize,
+            width: width as usize,
+            height: height as usize,
+        }),
     };
     let mut result = Vec::new();
     let mixture = vec![(file.generator(&[1.0]).expect("a network"), 1.0)];
@@ -94,6 +103,49 @@ fn the_daemon_draws_what_the_engine_draws_in_every_format_and_twice_the_same() {
             }
         }
     }
+}
+
+/// A part of a picture, from `x` and `y` on.
+fn cut(raster: Raster, pixels: &[u8], (x, y): (u32, u32), (width, height): (u32, u32)) -> Vec<u8> {
+    let pixel_bytes = raster.format().pixel_bytes();
+    let rows = pixels.chunks_exact(raster.row_bytes()).skip(y as usize).take(height as usize);
+    rows.flat_map(|row| &row[x as usize * pixel_bytes..][..width as usize * pixel_bytes]).copied().collect()
+}
+
+#[test]
+fn parts_are_drawn_as_in_the_whole() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let mut compared = 0;
+    // A part that was cut out at the left and at the top, and what is enough of a margin there.
+    for ((width, height), (x, y), brush, margin, channels) in [
+        ((400, 390), (13, 9), BrushSize::Factor(1.0), 166, Channels::Rgb),
+        ((450, 480), (5, 22), BrushSize::Factor(1.0), 166 + 72, Channels::Rgba),
+        ((900, 60), (101, 0), BrushSize::Factor(2.5), 420, Channels::Rgb),
+        // 1.2 by itself, though the part alone would have 1.
+        ((2000, 755), (333, 0), BrushSize::Auto, 202, Channels::Grey),
+    ] {
+        let (raster, pixels) = drawn(width, height, channels, Depth::U8);
+        let whole = StylizeSpec { brush_size: brush, ..spec(raster) };
+        let (next, expected) = stylize(client, &whole, &pixels).expect("a picture");
+
+        let (part_width, part_height) = (width - x, height - y);
+        let part = StylizeSpec {
+            raster: Raster::new(part_width, part_height, raster.format()).expect("a raster"),
+            place: Some(Place { x, y, width, height }),
+            ..whole
+        };
+        let source = cut(raster, &pixels, (x, y), (part_width, part_height));
+        let (next, found) = stylize(next, &part, &source).expect("a picture");
+        assert!(found == directly(&part, &source), "{part:?}: not what the engine draws");
+        let (left, top) = (if x > 0 { margin } else { 0 }, if y > 0 { margin } else { 0 });
+        let size = (part_width - left, part_height - top);
+        let found = cut(part.raster, &found, (left, top), size);
+        assert!(found == cut(raster, &expected, (x + left, y + top), size), "{part:?}");
+        compared += size.0 * size.1;
+        client = next;
+    }
+    assert!(compared > 100_000, "{compared} pixels");
 }
 
 #[test]
@@ -170,12 +222,18 @@ fn impossible_requests_say_why_and_the_daemon_goes_on() {
     let (raster, pixels) = drawn(50, 40, Channels::Rgb, Depth::U8);
     let good = spec(raster);
     let wide = Raster::new(200_000, 5000, raster.format()).expect("a raster");
+    let outside = |x, y| Some(Place { x, y, width: raster.width(), height: raster.height() });
     let cases = [
         (StylizeSpec { strength: 7.0, ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { strength: f32::NAN, ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { keep_colours: -0.1, ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { brush_size: BrushSize::Factor(0.5), ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { brush_size: BrushSize::Factor(1e9), ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { grain: 7.0, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { grain: f32::NAN, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { seed: MAX_SEED + 1, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { place: outside(1, 0), ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { place: outside(0, u32::MAX), ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { mix: vec![], ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { mix: vec![share("cel", 0.0)], ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { mix: vec![share("cel", f32::INFINITY)], ..good.clone() }, FaultKind::Invalid),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use utsushi_engine::{BrushScale, Depth, Layout, Mixture, Settings, Stylizer};
+use utsushi_engine::{BrushScale, Depth, Grain, Layout, Mixture, Settings, Stylizer};
 use utsushi_ipc::paths;
 use utsushi_training::data::Picture;
 use utsushi_training::evaluate::{Judge, LEAST_PICTURES, Scores, stacked};
@@ -121,6 +121,8 @@ fn draw(mixture: &Mixture, photo: &Picture) -> anyhow::Result<Picture> {
         strength: 1.0,
         keep_colours: 0.0,
         brush: BrushScale::new(1.0).context("1 is a brush size")?,
+        grain: Grain::default(),
+        place: None,
     };
     let mut stylizer = Stylizer::new(mixture, settings);
     let mut rgb = Vec::with_capacity(photo.rgb.len());
