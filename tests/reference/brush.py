@@ -1,10 +1,11 @@
-"""The generator `brush-1` in PyTorch: the reference that the engine is checked against.
+"""The generators `brush-1` and `brush-2` in PyTorch: the reference that the engine is checked against.
 
 It is written to be read beside the engine's own version; every layer bears the name that its weights have in
 a style file. No layer looks at the whole picture: the norms work over the channels at a pixel.
 Feature maps are N x C x H x W; pictures are RGB from -1 to 1.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 NORM_EPSILON = 1e-5
 
 # A picture is padded to a multiple of this: the deepest features are 1/8 of its size.
-GRAIN_PX = 8
+MULTIPLE_PX = 8
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,38 @@ class Sizes:
     ch: int = 24  # channels at 1/2
     cf: int = 12  # channels at full size
     styles: int = 1
+    version: int = 1  # 2 has a filter after each pixel-shuffle, and noise
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of a picture: a function of seed, layer and place (daemon/kernels/src/noise.rs)."""
+
+    seed: int = 0
+    strength: float = 1.0
+
+    def map(self, layer: int, height: int, width: int) -> Tensor:
+        key = noise_hash(torch.tensor(layer ^ 0x9E3779B9))
+        for part in (self.seed >> 32, self.seed & 0xFFFFFFFF):
+            key = noise_hash(part ^ key)
+        rows = noise_hash(key ^ torch.arange(height))
+        values = noise_hash(rows[:, None] ^ torch.arange(width))
+        total = sum(values >> shift & 255 for shift in (0, 8, 16, 24)) - 510
+        return total.double() * (self.strength / (4 * (256**2 - 1) / 12) ** 0.5)
+
+
+def noise_hash(x: Tensor) -> Tensor:
+    """lowbias32."""
+    x = (x ^ x >> 16) * 0x7FEB352D & 0xFFFFFFFF
+    x = (x ^ x >> 15) * 0x846CA68B & 0xFFFFFFFF
+    return x ^ x >> 16
+
+
+def binomial(x: Tensor) -> Tensor:
+    """[1 2 1] / 4 in both directions, reflecting at the borders."""
+    taps = torch.tensor([0.25, 0.5, 0.25], dtype=x.dtype)
+    kernel = (taps[:, None] * taps).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, groups=x.shape[1])
 
 
 class Norm(nn.Module):
@@ -50,29 +83,34 @@ class Norm(nn.Module):
 
 
 class Block(nn.Module):
-    """x + g * p2(ReLU(p1(n(dw(x)))))."""
+    """x + g * p2(ReLU(p1(n(dw(x) + z * noise)))), with noise of a value a pixel in brush-2 alone."""
 
-    def __init__(self, channels: int, styles: int):
+    def __init__(self, channels: int, styles: int, version: int):
         super().__init__()
         self.dw = nn.Conv2d(channels, channels, 5, padding=2, groups=channels, padding_mode="replicate")
         self.n = Norm(channels, styles)
         self.p1 = nn.Conv2d(channels, 2 * channels, 1)
         self.p2 = nn.Conv2d(2 * channels, channels, 1)
         self.g = nn.Parameter(torch.full((1, channels, 1, 1), 0.2))
+        self.z = nn.Parameter(torch.zeros(styles, channels)) if version > 1 else None
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
-        return x + self.g * self.p2(F.relu(self.p1(self.n(self.dw(x), mix))))
+    def forward(self, x: Tensor, mix: Tensor, noise: Tensor | None = None) -> Tensor:
+        h = self.dw(x)
+        if self.z is not None:
+            h = h + (mix @ self.z).view(1, -1, 1, 1) * noise
+        return x + self.g * self.p2(F.relu(self.p1(self.n(h, mix))))
 
 
 class Blocks(nn.ModuleList):
     """Blocks one after the other."""
 
-    def __init__(self, count: int, channels: int, styles: int):
-        super().__init__(Block(channels, styles) for _ in range(count))
+    def __init__(self, count: int, channels: int, styles: int, version: int):
+        super().__init__(Block(channels, styles, version) for _ in range(count))
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
-        for block in self:
-            x = block(x, mix)
+    def forward(self, x: Tensor, mix: Tensor, noise: Callable[[int, Tensor], Tensor], first: int) -> Tensor:
+        """`first`: the first block's number among all."""
+        for i, block in enumerate(self):
+            x = block(x, mix, noise(first + i, x))
         return x
 
 
@@ -86,34 +124,50 @@ class Brush(nn.Module):
     def __init__(self, sizes: Sizes = Sizes()):
         super().__init__()
         self.sizes = sizes
-        c1, c2, ch, cf, styles = sizes.c1, sizes.c2, sizes.ch, sizes.cf, sizes.styles
+        c1, c2, ch, cf = sizes.c1, sizes.c2, sizes.ch, sizes.cf
+        styles, version = sizes.styles, sizes.version
         before, deepest, after = sizes.blocks
         # 1/4 and 1/8 of the size
         self.stem = conv3(3 * 4 * 4, c1)
-        self.e1 = Blocks(before, c1, styles)
+        self.e1 = Blocks(before, c1, styles, version)
         self.down = nn.Conv2d(c1, c2, 2, stride=2)
-        self.mid = Blocks(deepest, c2, styles)
+        self.mid = Blocks(deepest, c2, styles, version)
         self.up = nn.Conv2d(c2, c1, 1)
-        self.d1 = Blocks(after, c1, styles)
+        self.d1 = Blocks(after, c1, styles, version)
         # 1/2
         self.n = Norm(c1, styles)
         self.h1 = nn.Conv2d(c1, ch * 2 * 2, 1)
         self.skip = conv3(3 * 2 * 2, ch)
-        self.b2 = Block(ch, styles)
+        self.b2 = Block(ch, styles, version)
         # full size
         self.n2 = Norm(ch, styles)
         self.h2 = nn.Conv2d(ch, cf * 2 * 2, 1)
+        self.zf = nn.Parameter(torch.zeros(styles, cf)) if version > 1 else None
         self.dw = conv3(cf + 3, cf)
         self.rgb = conv3(cf, 3)
 
-    def forward(self, picture: Tensor, mix: Tensor) -> Tensor:
-        """`picture`: sides a multiple of `GRAIN_PX`. `mix`: how much of each style, [styles]."""
-        x = self.e1(self.picture_to_quarter(picture), mix)
-        deep = self.mid(self.down(x), mix)
-        x = self.d1(x + self.enlarge(self.up(deep)), mix)
-        x = self.b2(self.to_half(x, mix) + self.picture_to_half(picture), mix)
-        x = self.merge(self.to_full(x, mix), picture)
-        return self.head(x, picture)
+    def forward(self, picture: Tensor, mix: Tensor, noises: Sequence[Noise] | None = None) -> Tensor:
+        """`picture`: sides a multiple of `MULTIPLE_PX`. `mix`: how much of each style, [styles]. `noises`: a picture's
+        each."""
+        noises = noises or [Noise()] * len(picture)
+        before, deepest, after = self.sizes.blocks
+
+        def noise(layer: int, like: Tensor) -> Tensor:
+            maps = [noise.map(layer, *like.shape[2:]) for noise in noises]
+            return torch.stack(maps)[:, None].to(like.dtype)
+
+        x = self.e1(self.picture_to_quarter(picture), mix, noise, 0)
+        deep = self.mid(self.down(x), mix, noise, before)
+        x = self.d1(x + self.enlarge(self.up(deep)), mix, noise, before + deepest)
+        x = self.to_half(x, mix) + self.picture_to_half(picture)
+        x = self.b2(x, mix, noise(before + deepest + after, x))
+        x = self.to_full(x, mix)
+        if self.zf is not None:
+            x = x + (mix @ self.zf).view(1, -1, 1, 1) * noise(before + deepest + after + 1, x)
+        return self.head(self.merge(x, picture), picture)
+
+    def filtered(self, shuffled: Tensor) -> Tensor:
+        return binomial(shuffled) if self.sizes.version > 1 else shuffled
 
     def picture_to_quarter(self, picture: Tensor) -> Tensor:
         return self.stem(F.pixel_unshuffle(picture, 4))
@@ -123,13 +177,13 @@ class Brush(nn.Module):
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
     def to_half(self, x: Tensor, mix: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.h1(self.n(x, mix)), 2)
+        return self.filtered(F.pixel_shuffle(self.h1(self.n(x, mix)), 2))
 
     def picture_to_half(self, picture: Tensor) -> Tensor:
         return self.skip(F.pixel_unshuffle(picture, 2))
 
     def to_full(self, x: Tensor, mix: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.h2(self.n2(x, mix)), 2)
+        return self.filtered(F.pixel_shuffle(self.h2(self.n2(x, mix)), 2))
 
     def merge(self, x: Tensor, picture: Tensor) -> Tensor:
         return F.relu(self.dw(torch.cat([x, picture], 1)))
@@ -138,15 +192,15 @@ class Brush(nn.Module):
         return picture + self.rgb(x)
 
 
-def stylize(net: Brush, picture: Tensor, mix: Tensor | None = None) -> Tensor:
-    """Any size: the last column and row are repeated up to a multiple of the grain, the result is cropped."""
+def stylize(net: Brush, picture: Tensor, mix: Tensor | None = None, noise: Noise = Noise()) -> Tensor:
+    """Any size: the last column and row are repeated up to a multiple of 8, the result is cropped."""
     if mix is None:
         assert net.sizes.styles == 1, "a network of several styles needs a mix"
         mix = picture.new_ones(1)
     height, width = picture.shape[2:]
-    padded = F.pad(picture, (0, -width % GRAIN_PX, 0, -height % GRAIN_PX), mode="replicate")
+    padded = F.pad(picture, (0, -width % MULTIPLE_PX, 0, -height % MULTIPLE_PX), mode="replicate")
     with torch.no_grad():
-        return net(padded, mix)[:, :, :height, :width]
+        return net(padded, mix, [noise])[:, :, :height, :width]
 
 
 def load(path: str, sizes: Sizes = Sizes()) -> Brush:

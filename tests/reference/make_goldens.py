@@ -1,6 +1,6 @@
 """Writes tests/data/goldens: what `brush.py` and `animegan2.py` make of small inputs, for the engine's tests to compare with.
 
-    python make_goldens.py                          the blocks, and three tiny networks with random weights
+    python make_goldens.py                          the blocks, and tiny networks with random weights
     python make_goldens.py --cel WEIGHTS            the same, and the built-in style `cel`, in f16 weights
     python make_goldens.py --vgg WEIGHTS            the same, and what VGG19 itself sees
     python make_goldens.py --check WEIGHTS GOLDEN   writes nothing: does brush.py give what training exported?
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import animegan2
 import perceptual
 import vgg19
-from brush import Block, Brush, Norm, Sizes, load, stylize
+from brush import Block, Brush, Noise, Norm, Sizes, load, stylize
 
 PERCEPTUAL = Path(__file__).resolve().parents[2] / "daemon" / "training" / "weights" / "perceptual.safetensors"
 GOLDENS = Path(__file__).resolve().parent.parent / "data" / "goldens"
@@ -32,6 +32,10 @@ CHECK_TOLERANCE = 1e-5
 BLOCKS = Sizes(c1=12, c2=20, blocks=(1, 1, 1), ch=4, cf=4)
 TINY = Sizes(c1=8, c2=16, blocks=(1, 2, 1), ch=8, cf=4)
 TINY_2_STYLES = Sizes(c1=4, c2=8, blocks=(1, 1, 1), ch=4, cf=4, styles=2)
+
+TINY_BRUSH2 = Sizes(c1=8, c2=16, blocks=(1, 2, 1), ch=8, cf=5, version=2)
+TINY_BRUSH2_2_STYLES = Sizes(c1=4, c2=8, blocks=(1, 1, 1), ch=4, cf=4, styles=2, version=2)
+NOISE = Noise(seed=(5 << 32) + 7, strength=0.75)
 
 # Pictures, height x width: whole, to be padded, and next to nothing.
 TINY_PICTURES = [(40, 56), (37, 53), (8, 8), (1, 1), (3, 29)]
@@ -76,6 +80,10 @@ def random_brush(name: str, sizes: Sizes) -> Brush:
             fill(module.b, f"{label}.b", 0.0, 0.3)
         elif isinstance(module, Block):
             fill(module.g, f"{label}.g", 0.5, 0.2)
+            if module.z is not None:
+                fill(module.z, f"{label}.z", 0.0, 0.5)
+    if net.zf is not None:
+        fill(net.zf, "zf", 0.0, 0.5)
     return net
 
 
@@ -149,7 +157,7 @@ def write_network(name: str, sizes: Sizes, pictures: list[tuple[int, int]], mix:
     shares = torch.tensor(mix, dtype=torch.float32)  # rounded as a reader gets them
     for height, width in pictures:
         picture = random_picture(f"{name} {height}x{width}", height, width)
-        tensors = {"input": picture, "output": stylize(net, picture, shares.double())}
+        tensors = {"input": picture, "output": stylize(net, picture, shares.double(), NOISE)}
         if sizes.styles > 1:
             tensors["mix"] = shares
         save(f"{name}-{height}x{width}", tensors)
@@ -211,7 +219,8 @@ def write_gradients(name: str, sizes: Sizes, mix: list[float]) -> None:
     net = random_brush(name, sizes)
     pictures = random(f"{name}, gradients", 2, 3, *GRADIENTS_PICTURE).mul(0.5).clamp(-1, 1).requires_grad_()
     shares = torch.tensor(mix, dtype=torch.float32)
-    output = net(pictures, shares.double())
+    noises = [Noise(seed) for seed in range(len(pictures))]
+    output = net(pictures, shares.double(), noises)
     weighting = random(f"{name}, weighting", *output.shape)
     (output * weighting).sum().backward()
     tensors = {f"gradient.{label}": weight.grad for label, weight in net.named_parameters()}
@@ -249,9 +258,12 @@ def main() -> None:
     write_blocks()
     write_network("tiny", TINY, TINY_PICTURES, [1.0])
     write_network("tiny-2-styles", TINY_2_STYLES, TINY_2_STYLES_PICTURES, MIX)
+    write_network("tiny-brush2", TINY_BRUSH2, TINY_PICTURES, [1.0])
+    write_network("tiny-brush2-2-styles", TINY_BRUSH2_2_STYLES, TINY_2_STYLES_PICTURES, MIX)
     write_animegan2()
     write_gradients("tiny", TINY, [1.0])
     write_gradients("tiny-2-styles", TINY_2_STYLES, MIX)
+    write_gradients("tiny-brush2-2-styles", TINY_BRUSH2_2_STYLES, MIX)
     write_vgg19()
     write_perceptual()
     if arguments.vgg:

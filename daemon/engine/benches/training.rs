@@ -17,7 +17,8 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
-use utsushi_engine::arch::brush::{Sizes, TrainableBrush};
+use utsushi_engine::Grain;
+use utsushi_engine::arch::brush::{Sizes, TrainableBrush, Version};
 use utsushi_engine::differentiable::WholeConv;
 use utsushi_kernels::{ConvWeights, Cpu, Shape};
 
@@ -90,10 +91,10 @@ fn step(weights: &HashMap<String, Var>, side: usize) -> Result<Seconds> {
     let pictures = Tensor::from_vec(pictures, (BATCH, side, side, 3), &Device::Cpu)?;
     let tensors = weights.iter().map(|(name, weight)| (name.clone(), weight.as_tensor().clone())).collect();
     let network = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-    let network = TrainableBrush::load(Sizes::default(), 1, &network)?;
+    let network = TrainableBrush::load(Version::Two, Sizes::default(), 1, &network)?;
     let shares = Tensor::new(&[1.0f32], &Device::Cpu)?;
     let start = Seconds::now();
-    let loss = (network.forward(&pictures, &shares)? * 0.5)?.abs()?.mean_all()?;
+    let loss = (network.forward(&pictures, &shares, &[Grain::default(); BATCH])? * 0.5)?.abs()?.mean_all()?;
     let gradients = loss.backward()?;
     let seconds = start.until_now();
     assert!(weights.values().all(|weight| gradients.get(weight).is_some()));

@@ -47,18 +47,26 @@ pub(crate) struct Padding {
     multiple: usize,
     /// Sides are at least this long.
     least: usize,
+    /// How often the first row, and the first column, come before themselves.
+    before: (usize, usize),
     taken: usize,
 }
 
 impl Padding {
     pub(crate) fn new(height: usize, width: usize, multiple: usize, least: usize) -> Self {
-        Self { height, width, multiple, least, taken: 0 }
+        Self { height, width, multiple, least, before: (0, 0), taken: 0 }
+    }
+
+    /// Repeats the first row, and the first column, so many times, too: as the first of a part that begins so far
+    /// behind a multiple of the whole picture's.
+    pub(crate) fn beginning(self, before: (usize, usize)) -> Self {
+        Self { before, ..self }
     }
 
     /// The padded picture's height and width.
     pub(crate) fn padded(&self) -> (usize, usize) {
         let side = |side: usize| side.max(self.least).next_multiple_of(self.multiple);
-        (side(self.height), side(self.width))
+        (side(self.before.0 + self.height), side(self.before.1 + self.width))
     }
 
     /// Takes the picture's next rows, `[rows, width, 3]`.
@@ -69,19 +77,26 @@ impl Padding {
         if rows.is_empty() || !rows.len().is_multiple_of(row_len) || self.taken > self.height {
             bail!("{} values are no rows of a picture of {} x {}", rows.len(), self.width, self.height);
         }
-        let (height, width) = self.padded();
-        let mut rows = Rows::draw(Shape::new(count, width, 3), |out| {
+        let ((height, width), (above, left)) = (self.padded(), self.before);
+        let mut padded = Rows::draw(Shape::new(count, width, 3), |out| {
             for (row, out) in rows.chunks_exact(row_len).zip(out.chunks_exact_mut(width * 3)) {
-                let (inside, beyond) = out.split_at_mut(row_len);
+                let (before, rest) = out.split_at_mut(left * 3);
+                let (inside, beyond) = rest.split_at_mut(row_len);
+                before.chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&row[..3]));
                 inside.copy_from_slice(row);
                 beyond.chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&row[row_len - 3..]));
             }
         });
+        if self.taken == count {
+            let mut first = padded.narrow(0, 1)?.repeated(above);
+            first.append(padded);
+            padded = first;
+        }
         let last = self.taken == self.height;
         if last {
-            rows.append(rows.narrow(rows.count() - 1, 1)?.repeated(height - self.height));
+            padded.append(padded.narrow(padded.count() - 1, 1)?.repeated(height - above - self.height));
         }
-        Ok(Band { rows, last })
+        Ok(Band { rows: padded, last })
     }
 }
 
@@ -198,7 +213,7 @@ mod tests {
 
     fn values(rows: &Rows) -> Vec<f32> {
         let mut values = Vec::new();
-        rows.append_to(&mut values, 1);
+        rows.append_to(&mut values, 0..1);
         values
     }
 

@@ -6,6 +6,7 @@
 //!
 //! [`Maps`] are the same operations wherever a network is computed: here, or on a GPU.
 
+mod blur;
 mod features;
 #[cfg(feature = "cuda")]
 mod gpu;
@@ -15,11 +16,13 @@ mod tape;
 
 use std::ops::Deref;
 
+pub use blur::{add_noise, blur};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
 };
 pub use features::{change, gram, instance_norm, pixel_norm};
 pub use maps::{Maps, Place};
+pub use utsushi_kernels::Noise;
 pub use utsushi_kernels::backward::{Border, Change, WholeConv};
 use utsushi_kernels::{self as kernels, BlockWeights, ConvWeights, Cpu, backward};
 
@@ -41,6 +44,8 @@ pub struct BlockTensors {
     pub depthwise: Tensor,
     /// `[c]`
     pub depthwise_bias: Tensor,
+    /// `[c]`: how much noise each channel gets behind the depthwise convolution, if any.
+    pub noise: Option<Tensor>,
     /// `[m, c]`
     pub expand: Tensor,
     /// `[m]`
@@ -51,14 +56,23 @@ pub struct BlockTensors {
     pub project_bias: Tensor,
 }
 
-/// A residual block, of which training keeps nothing but its input.
-pub fn block(x: &Tensor, weights: &BlockTensors) -> Result<Tensor> {
-    let BlockTensors { depthwise, depthwise_bias, expand, expand_bias, project, project_bias } = weights;
+/// A residual block, of which training keeps nothing but its input. `noise` is a map's each.
+pub fn block(x: &Tensor, weights: &BlockTensors, noise: &[Noise]) -> Result<Tensor> {
+    let BlockTensors {
+        depthwise,
+        depthwise_bias,
+        noise: of_noise,
+        expand,
+        expand_bias,
+        project,
+        project_bias,
+    } = weights;
     // An operation has at most three inputs, so that all weights come in one.
-    let weights = [depthwise, depthwise_bias, expand, expand_bias, project, project_bias];
-    let flat = weights.map(Tensor::flatten_all).into_iter().collect::<Result<Vec<_>>>()?;
+    let weights = [depthwise, depthwise_bias].into_iter().chain(of_noise);
+    let weights = weights.chain([expand, expand_bias, project, project_bias]);
+    let flat = weights.map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
     let inside = expand_bias.dim(0)?;
-    x.contiguous()?.apply_op2(&Tensor::cat(&flat, 0)?, Block { inside })
+    x.contiguous()?.apply_op2(&Tensor::cat(&flat, 0)?, Block { inside, noise: noise.to_vec() })
 }
 
 /// `low` enlarged twice, bilinearly with half-pixel centres, plus `base`.
@@ -232,6 +246,7 @@ impl CustomOp3 for Norm {
 
 struct Block {
     inside: usize,
+    noise: Vec<Noise>,
 }
 
 impl CustomOp2 for Block {
@@ -248,11 +263,16 @@ impl CustomOp2 for Block {
     ) -> Result<(CpuStorage, Shape)> {
         let (count, shape) = maps(x_layout.shape())?;
         let flat = slice(flat, flat_layout)?;
-        if flat.len() != BlockWeights::flat_len(shape.channels, self.inside) {
+        let least = BlockWeights::flat_len(shape.channels, self.inside);
+        if ![least, least + shape.channels].contains(&flat.len()) {
             bail!("a block of {} channels can't have {} weights", shape.channels, flat.len());
         }
+        if self.noise.len() != count {
+            bail!("noise for {} maps, not {count}", self.noise.len());
+        }
         let weights = BlockWeights::from_flat(flat, shape.channels, self.inside);
-        output(backward::block_forward(Cpu::detect(), weights, slice(x, x_layout)?, shape), count, shape)
+        let x = slice(x, x_layout)?;
+        output(backward::block_forward(Cpu::detect(), weights, x, shape, &self.noise), count, shape)
     }
 
     fn bwd(
@@ -266,8 +286,9 @@ impl CustomOp2 for Block {
         let (_, shape) = maps(x.shape())?;
         let flat_values = values(flat)?;
         let weights = BlockWeights::from_flat(&flat_values, shape.channels, self.inside);
+        let (x_values, given) = (values(x)?, values(&gradient)?);
         let (d_x, d_flat) =
-            backward::block_gradients(Cpu::detect(), weights, &values(x)?, shape, &values(&gradient)?);
+            backward::block_gradients(Cpu::detect(), weights, &x_values, shape, &self.noise, &given);
         Ok((like(x, d_x)?, like(flat, d_flat)?))
     }
 }

@@ -25,11 +25,22 @@ impl Graph {
     pub(crate) fn new(name: &str) -> (Self, Value) {
         let graph = GraphProto {
             name: name.to_owned(),
-            input: vec![picture("input")],
-            output: vec![picture("output")],
+            input: vec![map("input", 3)],
+            output: vec![map("output", 3)],
             ..GraphProto::default()
         };
         (Self { graph }, Value("input".into()))
+    }
+
+    /// A further input of one channel, as large as `sides` says, that is 0 where it isn't given.
+    pub(crate) fn optional_map(&mut self, name: &str, sides: &Value) -> Value {
+        let default =
+            TensorProto { dims: vec![1; 4], data_type: FLOAT, name: name.to_owned(), raw_data: vec![0; 4] };
+        self.graph.initializer.push(default);
+        self.graph.input.push(map(name, 1));
+        let ones = self.integers(&[1, 1]);
+        let shape = self.node("Concat", &[&ones, sides], &[("axis", Attribute::Integer(0))]);
+        self.node("Expand", &[&Value(name.to_owned()), &shape], &[])
     }
 
     /// The file's bytes. `notes` are keys and values for readers.
@@ -210,8 +221,30 @@ impl Graph {
             .reshape((outputs, inputs / subpixels, subpixels, kernel, kernel))?
             .transpose(1, 2)?
             .reshape((outputs, inputs, kernel, kernel))?;
-        let x = self.node("SpaceToDepth", &[x], &[("blocksize", Attribute::Integer(factor as i64))]);
+        let x = self.space_to_depth(x, factor as i64);
         self.conv_same(&x, &weight, bias, 1)
+    }
+
+    /// The channels of `factor` x `factor` pixels at one, the sub-pixel first.
+    pub(crate) fn space_to_depth(&mut self, x: &Value, factor: i64) -> Value {
+        self.node("SpaceToDepth", &[x], &[("blocksize", Attribute::Integer(factor))])
+    }
+
+    /// One channel of a map.
+    pub(crate) fn channel(&mut self, x: &Value, channel: i64) -> Value {
+        let [start, end, axis] = [channel, channel + 1, 1].map(|number| self.integers(&[number]));
+        self.node("Slice", &[x, &start, &end, &axis], &[])
+    }
+
+    /// The binomial filter [1 2 1] / 4 in both directions, reflecting at the borders.
+    pub(crate) fn blur(&mut self, x: &Value, channels: usize) -> Result<Value> {
+        let taps = [1f32, 2.0, 1.0];
+        let taps: Vec<f32> = taps.iter().flat_map(|y| taps.map(|x| x * y / 16.0)).collect();
+        let device = &candle_core::Device::Cpu;
+        let weight = Tensor::from_vec(taps.repeat(channels), (channels, 1, 3, 3), device)?;
+        let pads = self.integers(&[0, 0, 1, 1, 0, 0, 1, 1]);
+        let x = self.node("Pad", &[x, &pads], &[("mode", Attribute::Text("reflect"))]);
+        self.conv(&x, &weight, &Tensor::zeros(channels, candle_core::DType::F32, device)?, 1, channels)
     }
 }
 
@@ -233,9 +266,9 @@ impl Attribute {
     }
 }
 
-fn picture(name: &str) -> ValueInfoProto {
+fn map(name: &str, channels: i64) -> ValueInfoProto {
     let side = |name: &str| Dimension { value: None, name: Some(name.to_owned()) };
-    let dim = vec![side("n"), Dimension { value: Some(3), name: None }, side("height"), side("width")];
+    let dim = vec![side("n"), Dimension { value: Some(channels), name: None }, side("height"), side("width")];
     let tensor = TensorTypeProto { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto { name: name.to_owned(), kind: Some(TypeProto { tensor_type: Some(tensor) }) }
 }

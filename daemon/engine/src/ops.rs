@@ -8,7 +8,8 @@ use std::ops::Range;
 use candle_core::{Error, Result, Tensor, bail};
 use rayon::prelude::*;
 use utsushi_kernels::{
-    self as kernels, Activation, Affine, Columns, ConvWeights, Cpu, Geometry, PreparedRow, Shape, Source,
+    self as kernels, Activation, Affine, Columns, ConvWeights, Cpu, Geometry, Noise, PreparedRow, Shape,
+    Source,
 };
 
 use crate::rows::Rows;
@@ -70,6 +71,8 @@ pub(crate) struct Block(kernels::Block);
 pub(crate) struct BlockTensors {
     pub(crate) depthwise: Tensor,
     pub(crate) depthwise_bias: Tensor,
+    /// In networks that have noise.
+    pub(crate) noise: Option<Tensor>,
     pub(crate) expand: Tensor,
     pub(crate) expand_bias: Tensor,
     pub(crate) project: Tensor,
@@ -81,11 +84,13 @@ impl Block {
     pub(crate) const REACH: usize = kernels::Block::REACH;
 
     pub(crate) fn new(tensors: &BlockTensors) -> Result<Self> {
+        let noise = tensors.noise.as_ref().map_or(Ok(Vec::new()), to_vec)?;
         Ok(Self(kernels::Block::new(
             Cpu::detect(),
             kernels::BlockWeights {
                 depthwise: &to_vec(&tensors.depthwise)?,
                 depthwise_bias: &to_vec(&tensors.depthwise_bias)?,
+                noise: &noise,
                 expand: &to_vec(&tensors.expand)?,
                 expand_bias: &to_vec(&tensors.expand_bias)?,
                 project: &to_vec(&tensors.project)?,
@@ -94,15 +99,29 @@ impl Block {
         )))
     }
 
-    pub(crate) fn forward(&self, x: &Rows) -> Result<Rows> {
+    /// `noise` is that of the result's rows.
+    pub(crate) fn forward(&self, x: &Rows, noise: Noise) -> Result<Rows> {
         x.read(|x| {
             let shape = x.shape();
             let Some(rows) = shape.rows.checked_sub(2 * Self::REACH) else {
                 bail!("{} rows have no room for a block's context", shape.rows);
             };
-            Ok(Rows::draw(Shape { rows, ..shape }, |out| self.0.run(x, out)))
+            Ok(Rows::draw(Shape { rows, ..shape }, |out| self.0.run(x, noise, out)))
         })
     }
+}
+
+/// Rows `rows` of `x`, filtered, plus `base`; see [`utsushi_kernels::blur_add`].
+pub(crate) fn blur_add(x: &Rows, rows: Range<usize>, base: &Rows) -> Result<Rows> {
+    x.read(|x| {
+        base.read(|base| {
+            let (shape, of_x) = (base.shape(), x.shape());
+            if shape != (Shape { rows: rows.len(), ..of_x }) || of_x.rows < 2 || of_x.cols < 2 {
+                bail!("rows {rows:?} of {of_x:?} can't be filtered and added to {shape:?}");
+            }
+            Ok(Rows::draw(shape, |out| kernels::blur_add(Cpu::detect(), x, rows, base, out)))
+        })
+    })
 }
 
 /// `low` with a row of context above and below, enlarged twice bilinearly, plus `base`.
@@ -125,22 +144,33 @@ pub(crate) struct Tail(kernels::Tail);
 
 impl Tail {
     /// Rows of context that a row of the half size needs.
-    pub(crate) const REACH: usize = kernels::Tail::REACH;
+    pub(crate) fn reach(&self) -> usize {
+        self.0.reach()
+    }
 
-    /// Weights and biases: `[4 * s, c]`, the norm folded in; `[b, s + 3, 3, 3]`; `[3, b, 3, 3]`.
-    pub(crate) fn new([expand, join, rgb]: [(&Tensor, &Tensor); 3]) -> Result<Self> {
+    /// Weights and biases: `[4 * s, c]`, the norm folded in; `[b, s + 3, 3, 3]`; `[3, b, 3, 3]`. With the noise's
+    /// weights, `[s]`, what was shuffled is filtered.
+    pub(crate) fn new([expand, join, rgb]: [(&Tensor, &Tensor); 3], noise: Option<&Tensor>) -> Result<Self> {
         let values = |(weight, bias): (&Tensor, &Tensor)| Ok::<_, Error>((to_vec(weight)?, to_vec(bias)?));
         let (expand, join, rgb) = (values(expand)?, values(join)?, values(rgb)?);
+        let noise = noise.map(to_vec).transpose()?;
         let weights = kernels::TailWeights {
             expand: ConvWeights { weight: &expand.0, bias: &expand.1 },
+            noise: noise.as_deref(),
             join: ConvWeights { weight: &join.0, bias: &join.1 },
             rgb: ConvWeights { weight: &rgb.0, bias: &rgb.1 },
         };
         Ok(Self(kernels::Tail::new(Cpu::detect(), weights)))
     }
 
-    /// Re-draws rows `rows` of the picture, which is twice as large as `half`.
-    pub(crate) fn forward(&self, half: &Rows, picture: &Rows, rows: Range<usize>) -> Result<Rows> {
+    /// Re-draws rows `rows` of the picture, which is twice as large as `half`. `noise` is that of the picture's rows.
+    pub(crate) fn forward(
+        &self,
+        half: &Rows,
+        picture: &Rows,
+        noise: Noise,
+        rows: Range<usize>,
+    ) -> Result<Rows> {
         half.read(|half| {
             picture.read(|picture| {
                 let (half_shape, shape) = (half.shape(), picture.shape());
@@ -148,7 +178,7 @@ impl Tail {
                     bail!("{half_shape:?} is not half of {shape:?}");
                 }
                 Ok(Rows::draw(Shape { rows: rows.len(), ..shape }, |out| {
-                    self.0.run(half, picture, rows, out)
+                    self.0.run(half, picture, noise, rows, out)
                 }))
             })
         })

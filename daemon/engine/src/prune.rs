@@ -21,8 +21,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
 use crate::arch::Arch;
-use crate::arch::brush::{Sizes, TrainableBrush};
-use crate::differentiable::{BlockTensors, block};
+use crate::arch::brush::{Sizes, TrainableBrush, Version};
+use crate::differentiable::{BlockTensors, Noise, block};
 use crate::style_file::{StyleFile, StyleFileError};
 use crate::{Generator, Grain, Region};
 
@@ -108,7 +108,7 @@ pub fn prune(
     pictures: &[Picture],
 ) -> std::result::Result<(StyleFile, PruneReport), PruneError> {
     let (arch, weights) = file.network();
-    let (Arch::Brush(sizes) | Arch::PrunedBrush(sizes)) = arch else {
+    let (Arch::Brush(version, sizes) | Arch::PrunedBrush(version, sizes)) = arch else {
         return Err(PruneError::NotABrush(arch.name()));
     };
     if !(settings.keep > 0.0 && settings.keep <= 1.0) {
@@ -122,13 +122,13 @@ pub fn prune(
         return Err(PruneError::NoPictures);
     }
     let styles = file.styles().len();
-    let moments = calibrate(sizes, styles, weights, every_second(0))?;
+    let moments = calibrate((version, sizes), styles, weights, every_second(0))?;
     let mut pruned = weights.clone();
     for (name, moments) in sizes.block_names().iter().zip(moments) {
         prune_block(&mut pruned, name, moments, settings.keep)?;
     }
     let widths = [weights, &pruned].map(|weights| widths(sizes, weights));
-    let arch = if widths[0] == widths[1] { arch } else { Arch::PrunedBrush(sizes) };
+    let arch = if widths[0] == widths[1] { arch } else { Arch::PrunedBrush(version, sizes) };
     // What is measured is what will be read.
     let bytes = file.with_network(arch, pruned)?.to_bytes()?;
     let pruned = StyleFile::parse(&bytes)?;
@@ -178,29 +178,34 @@ struct Moments {
 
 /// Runs the pictures through the network in each of its styles; for each block, the channels' moments.
 fn calibrate<'a>(
-    sizes: Sizes,
+    (version, sizes): (Version, Sizes),
     styles: usize,
     weights: &HashMap<String, Tensor>,
     pictures: impl Iterator<Item = &'a Tensor> + Clone,
 ) -> Result<Vec<Moments>> {
     let weights = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
-    let network = TrainableBrush::load(sizes, styles, &weights)?;
+    let network = TrainableBrush::load(version, sizes, styles, &weights)?;
     let mut all: Vec<Moments> = Vec::new();
     for style in 0..styles {
         let shares: Vec<f32> = (0..styles).map(|i| f32::from(i == style)).collect();
         let shares = Tensor::new(shares, &Device::Cpu)?;
         for picture in pictures.clone() {
             let mut index = 0;
-            network.forward_watched(&picture.clone().into(), &shares, &mut |x, weights| {
-                let activations = activations(x.here()?, weights)?;
-                let size = activations.dim(1)?;
-                if index == all.len() {
-                    all.push(Moments { size, pixels: 0.0, sums: vec![0.0; size * size] });
-                }
-                all[index].add(&activations)?;
-                index += 1;
-                Ok(())
-            })?;
+            network.forward_watched(
+                &picture.clone().into(),
+                &shares,
+                &[Grain::default()],
+                &mut |x, weights, noise| {
+                    let activations = activations(x.here()?, weights, noise)?;
+                    let size = activations.dim(1)?;
+                    if index == all.len() {
+                        all.push(Moments { size, pixels: 0.0, sums: vec![0.0; size * size] });
+                    }
+                    all[index].add(&activations)?;
+                    index += 1;
+                    Ok(())
+                },
+            )?;
         }
     }
     Ok(all)
@@ -208,7 +213,7 @@ fn calibrate<'a>(
 
 /// A block's channels after the ReLU, and a 1: `[pixels, channels + 1]`. Read off the block itself, as many
 /// channels at a time as it has outputs, with `p2` replaced by a selection.
-fn activations(x: &Tensor, weights: &BlockTensors) -> Result<Tensor> {
+fn activations(x: &Tensor, weights: &BlockTensors, noise: &[Noise]) -> Result<Tensor> {
     let (outputs, inside) = weights.project.dims2()?;
     let mut parts = Vec::new();
     for first in (0..inside).step_by(outputs) {
@@ -216,16 +221,25 @@ fn activations(x: &Tensor, weights: &BlockTensors) -> Result<Tensor> {
         let select = |at: usize| f32::from(at / inside + first == at % inside && at / inside < count);
         let project =
             Tensor::from_vec((0..outputs * inside).map(select).collect(), (outputs, inside), x.device())?;
-        let BlockTensors { depthwise, depthwise_bias, expand, expand_bias, project_bias, .. } = weights;
+        let BlockTensors {
+            depthwise,
+            depthwise_bias,
+            noise: of_noise,
+            expand,
+            expand_bias,
+            project_bias,
+            ..
+        } = weights;
         let selected = BlockTensors {
             depthwise: depthwise.clone(),
             depthwise_bias: depthwise_bias.clone(),
+            noise: of_noise.clone(),
             expand: expand.clone(),
             expand_bias: expand_bias.clone(),
             project,
             project_bias: project_bias.zeros_like()?,
         };
-        parts.push((block(x, &selected)? - x)?.narrow(3, 0, count)?.flatten(0, 2)?);
+        parts.push((block(x, &selected, noise)? - x)?.narrow(3, 0, count)?.flatten(0, 2)?);
     }
     parts.push(Tensor::ones((parts[0].dim(0)?, 1), DType::F32, x.device())?);
     Tensor::cat(&parts, 1)

@@ -1,5 +1,6 @@
 //! Rows of a map that may lie in several buffers: what comes in bands need not be copied together to be read.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Result, bail};
@@ -113,11 +114,12 @@ impl Rows {
         }
     }
 
-    /// Appends their first `cols` columns.
-    pub(crate) fn append_to(&self, out: &mut Vec<f32>, cols: usize) {
+    /// Appends some of their columns.
+    pub(crate) fn append_to(&self, out: &mut Vec<f32>, cols: Range<usize>) {
         for part in &self.parts {
+            let values = cols.start * part.shape.channels..cols.end * part.shape.channels;
             let rows = part.values().chunks_exact(part.shape.row_len());
-            rows.for_each(|row| out.extend_from_slice(&row[..cols * part.shape.channels]));
+            rows.for_each(|row| out.extend_from_slice(&row[values.clone()]));
         }
     }
 

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `format` | `utsushi-style` |
 //! | `format_version` | `1` |
-//! | `arch` | the network: `brush-1`, `brush-1-pruned`, `animegan2-1` |
+//! | `arch` | the network: `brush-1`, `brush-2`, these with `-pruned` behind them, `animegan2-1` |
 //! | `sizes` | the network's sizes, JSON: `{"c1":48,"c2":96,"blocks":[3,6,3],"ch":24,"cf":12}`; `{"widths":[32,64,128,256]}` |
 //! | `styles` | an array of [`StyleMeta`], JSON; 1 to [`MAX_STYLES`] |
 //!
@@ -310,10 +310,10 @@ impl StyleFile {
         self.thumbnails.insert(id.to_owned(), picture);
     }
 
-    /// A style's network, to be trained further: its sizes and its weights, `f32`, under their names in this file.
-    /// `None` where the file has no such style, or a network that isn't trained here.
+    /// A style's network, to be trained further: its sizes and its weights, `f32`, under their names in this file; those
+    /// of brush-1 lack the noise's. `None` where the file has no such style, or a network that isn't trained here.
     pub fn trainable(&self, id: &str) -> Option<(Sizes, HashMap<String, Tensor>)> {
-        let Arch::Brush(sizes) = self.arch else { return None };
+        let Arch::Brush(_, sizes) = self.arch else { return None };
         let style = self.styles.iter().position(|style| style.id == id)?;
         let of_style = |weight: &Tensor| match is_of_styles(weight) {
             true => weight.narrow(0, style, 1).and_then(|row| row.contiguous()),

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 
 use crate::arch::Arch;
-use crate::arch::brush::Sizes;
+use crate::arch::brush::{Sizes, Version};
 use crate::pth;
 use crate::style_file::{StyleFileError, check_arch, field, safetensors, tensor, weight};
 
@@ -49,7 +49,7 @@ impl Weights {
 
     /// Those of a brush that was trained here.
     pub fn of_training(sizes: Sizes, tensors: HashMap<String, Tensor>) -> Self {
-        Self { arch: Arch::Brush(sizes), tensors, is_foreign: false }
+        Self { arch: Arch::Brush(Version::Two, sizes), tensors, is_foreign: false }
     }
 
     fn foreign(tensors: HashMap<String, Tensor>) -> Result<Self, StyleFileError> {

@@ -146,7 +146,7 @@ mod tests {
             let rows = band.expect("a band").rows;
             if !rows.is_empty() {
                 let mut column = Vec::new();
-                rows.append_to(&mut column, 1);
+                rows.append_to(&mut column, 0..1);
                 let length = around.above + 1 + around.below;
                 assert!(to == values.len() || (column.len() + 1 - length).is_multiple_of(around.multiple));
                 result.extend(column.windows(length).map(<[f32]>::to_vec));

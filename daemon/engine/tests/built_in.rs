@@ -20,7 +20,10 @@ fn even_surfaces_stay_even() {
         for colour in colours {
             let (side, mut drawn) = (64, Vec::new());
             let picture: Vec<f32> = colour.map(|v| v * 2.0 - 1.0).repeat(side * side);
-            style.stream(Region::whole(side, side), Grain::default()).push(&picture, &mut drawn).expect("it draws");
+            style
+                .stream(Region::whole(side, side), Grain::default())
+                .push(&picture, &mut drawn)
+                .expect("it draws");
             // Inside, where no edge of the picture is near the finer layers.
             let inside = (16..side - 16).flat_map(|y| (16..side - 16).map(move |x| y * side + x));
             for channel in 0..3 {

@@ -9,7 +9,7 @@ use candle_nn::VarBuilder;
 use rayon::prelude::*;
 use utsushi_engine::arch::Arch;
 use utsushi_engine::arch::animegan2::{self, AnimeGan2};
-use utsushi_engine::arch::brush::Sizes;
+use utsushi_engine::arch::brush::{Sizes, Version};
 use utsushi_engine::style_file::{StyleFile, StyleMeta};
 use utsushi_engine::weights::Weights;
 use utsushi_engine::{self as engine, DeviceChoice, Generator, Grain, Region};
@@ -38,10 +38,25 @@ fn values(picture: &Tensor) -> Vec<f32> {
     picture.flatten_all().and_then(|p| p.to_vec1()).expect("values")
 }
 
+/// That of the goldens.
+const GRAIN: Grain = Grain { seed: (5 << 32) + 7, strength: 0.75 };
+
 /// Runs a picture in bands of this many rows.
 fn run(network: &dyn Generator, picture: &Tensor, band: usize) -> Vec<f32> {
     let (height, width, _) = picture.dims3().expect("a picture");
-    let mut stream = network.stream(Region::whole(height, width), Grain::default());
+    run_region(network, picture, Region::whole(height, width), GRAIN, band)
+}
+
+/// Runs a part of a picture in bands of this many rows.
+fn run_region(
+    network: &dyn Generator,
+    picture: &Tensor,
+    region: Region,
+    grain: Grain,
+    band: usize,
+) -> Vec<f32> {
+    let Region { width, height, .. } = region;
+    let mut stream = network.stream(region, grain);
     let mut result = Vec::new();
     let picture = values(picture);
     let bands = || picture.chunks(band * width * 3);
@@ -99,17 +114,78 @@ fn check(what: &str, network: &dyn Generator, case: &HashMap<String, Tensor>, to
     }
 }
 
-fn brush(sizes: Sizes, shares: &[f32], weights: HashMap<String, Tensor>) -> Arc<dyn Generator> {
+fn brush(
+    version: Version,
+    sizes: Sizes,
+    shares: &[f32],
+    weights: HashMap<String, Tensor>,
+) -> Arc<dyn Generator> {
     let weights = VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
-    Arch::Brush(sizes).load(shares, &weights, &device()).expect("the weights fit")
+    Arch::Brush(version, sizes).load(shares, &weights, &device()).expect("the weights fit")
 }
+
+const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
+const TINY_BRUSH2: Sizes = Sizes { cf: 5, ..TINY };
 
 #[test]
 fn small_brushes_at_every_size_and_in_every_band() {
-    let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
-    let network = brush(sizes, &[1.0], golden("tiny"));
-    for name in ["tiny-40x56", "tiny-37x53", "tiny-8x8", "tiny-1x1", "tiny-3x29"] {
-        check(name, &*network, &golden(name), 2e-5, RANDOM);
+    for (name, version, sizes) in [("tiny", Version::One, TINY), ("tiny-brush2", Version::Two, TINY_BRUSH2)] {
+        let network = brush(version, sizes, &[1.0], golden(name));
+        for size in ["40x56", "37x53", "8x8", "1x1", "3x29"] {
+            let name = format!("{name}-{size}");
+            check(&name, &*network, &golden(&name), 2e-5, RANDOM);
+        }
+    }
+}
+
+/// Whatever its weights are.
+#[test]
+fn without_noise_even_pictures_stay_even_in_every_corner() {
+    let network = brush(Version::Two, TINY_BRUSH2, &[1.0], golden("tiny-brush2"));
+    let none = Grain { strength: 0.0, ..GRAIN };
+    for (colour, height, width) in
+        [([-0.8, -0.8, -0.8], 40, 64), ([0.3, -0.1, 0.6], 37, 21), ([1.0; 3], 8, 8)]
+    {
+        let picture: Vec<f32> = colour.repeat(height * width);
+        let picture = Tensor::from_vec(picture, (height, width, 3), &Device::Cpu).expect("a picture");
+        let drawn = run_region(&*network, &picture, Region::whole(height, width), none, 13);
+        let is_even = drawn.chunks_exact(3).all(|pixel| pixel == &drawn[..3]);
+        assert!(is_even, "{colour:?}, {height} x {width}: {:?} and others", &drawn[..3]);
+        let noisy = run(&*network, &picture, 13);
+        assert!(noisy.iter().zip(&drawn).any(|(a, b)| (a - b).abs() > 0.01), "the noise has no effect");
+    }
+}
+
+/// As in the whole, where the part's sides aren't seen: so for a picture that is moved, too.
+#[test]
+fn parts_are_drawn_as_in_the_whole() {
+    let sizes = Sizes { blocks: [1, 1, 0], ..TINY_BRUSH2 };
+    for version in [Version::One, Version::Two] {
+        let mut weights = golden(if version == Version::One { "tiny" } else { "tiny-brush2" });
+        weights.retain(|name, _| !name.starts_with("d1.") && !name.starts_with("mid.1."));
+        let sizes = Sizes { cf: if version == Version::One { TINY.cf } else { TINY_BRUSH2.cf }, ..sizes };
+        let network = brush(version, sizes, &[1.0], weights);
+        let reach = network.reach_px() as usize;
+        let (height, width) = (2 * reach + 90, 2 * reach + 75);
+        let value = |i: usize| ((i * 37 % 1009) as f32 / 504.5 - 1.0) * ((i / 97 % 5) as f32 / 4.0);
+        let whole: Vec<f32> = (0..height * width * 3).map(value).collect();
+        let cut = |x: usize, y: usize, w: usize, h: usize, from: &[f32]| -> Vec<f32> {
+            (y..y + h).flat_map(|row| from[(row * width + x) * 3..][..w * 3].to_vec()).collect()
+        };
+        let tensor = |values: Vec<f32>, h: usize, w: usize| {
+            Tensor::from_vec(values, (h, w, 3), &Device::Cpu).expect("a picture")
+        };
+        let want = run(&*network, &tensor(whole.clone(), height, width), 64);
+        for (x, y) in [(0, 0), (8, 16), (16, 8), (1, 3), (13, 7), (31, 40)] {
+            let (w, h) = (2 * reach + 41, 2 * reach + 37);
+            let part = tensor(cut(x, y, w, h, &whole), h, w);
+            let got = run_region(&*network, &part, Region { width: w, height: h, x, y }, GRAIN, 29);
+            for row in reach..h - reach {
+                let inside = &got[(row * w + reach) * 3..(row * w + w - reach) * 3];
+                let there = cut(x + reach, y + row, w - 2 * reach, 1, &want);
+                assert!(inside == there, "{version:?}: row {row} of the part at {x}, {y}");
+            }
+        }
     }
 }
 
@@ -117,8 +193,11 @@ fn small_brushes_at_every_size_and_in_every_band() {
 fn a_mix_of_styles_is_a_mix_of_their_norms() {
     let case = golden("tiny-2-styles-11x13");
     let sizes = Sizes { c1: 4, c2: 8, blocks: [1, 1, 1], ch: 4, cf: 4 };
-    let network = brush(sizes, &values(&case["mix"]), golden("tiny-2-styles"));
+    let network = brush(Version::One, sizes, &values(&case["mix"]), golden("tiny-2-styles"));
     check("tiny-2-styles", &*network, &case, 2e-5, RANDOM);
+    let case = golden("tiny-brush2-2-styles-11x13");
+    let network = brush(Version::Two, sizes, &values(&case["mix"]), golden("tiny-brush2-2-styles"));
+    check("tiny-brush2-2-styles", &*network, &case, 2e-5, RANDOM);
 }
 
 #[test]
@@ -131,13 +210,16 @@ fn the_style_that_ships() {
 #[test]
 fn pictures_that_are_drawn_at_once_are_those_that_are_drawn_alone() {
     let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 4 };
-    let network = brush(sizes, &[1.0], golden("tiny"));
+    let network = brush(Version::One, sizes, &[1.0], golden("tiny"));
     let side = 104;
     let draw = |picture: usize| {
         let values = (0..side * side * 3).map(|i| ((i * (picture + 7)) % 251) as f32 / 125.5 - 1.0);
         let input: Vec<f32> = values.collect();
         let mut drawn = Vec::new();
-        network.stream(Region::whole(side, side), Grain::default()).push(&input, &mut drawn).expect("it draws");
+        network
+            .stream(Region::whole(side, side), Grain::default())
+            .push(&input, &mut drawn)
+            .expect("it draws");
         drawn
     };
     let alone: Vec<_> = (0..4).map(draw).collect();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
-use utsushi_engine::arch::brush::{Brush, Sizes, TrainableBrush};
+use utsushi_engine::arch::brush::{Brush, Sizes, TrainableBrush, Version};
 use utsushi_engine::differentiable::{
     Border, Place, WholeConv, conv, join, max_pool2, pixel_shuffle, pixel_unshuffle,
 };
@@ -39,10 +39,10 @@ fn variables(weights: &HashMap<String, Tensor>) -> HashMap<String, Var> {
     weights.iter().map(variable).collect::<Result<_>>().expect("variables")
 }
 
-fn network(sizes: Sizes, styles: usize, weights: &HashMap<String, Var>) -> TrainableBrush {
+fn network(version: Version, sizes: Sizes, styles: usize, weights: &HashMap<String, Var>) -> TrainableBrush {
     let tensors = weights.iter().map(|(name, weight)| (name.clone(), weight.as_tensor().clone())).collect();
     let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-    TrainableBrush::load(sizes, styles, &weights).expect("the weights fit")
+    TrainableBrush::load(version, sizes, styles, &weights).expect("the weights fit")
 }
 
 /// Noise that is the same everywhere; candle's own can't be seeded.
@@ -67,7 +67,10 @@ fn place() -> Place {
     Place::on(&Chosen::choose(choice).expect("the device is there"))
 }
 
-fn check_gradients(name: &str, sizes: Sizes) {
+/// A picture's each, as the goldens have them.
+const GRAINS: [Grain; 2] = [Grain { seed: 0, strength: 1.0 }, Grain { seed: 1, strength: 1.0 }];
+
+fn check_gradients(name: &str, version: Version, sizes: Sizes) {
     let place = place();
     // On a GPU products are of TF32, unless the emulator is told otherwise.
     let is_rounded = place.is_gpu() && std::env::var_os("EMULATED_EXACT").is_none();
@@ -75,8 +78,8 @@ fn check_gradients(name: &str, sizes: Sizes) {
     let styles = case["mix"].dims()[0];
     let gradients = || -> Result<_> {
         let pictures = Var::from_tensor(&channels_last(&case["input"]))?;
-        let output =
-            network(sizes, styles, &weights).forward_on(&place.renewed(), &pictures, &case["mix"])?;
+        let network = network(version, sizes, styles, &weights);
+        let output = network.forward_on(&place.renewed(), &pictures, &case["mix"], &GRAINS)?;
         let gradients = (output * channels_last(&case["weighting"]))?.sum_all()?.backward()?;
         let of = |variable: &Var| values(gradients.get(variable).expect("everything has a gradient"));
         let mut all: Vec<_> = weights.iter().map(|(name, weight)| (name.clone(), of(weight))).collect();
@@ -117,21 +120,28 @@ fn check_gradients(name: &str, sizes: Sizes) {
 
 #[test]
 fn gradients_are_those_of_pytorch() {
-    check_gradients("tiny", TINY);
-    check_gradients("tiny-2-styles", TINY_2_STYLES);
+    check_gradients("tiny", Version::One, TINY);
+    check_gradients("tiny-2-styles", Version::One, TINY_2_STYLES);
+    check_gradients("tiny-brush2-2-styles", Version::Two, TINY_2_STYLES);
 }
 
 /// In training's form and in bands of 8 rows.
-fn check_forward(name: &str, sizes: Sizes, shares: &[f32], height: usize, width: usize) {
+fn check_forward(
+    name: &str,
+    (version, sizes): (Version, Sizes),
+    shares: &[f32],
+    height: usize,
+    width: usize,
+) {
     let weights = golden(name);
     let pictures = noise(3, &[2, height, width, 3]);
     let shares_tensor = Tensor::new(shares, &Device::Cpu).expect("shares");
-    let trained = network(sizes, shares.len(), &variables(&weights));
-    let got = trained.forward(&pictures, &shares_tensor).expect("the network runs");
+    let trained = network(version, sizes, shares.len(), &variables(&weights));
+    let got = trained.forward(&pictures, &shares_tensor, &GRAINS).expect("the network runs");
     let weights = VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
-    let brush = Brush::load(sizes, shares, &weights).expect("the weights fit");
+    let brush = Brush::load(version, sizes, shares, &weights).expect("the weights fit");
     for i in 0..2 {
-        let mut stream = brush.stream(Region::whole(height, width), Grain::default());
+        let mut stream = brush.stream(Region::whole(height, width), GRAINS[i]);
         let mut want = Vec::new();
         for rows in values(&pictures.get(i).expect("a picture")).chunks(8 * width * 3) {
             stream.push(rows, &mut want).expect("the network runs");
@@ -145,20 +155,27 @@ fn check_forward(name: &str, sizes: Sizes, shares: &[f32], height: usize, width:
 
 #[test]
 fn it_draws_what_the_streaming_network_draws() {
-    check_forward("tiny", TINY, &[1.0], 40, 56);
-    check_forward("tiny", TINY, &[1.0], 8, 8);
-    check_forward("tiny-2-styles", TINY_2_STYLES, &[0.3, 0.7], 16, 32);
+    check_forward("tiny", (Version::One, TINY), &[1.0], 40, 56);
+    check_forward("tiny", (Version::One, TINY), &[1.0], 8, 8);
+    check_forward("tiny-2-styles", (Version::One, TINY_2_STYLES), &[0.3, 0.7], 16, 32);
+    check_forward("tiny-brush2-2-styles", (Version::Two, TINY_2_STYLES), &[0.3, 0.7], 16, 32);
 }
 
 #[test]
 fn pictures_that_do_not_fit_are_refused() {
-    let network = network(TINY, 1, &variables(&golden("tiny")));
+    let network = network(Version::One, TINY, 1, &variables(&golden("tiny")));
     let one = Tensor::new(&[1.0f32], &Device::Cpu).expect("a share");
     let two = Tensor::new(&[0.5f32, 0.5], &Device::Cpu).expect("shares");
-    for (dims, shares) in
-        [([1, 12, 16, 3], &one), ([1, 16, 12, 3], &one), ([1, 16, 16, 4], &one), ([1, 8, 8, 3], &two)]
-    {
-        assert!(network.forward(&noise(1, &dims), shares).is_err(), "{dims:?}, {shares}");
+    for (dims, shares) in [
+        ([1, 12, 16, 3], &one),
+        ([1, 16, 12, 3], &one),
+        ([1, 16, 16, 4], &one),
+        ([1, 8, 8, 3], &two),
+        // There is noise for one.
+        ([2, 8, 8, 3], &one),
+    ] {
+        let drawn = network.forward(&noise(1, &dims), shares, &GRAINS[..1]);
+        assert!(drawn.is_err(), "{dims:?}, {shares}");
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use pulp::{Simd, WithSimd};
 use utsushi_kernels::{
-    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map, Shape, Source, Tail,
-    TailWeights,
+    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map, Noise, Shape, Source,
+    Tail, TailWeights,
 };
 
 fn main() {
@@ -64,6 +64,7 @@ fn main() {
             BlockWeights {
                 depthwise: &noise(channels * 25),
                 depthwise_bias: &noise(channels),
+                noise: &noise(channels),
                 expand: &weight,
                 expand_bias: &noise(2 * channels),
                 project: &weight,
@@ -75,37 +76,44 @@ fn main() {
         let mut out = vec![0.0; rows * shape.row_len()];
         let flops = 2.0 * (rows * cols * channels * (25 + 4 * channels)) as f64;
         report(name, flops, flops, &mut || {
-            block.run(map, &mut out);
+            block.run(map, Noise::new(1, 2, 1.0, (0, 0)), &mut out);
             black_box(&out);
         });
     }
     tail(report);
 }
 
-/// The layers of brush-1 at the full size of 300 x 300.
+/// The layers of brush-1, and of brush-2, at the full size of 300 x 300.
 fn tail(report: impl Fn(&str, f64, f64, &mut dyn FnMut())) {
     let (half_shape, shape) = (Shape::new(150, 150, 24), Shape::new(300, 300, 3));
     let (half, picture) = (noise(half_shape.len()), noise(shape.len()));
     let weights = |inputs: usize, outputs: usize| (noise(inputs * outputs), noise(outputs));
     let (expand, join, rgb) = (weights(24, 48), weights(15 * 9, 12), weights(12 * 9, 3));
-    let tail = Tail::new(
-        Cpu::detect(),
-        TailWeights {
+    let of_noise = noise(12);
+    let tail = |noise| {
+        let weights = TailWeights {
             expand: ConvWeights { weight: &expand.0, bias: &expand.1 },
+            noise,
             join: ConvWeights { weight: &join.0, bias: &join.1 },
             rgb: ConvWeights { weight: &rgb.0, bias: &rgb.1 },
-        },
-    );
+        };
+        Tail::new(Cpu::detect(), weights)
+    };
     let (half, picture): (Vec<_>, Vec<_>) =
         (half.chunks_exact(half_shape.row_len()).collect(), picture.chunks_exact(shape.row_len()).collect());
     let mut out = vec![0.0; shape.len()];
     let products =
         half_shape.rows * half_shape.cols * 24 * 48 + shape.rows * shape.cols * 9 * (15 * 12 + 12 * 3);
-    report("brush tail 24->3 300", 2.0 * products as f64, 2.0 * products as f64, &mut || {
-        let half = Map::new(&half, half_shape.cols, half_shape.channels);
-        tail.run(half, Map::new(&picture, shape.cols, 3), 0..shape.rows, &mut out);
-        black_box(&out);
-    });
+    for (name, tail) in
+        [("brush-1 tail 24->3 300", tail(None)), ("brush-2 tail 24->3 300", tail(Some(&of_noise)))]
+    {
+        report(name, 2.0 * products as f64, 2.0 * products as f64, &mut || {
+            let half = Map::new(&half, half_shape.cols, half_shape.channels);
+            let noise = Noise::new(1, 2, 1.0, (0, 0));
+            tail.run(half, Map::new(&picture, shape.cols, 3), noise, 0..shape.rows, &mut out);
+            black_box(&out);
+        });
+    }
 }
 
 /// Name, geometry, channels before an unshuffle, outputs, rows and columns as the convolution sees them.

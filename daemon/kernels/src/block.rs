@@ -1,4 +1,5 @@
-//! The residual block: x + p2(ReLU(p1(norm(depthwise5x5(x))))).
+//! The residual block: x + p2(ReLU(p1(norm(depthwise5x5(x) + z noise)))), where noise has a value a pixel, and z a
+//! weight a channel; without it for networks that have none.
 //!
 //! All of it happens on a few rows and columns at a time while they are in cache: the map is read once and
 //! written once. The design is ConvNeXt's (Liu et al. 2022, <https://arxiv.org/abs/2201.03545>), with ReLU.
@@ -9,7 +10,7 @@ use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Target, Write, multiply, pack};
 use crate::patch::{clamp_col, normalise};
 use crate::scratch::{Buffers, first, with_buffers};
-use crate::{Map, Shape, strip_rows};
+use crate::{Map, Noise, Shape, strip_rows};
 
 pub(crate) const KERNEL: usize = 5;
 pub(crate) const REACH: usize = KERNEL / 2;
@@ -22,6 +23,8 @@ pub struct BlockWeights<'a> {
     pub depthwise: &'a [f32],
     /// `[c]`
     pub depthwise_bias: &'a [f32],
+    /// `[c]`, or nothing.
+    pub noise: &'a [f32],
     /// `[m, c]`
     pub expand: &'a [f32],
     /// `[m]`
@@ -54,7 +57,7 @@ impl Block {
         assert_eq!(weights.expand.len(), inside * channels);
         assert_eq!(weights.project.len(), channels * inside);
         assert_eq!(weights.project_bias.len(), channels);
-        let depthwise = Depthwise5::new(weights.depthwise, weights.depthwise_bias);
+        let depthwise = Depthwise5::new(weights.depthwise, weights.depthwise_bias, weights.noise);
         let expand =
             Panels::new(cpu, channels, weights.expand_bias.to_vec(), |i, o| weights.expand[o * channels + i]);
         let project =
@@ -62,17 +65,20 @@ impl Block {
         Self { cpu, channels, depthwise, expand, project }
     }
 
-    /// Runs the block: `x` has [`Block::REACH`] rows more than `out` on either side, and as many columns.
+    /// Runs the block: `x` has [`Block::REACH`] rows more than `out` on either side, and as many columns. `noise` is
+    /// that of `out`'s rows, and counts where the block has weights for it.
     ///
     /// # Panics
     /// If the lengths don't fit together.
-    pub fn run(&self, x: Map, out: &mut [f32]) {
+    pub fn run(&self, x: Map, noise: Noise, out: &mut [f32]) {
         let shape = x.shape();
         assert_eq!(shape.channels, self.channels);
         assert_eq!(out.len(), (shape.rows - 2 * REACH) * shape.row_len());
         let strip = strip_rows(shape.rows - 2 * REACH);
         out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each(|(i, out)| {
-            with_buffers(|buffers| self.cpu.run(Strip { block: self, x, first: i * strip, buffers, out }));
+            with_buffers(|buffers| {
+                self.cpu.run(Strip { block: self, x, noise, first: i * strip, buffers, out })
+            });
         });
     }
 }
@@ -80,6 +86,7 @@ impl Block {
 struct Strip<'a> {
     block: &'a Block,
     x: Map<'a>,
+    noise: Noise,
     first: usize,
     buffers: &'a mut Buffers,
     out: &'a mut [f32],
@@ -122,9 +129,12 @@ impl Kernel for Strip<'_> {
             let normed = first(normed, whole * padded);
             let expanded = first(expanded, whole * inside_words);
             for row in 0..rows {
+                let mut noise = [0.0; TILE_COLS];
+                let noise = &mut noise[..if self.block.depthwise.has_noise() { whole } else { 0 }];
+                self.noise.row(self.first + row, first_col, noise);
                 for v in 0..padded / L::COUNT {
                     let patch = &L::vectors(patch)[v * plane + row * patch_cols..];
-                    self.block.depthwise.row(lanes, v, patch, patch_cols, whole, normed, padded);
+                    self.block.depthwise.row(lanes, v, (patch, patch_cols), noise, whole, normed, padded);
                 }
                 for pixel in normed.chunks_exact_mut(padded) {
                     normalise(lanes, pixel, channels);
@@ -163,32 +173,40 @@ pub(crate) struct Depthwise5 {
     /// Kernel position by position, channels padded to whole vectors.
     weights: Vec<f32>,
     bias: Vec<f32>,
+    /// What a pixel's noise counts, or nothing.
+    noise: Vec<f32>,
 }
 
 impl Depthwise5 {
-    /// Lays out `[c, 1, 5, 5]` and `[c]`.
-    pub(crate) fn new(weights: &[f32], bias: &[f32]) -> Self {
+    /// Lays out `[c, 1, 5, 5]`, `[c]`, and `[c]` or nothing.
+    pub(crate) fn new(weights: &[f32], bias: &[f32], noise: &[f32]) -> Self {
         assert_eq!(weights.len(), bias.len() * KERNEL * KERNEL);
+        assert!(noise.is_empty() || noise.len() == bias.len());
         // 16 is the longest vector there is.
         let padded = bias.len().next_multiple_of(16);
         let mut laid_out = vec![0.0; KERNEL * KERNEL * padded];
         for (i, weight) in weights.iter().enumerate() {
             laid_out[i % (KERNEL * KERNEL) * padded + i / (KERNEL * KERNEL)] = *weight;
         }
-        let mut bias = bias.to_vec();
-        bias.resize(padded, 0.0);
-        Self { weights: laid_out, bias }
+        let unused = vec![0.0; padded - bias.len()];
+        let fill = |values: &[f32]| [values, &unused].concat();
+        let noise = if noise.is_empty() { Vec::new() } else { fill(noise) };
+        Self { weights: laid_out, bias: fill(bias), noise }
     }
 
-    /// Channel vector `v` of `count` pixels (a multiple of [`RUN`]) of one row.
+    pub(crate) fn has_noise(&self) -> bool {
+        !self.noise.is_empty()
+    }
+
+    /// Channel vector `v` of `count` pixels (a multiple of [`RUN`]) of one row; `noise` is theirs, or empty.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "the innermost loop, apart only to be read")]
     pub(crate) fn row<L: Lanes>(
         &self,
         lanes: L,
         v: usize,
-        patch: &[L::V],
-        patch_cols: usize,
+        (patch, patch_cols): (&[L::V], usize),
+        noise: &[f32],
         count: usize,
         out: &mut [f32],
         out_stride: usize,
@@ -198,6 +216,12 @@ impl Depthwise5 {
         let bias = L::vectors(&self.bias)[v];
         for first in (0..count).step_by(RUN) {
             let mut sums = [bias; RUN];
+            if let Some(noise) = noise.get(first..first + RUN) {
+                let weight = L::vectors(&self.noise)[v];
+                for (sum, noise) in sums.iter_mut().zip(noise) {
+                    *sum = lanes.mul_add(lanes.splat(*noise), weight, bias);
+                }
+            }
             for ky in 0..KERNEL {
                 let window = patch[ky * patch_cols + first..].first_chunk::<{ RUN + 2 * REACH }>();
                 let window = window.expect("the patch is REACH columns wider on either side");

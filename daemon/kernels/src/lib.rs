@@ -10,6 +10,8 @@
 //! - [`Depthwise`]: depthwise 3x3;
 //! - [`prepare()`]: what stands between the convolutions of networks that normalise over the whole picture;
 //! - [`upsample2_add`]: bilinear x2, added to another map;
+//! - [`blur_add`]: the binomial filter behind a pixel-shuffle, added to another map;
+//! - [`Noise`]: what a network paints strokes of, by position;
 //! - [`Enlarge`]: a re-drawn picture to its source's size, along the source's edges;
 //! - [`backward`]: whole maps and their gradients, for training.
 //!
@@ -24,6 +26,7 @@
 
 pub mod backward;
 mod block;
+mod blur;
 mod conv;
 mod cpu;
 mod depthwise;
@@ -41,6 +44,7 @@ mod upsample;
 mod winograd;
 
 pub use block::{Block, BlockWeights};
+pub use blur::{REACH as BLUR_REACH, blur_add};
 pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};
 pub use cpu::Cpu;
 pub use depthwise::Depthwise;

@@ -9,6 +9,8 @@
 
 /// The sum's mean.
 const MEAN: i32 = 4 * 255 / 2;
+/// That layer 0 begins with; 0 would be its own hash. The golden ratio's first bits.
+const FIRST_KEY: u32 = 0x9e37_79b9;
 /// One over the sum's deviation, the square root of 4 (256² - 1) / 12.
 const SCALE: f32 = 0.006_765_875;
 
@@ -27,7 +29,7 @@ impl Noise {
     /// That of a layer of pictures with this seed. `x` and `y`: where the map's first pixel lies in the map of the
     /// whole picture.
     pub fn new(seed: u64, layer: u32, strength: f32, (x, y): (u32, u32)) -> Self {
-        let key = hash(seed as u32 ^ hash((seed >> 32) as u32 ^ hash(layer)));
+        let key = hash(seed as u32 ^ hash((seed >> 32) as u32 ^ hash(layer ^ FIRST_KEY)));
         Self { key, strength, x, y }
     }
 
@@ -42,6 +44,18 @@ impl Noise {
             let sum = (hash & 255) + (hash >> 8 & 255) + (hash >> 16 & 255) + (hash >> 24);
             *out = (sum as i32 - MEAN) as f32 * scale;
         }
+    }
+
+    /// That of the map without its first rows.
+    #[must_use]
+    pub fn below(self, rows: usize) -> Self {
+        Self { y: self.y.wrapping_add(rows as u32), ..self }
+    }
+
+    /// That of the map with so many rows before its first.
+    #[must_use]
+    pub fn above(self, rows: usize) -> Self {
+        Self { y: self.y.wrapping_sub(rows as u32), ..self }
     }
 
     /// What a device needs to compute it: the key, the strength times the scale of a sum, the place.
@@ -115,6 +129,6 @@ mod tests {
     fn values_never_change() {
         let mut row = [0.0; 4];
         Noise::new(0, 0, 1.0, (0, 0)).row(0, 0, &mut row);
-        assert_eq!(row.map(|v| (v / SCALE).round() as i32), [0; 4]);
+        assert_eq!(row.map(|v| (v / SCALE).round() as i32), [-192, 69, 218, -15]);
     }
 }

@@ -3,11 +3,12 @@
 //! once, so that none is left out.
 
 use utsushi_kernels::backward::{
-    Border, WholeConv, block_forward, block_gradients, gram, gram_gradient, instance_norm,
-    instance_norm_gradient, join, max_pool2, max_pool2_gradient, norm_forward, norm_gradients, part,
-    pixel_norm, pixel_norm_gradient, pixel_shuffle, pixel_unshuffle, upsample2_add_whole, upsample2_gradient,
+    Border, WholeConv, block_forward, block_gradients, blur, blur_gradient, gram, gram_gradient,
+    instance_norm, instance_norm_gradient, join, max_pool2, max_pool2_gradient, norm_forward, norm_gradients,
+    part, pixel_norm, pixel_norm_gradient, pixel_shuffle, pixel_unshuffle, upsample2_add_whole,
+    upsample2_gradient,
 };
-use utsushi_kernels::{BlockWeights, ConvWeights, Cpu, Shape};
+use utsushi_kernels::{BlockWeights, ConvWeights, Cpu, Noise, Shape};
 
 mod noise;
 
@@ -241,17 +242,25 @@ fn blocks() {
     ] {
         let shape = Shape::new(rows, cols, channels);
         let x = noise(1, maps * shape.len());
-        let flat = noise(2, BlockWeights::flat_len(channels, inside));
+        // Every second has noise.
+        let of_noise = if rows % 2 == 0 { channels } else { 0 };
+        let flat = noise(2, BlockWeights::flat_len(channels, inside) + of_noise);
         let gradient = noise(3, x.len());
+        let positions: Vec<_> = (0..maps as u64).map(|seed| Noise::new(seed, 1, 0.7, (3, 5))).collect();
+        let noises = noise_values(&positions, shape);
         let forward = |inputs: &[Vec<f64>]| {
             let (x, flat) = (&inputs[0], &inputs[1][..]);
             let (depthwise, flat) = flat.split_at(25 * channels);
             let (depthwise_bias, flat) = flat.split_at(channels);
+            let (of_noise, flat) = flat.split_at(of_noise);
             let (expand, flat) = flat.split_at(inside * channels);
             let (expand_bias, flat) = flat.split_at(inside);
             let (project, project_bias) = flat.split_at(inside * channels);
             let pointwise = WholeConv { slope: 0.0, ..WholeConv::same(1) };
-            let inner = naive_conv(WholeConv::same(5), x, shape, depthwise, depthwise_bias);
+            let mut inner = naive_conv(WholeConv::same(5), x, shape, depthwise, depthwise_bias);
+            for (pixel, value) in inner.chunks_exact_mut(channels).zip(&noises) {
+                pixel.iter_mut().zip(of_noise).for_each(|(inner, weight)| *inner += weight * value);
+            }
             let normed = naive_norm(&inner, &vec![1.0; channels], &vec![0.0; channels]);
             let expanded = naive_conv(pointwise, &normed, shape, expand, expand_bias);
             let inside_shape = Shape { channels: inside, ..shape };
@@ -264,9 +273,74 @@ fn blocks() {
         let weights = BlockWeights::from_flat(&flat, channels, inside);
         for cpu in Cpu::available() {
             let what = format!("{maps} {shape:?} with {inside} inside, {cpu:?}");
-            assert_close(&what, &block_forward(cpu, weights, &x, shape), &want);
-            let (d_x, d_flat) = block_gradients(cpu, weights, &x, shape, &gradient);
+            assert_close(&what, &block_forward(cpu, weights, &x, shape, &positions), &want);
+            let (d_x, d_flat) = block_gradients(cpu, weights, &x, shape, &positions, &gradient);
             differences.check(&what, &[&d_x, &d_flat]);
+        }
+    }
+}
+
+/// Maps of noise, a value a pixel.
+fn noise_values(noises: &[Noise], shape: Shape) -> Vec<f64> {
+    let mut row = vec![0.0; shape.cols];
+    let mut values = Vec::new();
+    for noise in noises {
+        for y in 0..shape.rows {
+            noise.row(y, 0, &mut row);
+            values.extend(wide(&row));
+        }
+    }
+    values
+}
+
+#[test]
+fn the_binomial_filter() {
+    for (maps, rows, cols, channels) in [(2, 5, 7, 12), (1, 2, 2, 1), (3, 2, 9, 5), (1, 40, 3, 24)] {
+        let shape = Shape::new(rows, cols, channels);
+        let (x, gradient) = (noise(1, maps * shape.len()), noise(2, maps * shape.len()));
+        let reflected = |at: isize, count: usize| match at {
+            -1 => 1,
+            at if at as usize == count => count - 2,
+            at => at as usize,
+        };
+        let forward = |inputs: &[Vec<f64>]| {
+            let mut out = vec![0.0; inputs[0].len()];
+            for (i, out) in out.iter_mut().enumerate() {
+                let (map, at) = (i / shape.len() * shape.len(), i % shape.len());
+                let (y, x, c) = (at / shape.row_len(), at / channels % cols, at % channels);
+                for (dy, dx) in (-1..2).flat_map(|dy| (-1..2).map(move |dx| (dy, dx))) {
+                    let (y, x) = (reflected(y as isize + dy, rows), reflected(x as isize + dx, cols));
+                    let weight =
+                        [1.0, 2.0, 1.0][(dy + 1) as usize] * [1.0, 2.0, 1.0][(dx + 1) as usize] / 16.0;
+                    *out += weight * inputs[0][map + y * shape.row_len() + x * channels + c];
+                }
+            }
+            out
+        };
+        let inputs = vec![wide(&x)];
+        let want = forward(&inputs);
+        let differences = Differences::new(&forward, &inputs, &gradient);
+        for cpu in Cpu::available() {
+            let what = format!("{maps} {shape:?}, {cpu:?}");
+            assert_close(&what, &blur(cpu, &x, shape), &want);
+            differences.check(&what, &[&blur_gradient(cpu, &gradient, shape)]);
+        }
+    }
+}
+
+/// Whatever a network puts into the 2 x 2 pixels that it shuffles, where the surface is even so is the result: not
+/// nearly, but to the last bit, in the corners, too.
+#[test]
+fn shuffled_surfaces_that_are_even_are_even_behind_the_filter() {
+    let shape = Shape::new(6, 10, 17);
+    for cpu in Cpu::available() {
+        for seed in 0..20 {
+            let four = noise(seed, 4 * 17);
+            let x: Vec<f32> = (0..shape.len())
+                .map(|i| four[i / shape.row_len() % 2 * 34 + i / 17 % 10 % 2 * 17 + i % 17])
+                .collect();
+            let out = blur(cpu, &x, shape);
+            assert!(out.chunks_exact(17).all(|pixel| pixel == &out[..17]), "{cpu:?}, {seed}");
         }
     }
 }
@@ -436,14 +510,15 @@ fn threads_do_not_change_a_bit() {
     let conv = WholeConv::same(3);
     let (weight, bias) = (noise(2, 12 * 12 * 9), noise(3, 12));
     let weights = ConvWeights { weight: &weight, bias: &bias };
-    let flat = noise(4, BlockWeights::flat_len(12, 24));
+    let flat = noise(4, BlockWeights::flat_len(12, 24) + 12);
+    let positions = [1, 2].map(|seed| Noise::new(seed, 0, 1.0, (0, 0)));
     let gradient = noise(5, x.len());
     let cpu = Cpu::detect();
     let run = || {
         let norm = norm_gradients(cpu, &bias, &x, &gradient);
         let (d_weight, d_bias) = conv.weight_gradients(cpu, &x, shape, &gradient, 12);
         let (d_x, d_flat) =
-            block_gradients(cpu, BlockWeights::from_flat(&flat, 12, 24), &x, shape, &gradient);
+            block_gradients(cpu, BlockWeights::from_flat(&flat, 12, 24), &x, shape, &positions, &gradient);
         let forward = conv.forward(cpu, weights, &x, shape);
         let d_input = conv.input_gradient(cpu, weights, &gradient, shape);
         let small = norm.scale.into_iter().chain(norm.shift).chain(norm.x);

@@ -1,8 +1,8 @@
 //! Every kernel, on every instruction set of this machine, against a naive reference in `f64`.
 
 use utsushi_kernels::{
-    Activation, Affine, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Shape,
-    Source, upsample2_add,
+    Activation, Affine, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Noise,
+    Shape, Source, upsample2_add,
 };
 
 mod noise;
@@ -297,8 +297,20 @@ fn blocks() {
         let (expand, expand_bias) = (noise(4, inside * channels), noise(5, inside));
         let (project, project_bias) = (noise(6, channels * inside), noise(7, channels));
         let inner = &x[Block::REACH * shape.row_len()..][..rows * shape.row_len()];
-        let want = Map::from(shape, &x)
-            .conv(&depthwise, &depthwise_bias, 5, 1)
+        let positions = Noise::new(3, 1, 0.5, (6, 9));
+        // Every second has noise.
+        let of_noise = if cols % 2 == 0 { noise(8, channels) } else { Vec::new() };
+        let mut convolved = Map::from(shape, &x).conv(&depthwise, &depthwise_bias, 5, 1);
+        if !of_noise.is_empty() {
+            let mut values = vec![0.0; cols];
+            for (row, pixels) in convolved.data.chunks_exact_mut(cols * channels).enumerate() {
+                positions.row(row, 0, &mut values);
+                for (i, value) in pixels.iter_mut().enumerate() {
+                    *value += f64::from(of_noise[i % channels] * values[i / channels]);
+                }
+            }
+        }
+        let want = convolved
             .normalised()
             .conv(&expand, &expand_bias, 1, 1)
             .leaky(0.0)
@@ -307,6 +319,7 @@ fn blocks() {
         let weights = BlockWeights {
             depthwise: &depthwise,
             depthwise_bias: &depthwise_bias,
+            noise: &of_noise,
             expand: &expand,
             expand_bias: &expand_bias,
             project: &project,
@@ -314,7 +327,7 @@ fn blocks() {
         };
         for cpu in Cpu::available() {
             let mut out = vec![f32::NAN; want.data.len()];
-            Block::new(cpu, weights).run(map(shape, &rows_of(shape, &x)), &mut out);
+            Block::new(cpu, weights).run(map(shape, &rows_of(shape, &x)), positions, &mut out);
             // What is inside is about as large as the square root of the channels.
             let exact = Exact::products(cpu, 32 * inside);
             assert_close(&format!("{channels} {rows}x{cols} {cpu:?}"), &out, &want, exact);

@@ -1,7 +1,8 @@
 //! A network's last layers, done at once, against the same layers one after the other.
 
+use utsushi_kernels::backward::blur;
 use utsushi_kernels::{
-    Activation, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map, Shape, Source, Tail, TailWeights,
+    Activation, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map, Noise, Shape, Source, Tail, TailWeights,
 };
 
 mod noise;
@@ -50,7 +51,7 @@ struct Case {
     cols: usize,
 }
 
-fn check(&Case { channels, shuffled, between, rows: half_rows, cols: half_cols }: &Case) {
+fn check(&Case { channels, shuffled, between, rows: half_rows, cols: half_cols }: &Case, filtered: bool) {
     let (half_shape, shape) =
         (Shape::new(half_rows, half_cols, channels), Shape::new(2 * half_rows, 2 * half_cols, 3));
     let (half, picture) = (noise(1, half_shape.len()), noise(2, shape.len()));
@@ -58,14 +59,31 @@ fn check(&Case { channels, shuffled, between, rows: half_rows, cols: half_cols }
     let join = Layer::new(5, shuffled + 3, between, 3);
     let rgb = Layer::new(7, between, 3, 3);
     let (half_map, picture_map) = (rows(&half, half_shape.row_len()), rows(&picture, shape.row_len()));
-    let weights = TailWeights { expand: expand.weights(), join: join.weights(), rgb: rgb.weights() };
+    let of_noise = filtered.then(|| noise(9, shuffled));
+    let positions = Noise::new(3, 5, 0.8, (7, 11));
+    let weights = TailWeights {
+        expand: expand.weights(),
+        noise: of_noise.as_deref(),
+        join: join.weights(),
+        rgb: rgb.weights(),
+    };
 
     // One after the other.
     let cols = shape.cols;
     let by_layers = |cpu: Cpu| {
         let geometry = Geometry { shuffle: 2, input: InputNorm::Channels, ..Geometry::kernel(1) };
         let map = Map::new(&half_map, half_cols, channels);
-        let h = expand.run(cpu, geometry, Source::Map(map), Activation::Store);
+        let mut h = expand.run(cpu, geometry, Source::Map(map), Activation::Store);
+        if let Some(weights) = &of_noise {
+            h = blur(cpu, &h, Shape { channels: shuffled, ..shape });
+            let mut values = vec![0.0; cols];
+            for (row, pixels) in h.chunks_exact_mut(cols * shuffled).enumerate() {
+                positions.row(row, 0, &mut values);
+                for (pixel, value) in pixels.chunks_exact_mut(shuffled).zip(&values) {
+                    pixel.iter_mut().zip(weights).for_each(|(h, weight)| *h += weight * value);
+                }
+            }
+        }
         let pixels = h.chunks_exact(shuffled).zip(picture.chunks_exact(3));
         let joined: Vec<f32> = pixels.flat_map(|(h, x)| [h, x].concat()).collect();
         let joined = padded(&joined, cols * (shuffled + 3));
@@ -85,7 +103,14 @@ fn check(&Case { channels, shuffled, between, rows: half_rows, cols: half_cols }
                 Map::new(&picture_map[2 * half.start..2 * half.end], cols, 3),
             );
             let mut out = vec![f32::NAN; wanted.len() * shape.row_len()];
-            tail.run(maps.0, maps.1, wanted.start - 2 * half.start..wanted.end - 2 * half.start, &mut out);
+            let positions = positions.below(2 * half.start);
+            tail.run(
+                maps.0,
+                maps.1,
+                positions,
+                wanted.start - 2 * half.start..wanted.end - 2 * half.start,
+                &mut out,
+            );
             out
         };
         let whole = run(0..half_rows, 0..shape.rows);
@@ -95,8 +120,8 @@ fn check(&Case { channels, shuffled, between, rows: half_rows, cols: half_cols }
             assert!((got - want).abs() <= allowed, "{cpu:?} {shape:?}: value {i} is {got}, not {want}");
         }
         for cut in 1..half_rows {
-            let upper = run(0..half_rows.min(cut + Tail::REACH), 0..2 * cut);
-            let lower = run(cut.saturating_sub(Tail::REACH)..half_rows, 2 * cut..shape.rows);
+            let upper = run(0..half_rows.min(cut + tail.reach()), 0..2 * cut);
+            let lower = run(cut.saturating_sub(tail.reach())..half_rows, 2 * cut..shape.rows);
             assert!([upper, lower].concat() == whole, "{cpu:?} {shape:?}: cut at row {cut}");
         }
     }
@@ -118,6 +143,6 @@ fn at_once_is_as_one_after_the_other() {
         Case { channels: 9, shuffled: 5, between: 10, rows: 40, cols: 5 },
         Case { channels: 2, shuffled: 6, between: 11, rows: 4, cols: 8 },
     ] {
-        check(&case);
+        [false, true].into_iter().for_each(|filtered| check(&case, filtered));
     }
 }

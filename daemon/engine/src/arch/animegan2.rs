@@ -397,7 +397,7 @@ impl RowStream for AnimeStream {
         // The padding's rows come last, and are dropped.
         let count = y.count().min(self.height - self.given);
         self.given += count;
-        y.narrow(0, count)?.append_to(out, self.width);
+        y.narrow(0, count)?.append_to(out, 0..self.width);
         Ok(())
     }
 }

@@ -83,9 +83,10 @@ pub trait RowStream: Send {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arch {
     /// See [`brush`].
-    Brush(brush::Sizes),
-    /// The same with fewer channels inside its blocks.
-    PrunedBrush(brush::Sizes),
+    Brush(brush::Version, brush::Sizes),
+    /// The same with fewer channels inside its blocks. Programs that don't know such networks must not take it for
+    /// the other.
+    PrunedBrush(brush::Version, brush::Sizes),
     /// See [`animegan2`].
     AnimeGan2(animegan2::Sizes),
 }
@@ -93,7 +94,7 @@ pub enum Arch {
 impl Arch {
     /// Is it the name of one of them?
     pub fn is_known(name: &str) -> bool {
-        [brush::ARCH, brush::PRUNED_ARCH, animegan2::ARCH].contains(&name)
+        name == animegan2::ARCH || brush_of_name(name).is_some()
     }
 
     /// The network of a name that [is known](Self::is_known), and of sizes in JSON.
@@ -101,10 +102,9 @@ impl Arch {
     /// # Errors
     /// If these are not that network's sizes, or larger than any it has.
     pub fn parse(name: &str, sizes: &str) -> std::result::Result<Self, String> {
-        let parsed = match name {
-            animegan2::ARCH => serde_json::from_str(sizes).map(Self::AnimeGan2),
-            brush::PRUNED_ARCH => serde_json::from_str(sizes).map(Self::PrunedBrush),
-            _ => serde_json::from_str(sizes).map(Self::Brush),
+        let parsed = match brush_of_name(name) {
+            None => serde_json::from_str(sizes).map(Self::AnimeGan2),
+            Some((brush, version)) => serde_json::from_str(sizes).map(|sizes| brush(version, sizes)),
         };
         let arch = parsed.map_err(|e| e.to_string())?;
         if arch.is_sane() { Ok(arch) } else { Err(sizes.chars().take(200).collect()) }
@@ -118,10 +118,11 @@ impl Arch {
         name: &str,
         metadata: &HashMap<String, String>,
     ) -> std::result::Result<Self, (String, String)> {
-        if name != brush::ARCH {
+        let Some(version) = brush::Version::of_name(name) else {
             return Err(("arch".into(), format!("{name} is not trained here")));
-        }
-        let arch = brush::Sizes::of_training(metadata).map(Self::Brush)?;
+        };
+        let sizes = brush::Sizes::of_training(metadata)?;
+        let arch = Self::Brush(version, sizes);
         if arch.is_sane() { Ok(arch) } else { Err(("sizes".into(), format!("{arch:?}"))) }
     }
 
@@ -132,7 +133,7 @@ impl Arch {
 
     fn is_sane(&self) -> bool {
         match self {
-            Self::Brush(sizes) | Self::PrunedBrush(sizes) => sizes.are_sane(),
+            Self::Brush(_, sizes) | Self::PrunedBrush(_, sizes) => sizes.are_sane(),
             Self::AnimeGan2(sizes) => sizes.are_sane(),
         }
     }
@@ -140,8 +141,8 @@ impl Arch {
     /// The name in style files.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Brush(_) => brush::ARCH,
-            Self::PrunedBrush(_) => brush::PRUNED_ARCH,
+            Self::Brush(version, _) => version.name(),
+            Self::PrunedBrush(version, _) => version.pruned_name(),
             Self::AnimeGan2(_) => animegan2::ARCH,
         }
     }
@@ -152,7 +153,7 @@ impl Arch {
     /// Never, as far as anyone knows.
     pub fn sizes(&self) -> serde_json::Result<String> {
         match self {
-            Self::Brush(sizes) | Self::PrunedBrush(sizes) => serde_json::to_string(sizes),
+            Self::Brush(_, sizes) | Self::PrunedBrush(_, sizes) => serde_json::to_string(sizes),
             Self::AnimeGan2(sizes) => serde_json::to_string(sizes),
         }
     }
@@ -160,7 +161,7 @@ impl Arch {
     /// Can one network hold so many styles?
     pub fn can_hold(&self, styles: usize) -> bool {
         match self {
-            Self::Brush(_) | Self::PrunedBrush(_) => true,
+            Self::Brush(..) | Self::PrunedBrush(..) => true,
             Self::AnimeGan2(_) => styles == 1,
         }
     }
@@ -168,7 +169,7 @@ impl Arch {
     /// The shape in which the network has a weight that files may have in this one.
     pub fn weight_shape(&self, name: &str, shape: &[usize]) -> Vec<usize> {
         match self {
-            Self::Brush(_) | Self::PrunedBrush(_) => brush::weight_shape(name, shape),
+            Self::Brush(..) | Self::PrunedBrush(..) => brush::weight_shape(name, shape),
             Self::AnimeGan2(_) => shape.to_vec(),
         }
     }
@@ -184,8 +185,8 @@ impl Arch {
             false => Err(format!("{} tensors, not {count}", weights.len())),
         };
         match self {
-            Self::Brush(sizes) | Self::PrunedBrush(sizes) => {
-                check_count(sizes.tensor_count())?;
+            Self::Brush(version, sizes) | Self::PrunedBrush(version, sizes) => {
+                check_count(sizes.tensor_count(*version))?;
                 // Which is quickly built.
                 let weights = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
                 self.load(&vec![1.0; styles], &weights, &Placement::cpu())
@@ -207,7 +208,7 @@ impl Arch {
     /// How far beyond a pixel it looks, in pixels.
     pub fn reach_px(&self) -> u32 {
         match self {
-            Self::Brush(sizes) | Self::PrunedBrush(sizes) => sizes.reach_px(),
+            Self::Brush(version, sizes) | Self::PrunedBrush(version, sizes) => sizes.reach_px(*version),
             Self::AnimeGan2(sizes) => sizes.reach_px(),
         }
     }
@@ -223,8 +224,8 @@ impl Arch {
         device: &Placement,
     ) -> Result<Arc<dyn Generator>> {
         match self {
-            Self::Brush(sizes) | Self::PrunedBrush(sizes) => {
-                brush::Brush::load_on(device, *sizes, shares, weights)
+            Self::Brush(version, sizes) | Self::PrunedBrush(version, sizes) => {
+                brush::Brush::load_on(device, *version, *sizes, shares, weights)
             }
             Self::AnimeGan2(sizes) => Ok(Arc::new(animegan2::AnimeGan2::load(*sizes, weights)?)),
         }
@@ -242,10 +243,19 @@ impl Arch {
         notes: &[(&str, &str)],
     ) -> Option<Result<Vec<u8>>> {
         match self {
-            Self::Brush(sizes) | Self::PrunedBrush(sizes) => {
-                Some(brush::to_onnx(*sizes, shares, weights, notes))
+            Self::Brush(version, sizes) | Self::PrunedBrush(version, sizes) => {
+                Some(brush::to_onnx(*version, *sizes, shares, weights, notes))
             }
             Self::AnimeGan2(_) => None,
         }
     }
+}
+
+/// The brush that has this name in style files: what it is made of its version and its sizes by.
+fn brush_of_name(name: &str) -> Option<(fn(brush::Version, brush::Sizes) -> Arch, brush::Version)> {
+    let (name, arch) = match name.strip_suffix(brush::PRUNED) {
+        None => (name, Arch::Brush as fn(_, _) -> _),
+        Some(name) => (name, Arch::PrunedBrush as fn(_, _) -> _),
+    };
+    brush::Version::of_name(name).map(|version| (arch, version))
 }

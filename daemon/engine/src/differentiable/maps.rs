@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use super::gpu::GpuMaps;
 #[cfg(feature = "cuda")]
 use super::tape::Tape;
-use super::{BlockTensors, Change, WholeConv};
+use super::{BlockTensors, Change, Noise, WholeConv};
 use crate::Device;
 
 /// Where a network is computed while it is trained: on the processor, or on a GPU. There a step's maps stay where they are,
@@ -170,8 +170,24 @@ impl Maps {
     ///
     /// # Errors
     /// As there.
-    pub fn block(&self, weights: &BlockTensors) -> Result<Self> {
-        operation!(self, x => super::block(x, weights), x => x.block(weights))
+    pub fn block(&self, weights: &BlockTensors, noise: &[Noise]) -> Result<Self> {
+        operation!(self, x => super::block(x, weights, noise), x => x.block(weights, noise))
+    }
+
+    /// [`blur`](super::blur())
+    ///
+    /// # Errors
+    /// As there.
+    pub fn blur(&self) -> Result<Self> {
+        operation!(self, x => super::blur(x), x => x.blur())
+    }
+
+    /// [`add_noise`](super::add_noise)
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_noise(&self, weights: &Tensor, noise: &[Noise]) -> Result<Self> {
+        operation!(self, x => super::add_noise(x, weights, noise), x => x.add_noise(weights, noise))
     }
 
     /// [`upsample2_add`](super::upsample2_add)

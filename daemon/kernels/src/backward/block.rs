@@ -1,6 +1,6 @@
 //! The residual block's gradients.
 //!
-//! Of a block, x + p2(ReLU(p1(norm(depthwise(x))))), training keeps x alone: what is inside is computed again,
+//! Of a block, x + p2(ReLU(p1(norm(depthwise(x) + z noise)))), training keeps x alone: what is inside is computed again,
 //! a strip of rows at a time, and used while it is in cache. From a strip come the gradient of what the
 //! depthwise convolution gave, and what the strip adds to the gradients of all weights. A second pass takes the
 //! former through the depthwise convolution, turned round, to x.
@@ -17,10 +17,10 @@ use crate::block::{Depthwise5, KERNEL, REACH, RUN};
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Target, Write, multiply};
 use crate::patch::normalise;
-use crate::{Block, BlockWeights, Map, Shape};
+use crate::{Block, BlockWeights, Map, Noise, Shape};
 
 impl<'a> BlockWeights<'a> {
-    /// Values in all of them.
+    /// Values in all of them, but those for noise.
     pub const fn flat_len(channels: usize, inside: usize) -> usize {
         channels * (KERNEL * KERNEL + 2) + inside * (2 * channels + 1)
     }
@@ -28,29 +28,32 @@ impl<'a> BlockWeights<'a> {
     /// Of a block of so many channels, and channels inside, that follow each other in the order of the fields.
     ///
     /// # Panics
-    /// If there are not [`BlockWeights::flat_len`].
+    /// If there are not [`BlockWeights::flat_len`], or a value a channel more, those for noise.
     pub fn from_flat(flat: &'a [f32], channels: usize, inside: usize) -> Self {
-        assert_eq!(flat.len(), Self::flat_len(channels, inside));
+        let noise = flat.len() - Self::flat_len(channels, inside);
+        assert!(noise == 0 || noise == channels, "{noise} weights for noise");
         let (depthwise, flat) = flat.split_at(channels * KERNEL * KERNEL);
         let (depthwise_bias, flat) = flat.split_at(channels);
+        let (noise, flat) = flat.split_at(noise);
         let (expand, flat) = flat.split_at(inside * channels);
         let (expand_bias, flat) = flat.split_at(inside);
         let (project, project_bias) = flat.split_at(channels * inside);
-        Self { depthwise, depthwise_bias, expand, expand_bias, project, project_bias }
+        Self { depthwise, depthwise_bias, noise, expand, expand_bias, project, project_bias }
     }
 }
 
-/// Runs a block over whole maps.
+/// Runs a block over whole maps, each with its noise.
 ///
 /// # Panics
 /// If the lengths don't fit together.
-pub fn block_forward(cpu: Cpu, weights: BlockWeights, x: &[f32], shape: Shape) -> Vec<f32> {
+pub fn block_forward(cpu: Cpu, weights: BlockWeights, x: &[f32], shape: Shape, noise: &[Noise]) -> Vec<f32> {
     let block = Block::new(cpu.single(), weights);
-    let mut out = vec![0.0; count(x, shape) * shape.len()];
-    let maps = out.par_chunks_mut(shape.len()).zip(x.par_chunks_exact(shape.len()));
-    maps.for_each(|(out, x)| {
+    assert_eq!(noise.len(), count(x, shape));
+    let mut out = vec![0.0; x.len()];
+    let maps = out.par_chunks_mut(shape.len()).zip(x.par_chunks_exact(shape.len())).zip(noise);
+    maps.for_each(|((out, x), noise)| {
         let rows = rows_with_context(x, shape, REACH);
-        block.run(Map::new(&rows, shape.cols, shape.channels), out);
+        block.run(Map::new(&rows, shape.cols, shape.channels), *noise, out);
     });
     out
 }
@@ -65,16 +68,17 @@ pub fn block_gradients(
     weights: BlockWeights,
     x: &[f32],
     shape: Shape,
+    noise: &[Noise],
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let cpu = cpu.single();
     let (channels, inside) = (weights.depthwise_bias.len(), weights.expand_bias.len());
     let maps = count(x, shape);
-    assert_eq!((shape.channels, gradient.len()), (channels, x.len()));
+    assert_eq!((shape.channels, gradient.len(), noise.len()), (channels, x.len(), maps));
     assert_eq!(weights.expand.len(), inside * channels);
     assert_eq!(weights.project.len(), inside * channels);
     let kernels = Kernels {
-        depthwise: Depthwise5::new(weights.depthwise, weights.depthwise_bias),
+        depthwise: Depthwise5::new(weights.depthwise, weights.depthwise_bias, weights.noise),
         expand: Panels::new(cpu, channels, weights.expand_bias.to_vec(), |i, o| {
             weights.expand[o * channels + i]
         }),
@@ -94,12 +98,13 @@ pub fn block_gradients(
     let sums = sum_in_order(strips, Scratch::default, |scratch, (piece, out)| {
         let map = piece.map * shape.len()..(piece.map + 1) * shape.len();
         let (x, gradient) = (&x[map.clone()], &gradient[map]);
-        cpu.run(Inside { kernels: &kernels, x, gradient, shape, piece, scratch, out })
+        let noise = noise[piece.map];
+        cpu.run(Inside { kernels: &kernels, x, noise, gradient, shape, piece, scratch, out })
     });
 
     let turned: Vec<f32> =
         weights.depthwise.chunks_exact(KERNEL * KERNEL).flat_map(|taps| taps.iter().rev().copied()).collect();
-    let turned = Depthwise5::new(&turned, &vec![0.0; channels]);
+    let turned = Depthwise5::new(&turned, &vec![0.0; channels], &[]);
     let mut x_gradient = gradient.to_vec();
     let maps = x_gradient.par_chunks_mut(shape.len()).zip(inner.par_chunks_exact(shape.len()));
     maps.for_each(|(out, inner)| {
@@ -109,7 +114,8 @@ pub fn block_gradients(
             cpu.run(Outside { turned: &turned, inner, shape, first: i * rows, scratch, out });
         });
     });
-    (x_gradient, cpu.run(Unpack { channels, inside, sums }))
+    let noise = weights.noise.len();
+    (x_gradient, cpu.run(Unpack { channels, inside, noise, sums }))
 }
 
 /// The weights, laid out.
@@ -126,6 +132,8 @@ struct Kernels {
 struct Scratch {
     /// Channel vector by channel vector, the rows and columns that the depthwise convolution reads.
     patch: Vec<f32>,
+    /// A value a pixel.
+    noise: Vec<f32>,
     normed: Vec<f32>,
     /// What each pixel's norm multiplied it with.
     factors: Vec<f32>,
@@ -139,10 +147,10 @@ struct Scratch {
 /// Values that a block's weights have in sums over pixels, in the order of [`BlockWeights`]'s fields: pixels'
 /// channels are padded to whole vectors, and the inputs of a 1x1 convolution to whole register tiles. They are
 /// inputs by outputs in `expand`, outputs by inputs in `project`.
-fn sums_lens<L: Lanes>(channels: usize, inside: usize) -> [usize; 6] {
+fn sums_lens<L: Lanes>(channels: usize, inside: usize) -> [usize; 7] {
     let (padded, width) = (channels.next_multiple_of(L::COUNT), inside.next_multiple_of(L::COUNT));
     let matrix = padded_inputs::<L>(channels) * width;
-    [KERNEL * KERNEL * padded, padded, matrix, width, matrix, padded]
+    [KERNEL * KERNEL * padded, padded, padded, matrix, width, matrix, padded]
 }
 
 /// What a piece of the maps adds to the gradients of the weights; writes the gradient of what the depthwise
@@ -150,6 +158,7 @@ fn sums_lens<L: Lanes>(channels: usize, inside: usize) -> [usize; 6] {
 struct Inside<'a> {
     kernels: &'a Kernels,
     x: &'a [f32],
+    noise: Noise,
     gradient: &'a [f32],
     shape: Shape,
     piece: Piece,
@@ -163,12 +172,14 @@ impl Kernel for Inside<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Vec<f32> {
         let Kernels { depthwise, expand, expand_back, project_back } = self.kernels;
-        let Scratch { patch, normed, factors, expanded, gradient, d_expanded, d_normed } = self.scratch;
+        let Scratch { patch, noise, normed, factors, expanded, gradient, d_expanded, d_normed } =
+            self.scratch;
         let Shape { cols, channels, .. } = self.shape;
         let inside = expand.outputs();
         let (padded, width) = (channels.next_multiple_of(L::COUNT), inside.next_multiple_of(L::COUNT));
-        let mut sums: [Vec<f32>; 6] = sums_lens::<L>(channels, inside).map(|len| vec![0.0; len]);
-        let [d_depthwise, d_depthwise_bias, d_expand, d_expand_bias, d_project, d_project_bias] = &mut sums;
+        let mut sums: [Vec<f32>; 7] = sums_lens::<L>(channels, inside).map(|len| vec![0.0; len]);
+        let [d_depthwise, d_depthwise_bias, d_noise, d_expand, d_expand_bias, d_project, d_project_bias] =
+            &mut sums;
         let whole = cols.next_multiple_of(RUN);
         for rows in self.piece.strips(cols) {
             let pixels = rows.len() * cols;
@@ -180,6 +191,9 @@ impl Kernel for Inside<'_> {
             expanded.resize(most * width, 0.0);
             d_expanded.resize(most * width, 0.0);
             factors.resize(pixels, 0.0);
+            // Without noise, no row of it.
+            let noise_cols = if depthwise.has_noise() { whole } else { 0 };
+            noise.resize(rows.len() * noise_cols, 0.0);
             let taps =
                 |data, len, pixel_stride| Taps { data, start: 0, rows: 1, row_stride: 0, len, pixel_stride };
 
@@ -190,7 +204,9 @@ impl Kernel for Inside<'_> {
             for row in 0..rows.len() {
                 // Beyond its end a row is written over by the next.
                 let normed = &mut normed[row * cols * padded..];
-                window.convolve(lanes, depthwise, patch, row, whole, normed, padded);
+                let noise = &mut noise[row * noise_cols..][..noise_cols];
+                self.noise.row(rows.start + row, 0, noise);
+                window.convolve(lanes, depthwise, (patch, row), noise, whole, normed, padded);
             }
             for (pixel, factor) in normed.chunks_exact_mut(padded).zip(factors.iter_mut()) {
                 *factor = normalise(lanes, pixel, channels);
@@ -232,6 +248,12 @@ impl Kernel for Inside<'_> {
                 through_norm(lanes, n, *factor, channels, d);
                 add(d_depthwise_bias, d);
                 out.copy_from_slice(&d[..channels]);
+            }
+            if noise_cols > 0 {
+                let noise = noise.chunks_exact(whole).flat_map(|row| &row[..cols]);
+                for (noise, d) in noise.zip(d_normed.chunks_exact(padded)) {
+                    d_noise.iter_mut().zip(d).for_each(|(sum, d)| *sum += noise * d);
+                }
             }
             window.products(lanes, patch, (rows.len(), cols), d_normed, padded, d_depthwise);
         }
@@ -280,8 +302,8 @@ impl Planes {
         &self,
         lanes: L,
         depthwise: &Depthwise5,
-        patch: &[f32],
-        row: usize,
+        (patch, row): (&[f32], usize),
+        noise: &[f32],
         count: usize,
         out: &mut [f32],
         out_stride: usize,
@@ -289,7 +311,7 @@ impl Planes {
         let cols = self.cols.len();
         for v in 0..out_stride / L::COUNT {
             let patch = &L::vectors(patch)[v * self.rows.len() * cols + row * cols..];
-            depthwise.row(lanes, v, patch, cols, count, out, out_stride);
+            depthwise.row(lanes, v, (patch, cols), noise, count, out, out_stride);
         }
     }
 
@@ -371,7 +393,7 @@ impl Kernel for Outside<'_> {
         wide.resize(whole * padded, 0.0);
         for (i, out) in self.out.chunks_exact_mut(self.shape.row_len()).enumerate() {
             for row in made(self.first + i) {
-                window.convolve(lanes, self.turned, patch, row - first, whole, wide, padded);
+                window.convolve(lanes, self.turned, (patch, row - first), &[], whole, wide, padded);
                 if padded > channels {
                     for pixel in 0..wide_cols {
                         wide.copy_within(pixel * padded..pixel * padded + channels, pixel * channels);
@@ -387,6 +409,8 @@ impl Kernel for Outside<'_> {
 struct Unpack {
     channels: usize,
     inside: usize,
+    /// Weights for it: as many as channels, or none.
+    noise: usize,
     sums: Vec<f32>,
 }
 
@@ -395,17 +419,18 @@ impl Kernel for Unpack {
 
     #[inline(always)]
     fn run<L: Lanes>(self, _: L) -> Vec<f32> {
-        let Self { channels, inside, sums } = self;
+        let Self { channels, inside, noise, sums } = self;
         let (padded, width) = (channels.next_multiple_of(L::COUNT), inside.next_multiple_of(L::COUNT));
         let mut rest = &sums[..];
-        let [depthwise, depthwise_bias, expand, expand_bias, project, project_bias] =
+        let [depthwise, depthwise_bias, of_noise, expand, expand_bias, project, project_bias] =
             sums_lens::<L>(channels, inside)
                 .map(|len| rest.split_off(..len).expect("the sums of all weights"));
-        let mut flat = Vec::with_capacity(BlockWeights::flat_len(channels, inside));
+        let mut flat = Vec::with_capacity(BlockWeights::flat_len(channels, inside) + noise);
         for c in 0..channels {
             flat.extend((0..KERNEL * KERNEL).map(|tap| depthwise[tap * padded + c]));
         }
         flat.extend(&depthwise_bias[..channels]);
+        flat.extend(&of_noise[..noise]);
         for o in 0..inside {
             flat.extend((0..channels).map(|i| expand[i * width + o]));
         }

@@ -7,6 +7,7 @@
 //! - [`WholeConv`]: a k x k convolution with any stride and padding, and an activation;
 //! - [`block_forward`] and [`block_gradients`]: the residual block, of which nothing is kept but its input;
 //! - [`norm_forward`] and [`norm_gradients`]: the norm over the channels at a pixel, with scale and shift;
+//! - [`blur()`] and [`blur_gradient`]: the binomial filter behind a pixel-shuffle;
 //! - [`upsample2_add_whole`] and [`upsample2_gradient`], [`max_pool2`] and [`max_pool2_gradient`];
 //! - [`pixel_norm`], [`instance_norm`] and [`gram`], and their gradients: what losses make of features;
 //! - [`change`](change()) and its gradient: what discriminators see instead of pictures;
@@ -19,6 +20,7 @@
 //! All of it is `f32`, on a CPU of bf16 too ([`Cpu::single`](crate::Cpu::single)).
 
 mod block;
+mod blur;
 mod change;
 mod conv;
 mod features;
@@ -30,6 +32,7 @@ mod window;
 mod winograd;
 
 pub use block::{block_forward, block_gradients};
+pub use blur::{blur, blur_gradient};
 pub use change::{Change, change, change_gradient};
 pub use conv::WholeConv;
 pub use features::{

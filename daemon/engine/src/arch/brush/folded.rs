@@ -3,7 +3,7 @@
 use candle_core::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-use super::Sizes;
+use super::{Sizes, Version};
 use crate::ops::BlockTensors;
 
 /// A convolution's weight, `[outputs, inputs, kernel, kernel]`, and bias.
@@ -25,6 +25,8 @@ pub(super) struct Folded {
     pub(super) skip: ConvTensors,
     pub(super) b2: BlockTensors,
     pub(super) h2: ConvTensors,
+    /// Of brush-2: how much noise each channel gets before `dw`.
+    pub(super) zf: Option<Tensor>,
     pub(super) dw: ConvTensors,
     pub(super) rgb: ConvTensors,
 }
@@ -34,8 +36,8 @@ impl Folded {
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
-    pub(super) fn load(sizes: Sizes, shares: &[f32], weights: &VarBuilder) -> Result<Self> {
-        let loader = Loader::new(shares, weights)?;
+    pub(super) fn load(version: Version, sizes: Sizes, shares: &[f32], weights: &VarBuilder) -> Result<Self> {
+        let loader = Loader::new(version, shares, weights)?;
         let Sizes { c1, c2, blocks: [n1, n2, n3], ch, cf } = sizes;
         let conv = |name: &str, inputs, outputs, kernel| {
             let weights = weights.pp(name);
@@ -61,6 +63,7 @@ impl Folded {
             skip: conv("skip", 12, ch, 3)?,
             b2: loader.block_tensors(&weights.pp("b2"), ch)?,
             h2: normed("n2", "h2", ch, 4 * cf)?,
+            zf: loader.noise(weights, "zf", cf)?,
             dw: conv("dw", cf + 3, cf, 3)?,
             rgb: conv("rgb", cf, 3, 3)?,
         })
@@ -69,6 +72,7 @@ impl Folded {
 
 /// Reads layers by their names.
 pub(super) struct Loader {
+    version: Version,
     /// `[1, styles]`
     mix: Tensor,
     styles: usize,
@@ -79,8 +83,8 @@ impl Loader {
     ///
     /// # Errors
     /// Never, as far as anyone knows.
-    pub(super) fn new(shares: &[f32], weights: &VarBuilder) -> Result<Self> {
-        Ok(Self { mix: Tensor::new(shares, weights.device())?.unsqueeze(0)?, styles: shares.len() })
+    pub(super) fn new(version: Version, shares: &[f32], weights: &VarBuilder) -> Result<Self> {
+        Ok(Self { version, mix: Tensor::new(shares, weights.device())?.unsqueeze(0)?, styles: shares.len() })
     }
 
     /// A 1x1 convolution's weight `[outputs, inputs]` and bias behind a norm: with the norm's scale s and shift
@@ -92,11 +96,29 @@ impl Loader {
         inputs: usize,
         outputs: usize,
     ) -> Result<(Tensor, Tensor)> {
-        let mixed = |name| self.mix.matmul(&norm.get((self.styles, inputs), name)?);
+        let mixed = |name| self.mixed(norm, name, inputs);
         let (scale, shift) = (mixed("g")?, mixed("b")?);
         let weight = conv.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
         let bias = (weight.matmul(&shift.t()?)?.flatten_all()? + conv.get(outputs, "bias")?)?;
         Ok((weight.broadcast_mul(&scale)?, bias))
+    }
+
+    /// A row a style, mixed: `[1, channels]`.
+    fn mixed(&self, weights: &VarBuilder, name: &str, channels: usize) -> Result<Tensor> {
+        self.mix.matmul(&weights.get((self.styles, channels), name)?)
+    }
+
+    /// Has the brush noise?
+    pub(super) fn has_noise(&self) -> bool {
+        self.version != Version::One
+    }
+
+    /// How much noise each channel gets, `[channels]`, in a brush that has noise.
+    pub(super) fn noise(&self, weights: &VarBuilder, name: &str, channels: usize) -> Result<Option<Tensor>> {
+        if !self.has_noise() {
+            return Ok(None);
+        }
+        self.mixed(weights, name, channels)?.flatten_all().map(Some)
     }
 
     pub(super) fn block_tensors(&self, weights: &VarBuilder, channels: usize) -> Result<BlockTensors> {
@@ -109,6 +131,7 @@ impl Loader {
         Ok(BlockTensors {
             depthwise: weights.get((channels, 1, 5, 5), "dw.weight")?,
             depthwise_bias: weights.get(channels, "dw.bias")?,
+            noise: self.noise(weights, "z", channels)?,
             expand,
             expand_bias,
             project: project.broadcast_mul(&gain)?,

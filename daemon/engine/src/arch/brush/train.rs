@@ -6,11 +6,13 @@
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-use super::{MULTIPLE, Sizes};
-use crate::differentiable::{BlockTensors, Maps, Place, WholeConv};
+use super::{Layered, MULTIPLE, Sizes, Version};
+use crate::arch::Grain;
+use crate::differentiable::{BlockTensors, Maps, Noise, Place, WholeConv};
 
 /// The network, its styles not mixed yet.
 pub struct TrainableBrush {
+    sizes: Sizes,
     stem: Layer,
     e1: Vec<Block>,
     down: Layer,
@@ -23,6 +25,8 @@ pub struct TrainableBrush {
     b2: Block,
     n2: Norm,
     h2: Layer,
+    /// Of brush-2, `[styles, channels]`.
+    zf: Option<Tensor>,
     dw: Layer,
     rgb: Layer,
 }
@@ -32,15 +36,16 @@ impl TrainableBrush {
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
-    pub fn load(sizes: Sizes, styles: usize, weights: &VarBuilder) -> Result<Self> {
+    pub fn load(version: Version, sizes: Sizes, styles: usize, weights: &VarBuilder) -> Result<Self> {
         let Sizes { c1, c2, blocks: [n1, n2, n3], ch, cf } = sizes;
         let same = WholeConv::same;
         let layer = |name, inputs, outputs, conv| Layer::load(&weights.pp(name), inputs, outputs, conv);
         let blocks = |name, count, channels| {
-            let block = |i: usize| Block::load(&weights.pp(name).pp(i), channels, styles);
+            let block = |i: usize| Block::load(version, &weights.pp(name).pp(i), channels, styles);
             (0..count).map(block).collect::<Result<Vec<_>>>()
         };
         Ok(Self {
+            sizes,
             stem: layer("stem", 48, c1, same(3))?,
             e1: blocks("e1", n1, c1)?,
             down: layer("down", c1, c2, WholeConv { stride: 2, pad: 0, ..same(2) })?,
@@ -50,67 +55,91 @@ impl TrainableBrush {
             n: Norm::load(&weights.pp("n"), c1, styles)?,
             h1: layer("h1", c1, 4 * ch, same(1))?,
             skip: layer("skip", 12, ch, same(3))?,
-            b2: Block::load(&weights.pp("b2"), ch, styles)?,
+            b2: Block::load(version, &weights.pp("b2"), ch, styles)?,
             n2: Norm::load(&weights.pp("n2"), ch, styles)?,
             h2: layer("h2", ch, 4 * cf, same(1))?,
+            zf: version.noise_weights(weights, "zf", styles, cf)?,
             dw: layer("dw", cf + 3, cf, WholeConv { slope: 0.0, ..same(3) })?,
             rgb: layer("rgb", cf, 3, same(3))?,
         })
     }
 
-    /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, with shares of the styles, `[styles]`.
+    /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, with shares of the styles, `[styles]`, and the
+    /// noise of a picture each.
     ///
     /// # Errors
-    /// If the sides are no multiples of 8, or there are not as many shares as styles.
-    pub fn forward(&self, pictures: &Tensor, shares: &Tensor) -> Result<Tensor> {
-        self.forward_on(&Place::default(), pictures, shares)
+    /// If the sides are no multiples of 8, or there are not as many shares as styles, and grains as pictures.
+    pub fn forward(&self, pictures: &Tensor, shares: &Tensor, grains: &[Grain]) -> Result<Tensor> {
+        self.forward_on(&Place::default(), pictures, shares, grains)
     }
 
     /// [`Self::forward`], computed in some place.
     ///
     /// # Errors
     /// As there, or if that place fails.
-    pub fn forward_on(&self, place: &Place, pictures: &Tensor, shares: &Tensor) -> Result<Tensor> {
-        Ok(place.take(&[self.redraw(&place.bring(pictures)?, shares)?])?.remove(0))
+    pub fn forward_on(
+        &self,
+        place: &Place,
+        pictures: &Tensor,
+        shares: &Tensor,
+        grains: &[Grain],
+    ) -> Result<Tensor> {
+        Ok(place.take(&[self.redraw(&place.bring(pictures)?, shares, grains)?])?.remove(0))
     }
 
     /// [`Self::forward`], of maps where they are.
     ///
     /// # Errors
     /// As there, or if that place fails.
-    pub fn redraw(&self, pictures: &Maps, shares: &Tensor) -> Result<Maps> {
-        self.forward_watched(pictures, shares, &mut |_, _| Ok(()))
+    pub fn redraw(&self, pictures: &Maps, shares: &Tensor, grains: &[Grain]) -> Result<Maps> {
+        self.forward_watched(pictures, shares, grains, &mut |_, _, _| Ok(()))
     }
 
-    /// [`Self::forward`], which shows each block's input and folded weights, in the order of
+    /// [`Self::forward`], which shows each block's input, folded weights and noise, in the order of
     /// [`Sizes::block_names`].
     pub(crate) fn forward_watched(
         &self,
         pictures: &Maps,
         shares: &Tensor,
+        grains: &[Grain],
         watch: &mut Watch,
     ) -> Result<Maps> {
-        let [_, height, width, _] = *pictures.dims() else { bail!("no pictures: {:?}", pictures.dims()) };
+        let [count, height, width, _] = *pictures.dims() else { bail!("no pictures: {:?}", pictures.dims()) };
         if !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
             bail!("{height} x {width} pixels are no multiples of {MULTIPLE}");
         }
+        if grains.len() != count {
+            bail!("the noise of {} pictures for {count}", grains.len());
+        }
         let mix = &shares.unsqueeze(0)?;
-        let mut through =
-            |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x, mix, watch));
+        let layer = |layer| -> Vec<Noise> {
+            grains.iter().map(|grain| Layered::new(self.sizes, *grain, (0, 0)).of(layer)).collect()
+        };
+        let mut next = 0;
+        let mut through = |x, blocks: &[Block]| {
+            blocks.iter().try_fold(x, |x, block| {
+                next += 1;
+                block.forward(&x, mix, &layer(next - 1), watch)
+            })
+        };
         let quarter = through(self.stem.forward(&pictures.pixel_unshuffle(4)?)?, &self.e1)?;
         let eighth = through(self.down.forward(&quarter)?, &self.mid)?;
         let quarter = through(self.up.forward(&eighth)?.upsample2_add(&quarter)?, &self.d1)?;
-        let half = self.h1.forward(&self.n.forward(&quarter, mix)?)?.pixel_shuffle(2)?;
+        let filtered = |shuffled: Maps| if self.zf.is_some() { shuffled.blur() } else { Ok(shuffled) };
+        let half = filtered(self.h1.forward(&self.n.forward(&quarter, mix)?)?.pixel_shuffle(2)?)?;
         let half = half.add(&self.skip.forward(&pictures.pixel_unshuffle(2)?)?)?;
         let half = through(half, std::slice::from_ref(&self.b2))?;
-        let full = self.h2.forward(&self.n2.forward(&half, mix)?)?.pixel_shuffle(2)?;
+        let mut full = filtered(self.h2.forward(&self.n2.forward(&half, mix)?)?.pixel_shuffle(2)?)?;
+        if let Some(zf) = &self.zf {
+            full = full.add_noise(&mix.matmul(zf)?.flatten_all()?, &layer(self.sizes.block_count()))?;
+        }
         let full = self.dw.forward(&full.join(pictures)?)?;
         self.rgb.forward(&full)?.add(pictures)
     }
 }
 
-/// Sees a block's input and folded weights.
-pub(crate) type Watch<'a> = dyn FnMut(&Maps, &BlockTensors) -> Result<()> + 'a;
+/// Sees a block's input, folded weights and noise.
+pub(crate) type Watch<'a> = dyn FnMut(&Maps, &BlockTensors, &[Noise]) -> Result<()> + 'a;
 
 /// A convolution.
 struct Layer {
@@ -153,9 +182,11 @@ impl Norm {
     }
 }
 
-/// x + g * p2(ReLU(p1(n(dw(x))))).
+/// x + g * p2(ReLU(p1(n(dw(x) + z noise)))).
 struct Block {
     dw: Layer,
+    /// Of brush-2, `[styles, channels]`.
+    z: Option<Tensor>,
     n: Norm,
     p1: Layer,
     p2: Layer,
@@ -163,12 +194,13 @@ struct Block {
 }
 
 impl Block {
-    fn load(weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
+    fn load(version: Version, weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
         let inside = super::folded::inside(weights, channels)?;
         let pointwise = WholeConv::same(1);
         Ok(Self {
             // Depthwise: its weights have one input channel.
             dw: Layer::load(&weights.pp("dw"), 1, channels, WholeConv::same(5))?,
+            z: version.noise_weights(weights, "z", styles, channels)?,
             n: Norm::load(&weights.pp("n"), channels, styles)?,
             p1: Layer::load(&weights.pp("p1"), channels, inside, pointwise)?,
             p2: Layer::load(&weights.pp("p2"), inside, channels, pointwise)?,
@@ -176,19 +208,20 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Maps, mix: &Tensor, watch: &mut Watch) -> Result<Maps> {
+    fn forward(&self, x: &Maps, mix: &Tensor, noise: &[Noise], watch: &mut Watch) -> Result<Maps> {
         let (scale, shift) = self.n.mixed(mix)?;
         let p1 = self.p1.weight.flatten_from(1)?;
         let gain = self.g.flatten_all()?;
         let weights = BlockTensors {
             depthwise: self.dw.weight.clone(),
             depthwise_bias: self.dw.bias.clone(),
+            noise: self.z.as_ref().map(|z| mix.matmul(z)?.flatten_all()).transpose()?,
             expand: p1.broadcast_mul(&scale)?,
             expand_bias: (p1.matmul(&shift.t()?)?.flatten_all()? + &self.p1.bias)?,
             project: self.p2.weight.flatten_from(1)?.broadcast_mul(&gain.unsqueeze(1)?)?,
             project_bias: (&self.p2.bias * gain)?,
         };
-        watch(x, &weights)?;
-        x.block(&weights)
+        watch(x, &weights, noise)?;
+        x.block(&weights, noise)
     }
 }
