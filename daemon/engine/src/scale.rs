@@ -96,7 +96,7 @@ fn span(full: Stretch, scale: f64, cell: usize) -> Option<Span> {
     let mut weights: Vec<_> = there.clone().map(|p| (cover(p) / (to - from)) as f32).collect();
     if there != (first..last) {
         let sum: f32 = weights.iter().sum();
-        if !(sum > 0.0) {
+        if sum <= 0.0 {
             return None;
         }
         weights.iter_mut().for_each(|weight| *weight /= sum);

@@ -314,13 +314,13 @@ fn parts_are_drawn_as_in_the_whole() {
             for (x, y, width, height) in
                 [(0, 0, 200, 190), (1, 2, 300, 290), (13, 0, 318, 307), (0, 37, 200, 270), (9, 21, 241, 250)]
             {
-                let place = Some(Place { x, y, width: whole_width, height: whole_height });
-                let part = Settings { width, height, place, ..whole };
+                let place = Place { x, y, width: whole_width, height: whole_height };
+                let part = Settings { width, height, place: Some(place), ..whole };
                 let found = run(&placed, part, &cut(&source, whole, (x, y), (width, height)), 33);
                 // What the network, reducing and enlarging look at, where that is cut off.
                 let Settings { brush, .. } = part;
                 let reach = if brush == BrushScale::new(1.0).expect("a scale") { 1 } else { 31 };
-                let reach = reach + if channels(layout) % 2 == 0 { FILL_PX } else { 0 };
+                let reach = reach + if channels(layout).is_multiple_of(2) { FILL_PX } else { 0 };
                 let inner = |from: usize, len: usize, whole: usize| {
                     let start = if from == 0 { 0 } else { reach };
                     (start, len - start - if from + len == whole { 0 } else { reach })
@@ -333,8 +333,7 @@ fn parts_are_drawn_as_in_the_whole() {
                     "{part:?}"
                 );
                 compared += inner_width * inner_height;
-                let elsewhere =
-                    Settings { place: Some(Place { x: x + 1, y, ..place.expect("a place") }), ..part };
+                let elsewhere = Settings { place: Some(Place { x: x + 1, y, ..place }), ..part };
                 if x + width < whole_width {
                     let source = cut(&source, whole, (x, y), (width, height));
                     assert!(run(&placed, elsewhere, &source, 33) != found, "{elsewhere:?}: the place counts");
