@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use utsushi_engine::{BrushScale, Depth, EngineError, Generator, Layout, Settings, Stylizer};
+use utsushi_engine::{BrushScale, Depth, EngineError, Generator, Grain, Layout, Settings, Stylizer};
 
 use crate::data::Picture;
 
@@ -19,6 +19,8 @@ pub fn redrawn(generator: &Arc<dyn Generator>, picture: &Picture) -> Result<Pict
         strength: 1.0,
         keep_colours: 0.0,
         brush: BrushScale::new(1.0).expect("1 is a brush size"),
+        grain: Grain::default(),
+        place: None,
     };
     let mut stylizer = Stylizer::new(&vec![(Arc::clone(generator), 1.0)], settings);
     let mut rgb = Vec::with_capacity(picture.rgb.len());
