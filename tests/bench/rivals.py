@@ -46,10 +46,12 @@ def torch_network(network: str, style: str):
         import brush
 
         weights = brush.load_file(style)
-        net = brush.Brush()
+        net = brush.Brush(brush.Sizes(version=2 if "zf" in weights else 1))
         state = net.state_dict()
         net.load_state_dict({name: weights[name].reshape(state[name].shape) for name in state})
-        run = lambda x: net(x * 2 - 1, torch.ones(1, device=x.device)).mul(0.5).add(0.5).clamp(0, 1)
+        still = brush.Noise(strength=0.0)
+        mix = lambda x: torch.ones(1, device=x.device)
+        run = lambda x: net(x * 2 - 1, mix(x), [still] * len(x)).mul(0.5).add(0.5).clamp(0, 1)
     else:
         import animegan2
         from safetensors.torch import load_file

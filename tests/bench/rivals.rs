@@ -40,6 +40,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench");
 const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../daemon/styles/cel.safetensors");
 
+const GRAIN: Grain = Grain { seed: 0, strength: 0.0 };
+
 #[derive(Parser)]
 struct Arguments {
     /// 512, 1024, 1080p, 12mp
@@ -50,6 +52,9 @@ struct Arguments {
     /// openvino, openvino-f32, onnxruntime, torch, torch-bf16, torch-compiled; torch-f16 on GPUs [default: all]
     #[arg(long, value_delimiter = ',')]
     engines: Vec<String>,
+    /// A style file of a brush: brush-2's noise is at 0, as rivals have it, but computed
+    #[arg(long, default_value = STYLE)]
+    style: PathBuf,
     #[arg(long, default_value_t = 11)]
     rounds: usize,
     /// A Python with the packages of requirements.txt, instead of an environment of its own
@@ -77,8 +82,12 @@ fn main() -> Result<()> {
         };
         return draw(network, Path::new(style), size, threads.parse()?, Path::new(out), part);
     }
+    let write = |file: &Path| {
+        let style = StyleFile::open(&arguments.style)?;
+        anyhow::Ok(style.save_onnx(&style.styles()[0].id, file)?)
+    };
     if let Some(file) = &arguments.onnx {
-        return Ok(StyleFile::open(Path::new(STYLE))?.save_onnx("cel", file)?);
+        return write(file);
     }
     let folder = tempfile::tempdir()?;
     let python = match &arguments.python {
@@ -86,8 +95,8 @@ fn main() -> Result<()> {
         None => environment()?,
     };
     let model = folder.path().join("brush.onnx");
-    StyleFile::open(Path::new(STYLE))?.save_onnx("cel", &model)?;
-    arguments.compare(&python, "brush", &model, Path::new(STYLE), folder.path())?;
+    write(&model)?;
+    arguments.compare(&python, "brush", &model, &arguments.style, folder.path())?;
     let Some(data) = std::env::var_os("UTSUSHI_DATA") else {
         println!("\nskipped: AnimeGANv2, whose weights are looked for in UTSUSHI_DATA");
         return Ok(());
@@ -162,7 +171,7 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path, par
         rows.clear();
         match part {
             "generator" => {
-                Ok(generator.stream(Region::whole(height, width), Grain::default()).push(&values, rows)?)
+                Ok(generator.stream(Region::whole(height, width), GRAIN).push(&values, rows)?)
             }
             _ => stylize(&mixture, (height, width), &source, drawn),
         }
@@ -198,7 +207,7 @@ fn stylize(
         strength: 1.0,
         keep_colours: 0.0,
         brush: BrushScale::new(1.0).context("a scale")?,
-        grain: Grain::default(),
+        grain: GRAIN,
         place: None,
     };
     let mut stylizer = Stylizer::new(mixture, settings);

@@ -102,7 +102,8 @@ struct Export {
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Write ONNX, which other programs run: RGB from 0 to 1, [n, 3, height, width], sides of any length
+    /// Write ONNX, which other programs run: RGB from 0 to 1, [n, 3, height, width], sides of any length; a style with
+    /// grain takes random numbers, [1, 1, height, width], as a second input, `noise`, which may be left out
     #[arg(long)]
     onnx: bool,
 }

@@ -59,7 +59,7 @@ fn main() {
     let device = std::env::var("DEVICE").unwrap_or_else(|_| "cpu".into());
     let choice: DeviceChoice = device.parse().expect("DEVICE");
     let place = Place::on(&Device::choose(choice).expect("the device is there"));
-    let (batch, side_px) = if place.is_gpu() { (8, 256) } else { (4, 144) };
+    let (batch, side_px) = if place.is_gpu() { (8, 256) } else { (4, 160) };
     assert_eq!(place.is_gpu(), choice != DeviceChoice::Cpu, "the GPU can't train");
     let size = Size { batch, side_px, place };
     let vgg = std::env::var_os("VGG19");
