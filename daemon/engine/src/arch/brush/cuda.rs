@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor, bail};
 use utsushi_cuda::{self as cuda, Error};
 
 use super::folded::{ConvTensors, Folded};
-use super::{Brush, MULTIPLE};
+use super::{ALIGNED_PX, Brush, Layered, MULTIPLE, Sizes};
 use crate::arch::{Generator, Grain, Region, RowStream};
 use crate::device::Device;
 use crate::ops::BlockTensors;
@@ -52,10 +52,12 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
         Ok(cuda::Conv { weight: values(weight)?, bias: values(bias)?, kernel: weight.dim(2)? })
     };
     let block = |tensors: &BlockTensors| -> Result<_> {
-        let BlockTensors { depthwise, depthwise_bias, expand, expand_bias, project, project_bias } = tensors;
+        let BlockTensors { depthwise, depthwise_bias, noise, expand, expand_bias, project, project_bias } =
+            tensors;
         Ok(cuda::Block {
             depthwise: values(depthwise)?,
             depthwise_bias: values(depthwise_bias)?,
+            noise: noise.as_ref().map(values).transpose()?,
             expand: values(expand)?,
             expand_bias: values(expand_bias)?,
             project: values(project)?,
@@ -74,6 +76,7 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
         skip: conv(&folded.skip)?,
         b2: block(&folded.b2)?,
         h2: conv(&folded.h2)?,
+        tail_noise: folded.zf.as_ref().map(values).transpose()?,
         dw: conv(&folded.dw)?,
         rgb: conv(&folded.rgb)?,
     })
@@ -81,15 +84,17 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
 
 impl Generator for CudaBrush {
     fn stream(&self, region: Region, grain: Grain) -> Box<dyn RowStream> {
-        let Region { height, width, .. } = region;
+        let Region { width, x, y, .. } = region;
         if self.device.gpu().is_none() {
             return self.cpu.stream(region, grain);
         }
         Box::new(BandStream {
             band_rows: band_rows(width),
             reach: self.reach_rows(),
-            height,
-            width,
+            region,
+            grain,
+            sizes: self.cpu.sizes,
+            before: (x % ALIGNED_PX, y % ALIGNED_PX),
             held: Vec::new(),
             first: 0,
             given: 0,
@@ -117,13 +122,16 @@ fn band_rows(width: usize) -> usize {
 
 /// A picture on its way: the rows that are still needed as a band's, or as what lies around one.
 struct BandStream {
-    height: usize,
-    width: usize,
+    region: Region,
+    grain: Grain,
+    sizes: Sizes,
+    /// Columns and rows of padding before the region's: so many does it begin behind a multiple in the whole picture.
+    before: (usize, usize),
     /// Rows that are drawn at a time.
     band_rows: usize,
     reach: usize,
     held: Vec<f32>,
-    /// The first row that is needed, and held: a multiple of 8, or the picture's end.
+    /// The first row that is needed, and held: with the padding a multiple of 8, or the region's first, or its end.
     first: usize,
     /// Rows that are drawn.
     given: usize,
@@ -146,9 +154,10 @@ impl RowStream for BandStream {
         if let Some(rest) = &mut self.rest {
             return rest.push(rows, out);
         }
-        let (row_len, values) = (self.width * 3, self.held.len() + rows.len());
-        if rows.is_empty() || !values.is_multiple_of(row_len) || self.first + values / row_len > self.height {
-            bail!("{} values are no rows of a picture of {} x {}", rows.len(), self.width, self.height);
+        let Region { width, height, .. } = self.region;
+        let (row_len, values) = (width * 3, self.held.len() + rows.len());
+        if rows.is_empty() || !values.is_multiple_of(row_len) || self.first + values / row_len > height {
+            bail!("{} values are no rows of a picture of {width} x {height}", rows.len());
         }
         if self.held.is_empty() {
             // A picture that comes as a whole isn't copied: that would take as long as drawing it.
@@ -169,22 +178,28 @@ impl BandStream {
     /// Draws what can be drawn of these rows, which are those from `self.first` on, and tells from which value on they are
     /// still needed.
     fn draw(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<usize> {
-        let (row_len, begin) = (self.width * 3, self.first);
+        let (row_len, begin) = (self.region.width * 3, self.first);
         let taken = begin + rows.len() / row_len;
-        let is_end = taken == self.height;
-        while self.given < self.height {
-            let ready = if is_end { self.height } else { taken.saturating_sub(self.reach) };
+        let is_end = taken == self.region.height;
+        while self.given < self.region.height {
+            let ready = if is_end { self.region.height } else { taken.saturating_sub(self.reach) };
             let to = ready.min(self.given + self.band_rows);
             if !is_end && to < self.given + self.band_rows {
                 break;
             }
-            let below = taken.min(to.next_multiple_of(MULTIPLE) + self.reach);
-            let band = &rows[(self.first - begin) * row_len..(below - begin) * row_len];
-            match self.gpu.draw(band, self.width, self.given - self.first..to - self.first, out) {
+            let below = taken.min(to + self.reach);
+            let part = cuda::Part {
+                picture: &rows[(self.first - begin) * row_len..(below - begin) * row_len],
+                width: self.region.width,
+                above: if self.first == 0 { self.before.1 } else { 0 },
+                left: self.before.0,
+                noise: &self.noise(),
+            };
+            match self.gpu.draw(part, self.given - self.first..to - self.first, out) {
                 Ok(()) => self.forget_before(to),
                 Err(Error::OutOfMemory) if self.band_rows > MIN_BAND_ROWS => {
-                    self.band_rows =
-                        (self.band_rows.min(self.height) / 2).next_multiple_of(MULTIPLE).max(MIN_BAND_ROWS);
+                    let half = self.band_rows.min(self.region.height) / 2;
+                    self.band_rows = half.next_multiple_of(MULTIPLE).max(MIN_BAND_ROWS);
                     tracing::debug!(rows = self.band_rows, "the GPU's memory is full: smaller bands");
                 }
                 Err(error) => {
@@ -201,18 +216,30 @@ impl BandStream {
         Ok((self.first - begin) * row_len)
     }
 
+    /// Of each layer, for a band that begins with `self.first`.
+    fn noise(&self) -> Vec<cuda::Noise> {
+        let (left, above) = self.before;
+        let first = if self.first == 0 { self.region.y - above } else { self.region.y + self.first };
+        let layered = Layered::new(self.sizes, self.grain, (self.region.x - left, first));
+        let layers = (0..=self.sizes.block_count()).map(|layer| layered.of(layer).parts());
+        layers.map(|(key, scale, (x, y))| cuda::Noise { key, scale, x, y }).collect()
+    }
+
     /// Rows before this one are drawn, and needed only as far as the network looks.
     fn forget_before(&mut self, row: usize) {
         self.given = row;
-        self.first =
-            if row == self.height { row } else { row.saturating_sub(self.reach) / MULTIPLE * MULTIPLE };
+        let above = self.before.1;
+        let needed = (above + row).saturating_sub(self.reach) / MULTIPLE * MULTIPLE;
+        self.first = if row == self.region.height { row } else { needed.saturating_sub(above) };
     }
 
     /// Goes on with these rows, those from `self.first` on, on the processor.
     fn go_on_without(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        let Region { y, height, .. } = self.region;
+        let rest = Region { y: y + self.first, height: height - self.first, ..self.region };
         let mut rest = Rest {
-            stream: self.cpu.stream(Region::whole(self.height - self.first, self.width), Grain::default()),
-            skip: (self.given - self.first) * self.width * 3,
+            stream: self.cpu.stream(rest, self.grain),
+            skip: (self.given - self.first) * self.region.width * 3,
         };
         rest.push(rows, out)?;
         self.rest = Some(rest);
