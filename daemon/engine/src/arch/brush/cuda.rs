@@ -84,12 +84,28 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
 
 impl Generator for CudaBrush {
     fn stream(&self, region: Region, grain: Grain) -> Box<dyn RowStream> {
-        let Region { width, x, y, .. } = region;
         if self.device.gpu().is_none() {
             return self.cpu.stream(region, grain);
         }
-        Box::new(BandStream {
-            band_rows: band_rows(width),
+        Box::new(self.band_stream(region, grain, band_rows(region.width)))
+    }
+
+    fn reach_px(&self) -> u32 {
+        self.cpu.reach_px()
+    }
+
+    fn memory_bytes(&self, height: usize, width: usize) -> u64 {
+        // The rows that wait, and those that are done.
+        let rows = height.min(band_rows(width) + 2 * self.reach_rows());
+        (2 * rows * width * 3 * size_of::<f32>()) as u64 + self.cpu.memory_bytes(height, width)
+    }
+}
+
+impl CudaBrush {
+    fn band_stream(&self, region: Region, grain: Grain, band_rows: usize) -> BandStream {
+        let Region { x, y, .. } = region;
+        BandStream {
+            band_rows,
             reach: self.reach_rows(),
             region,
             grain,
@@ -102,17 +118,7 @@ impl Generator for CudaBrush {
             gpu: Arc::clone(&self.gpu),
             cpu: self.cpu.clone(),
             rest: None,
-        })
-    }
-
-    fn reach_px(&self) -> u32 {
-        self.cpu.reach_px()
-    }
-
-    fn memory_bytes(&self, height: usize, width: usize) -> u64 {
-        // The rows that wait, and those that are done.
-        let rows = height.min(band_rows(width) + 2 * self.reach_rows());
-        (2 * rows * width * 3 * size_of::<f32>()) as u64 + self.cpu.memory_bytes(height, width)
+        }
     }
 }
 
@@ -255,5 +261,86 @@ impl Rest {
         out.drain(start..start + skipped);
         self.skip -= skipped;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::DType;
+    use candle_nn::VarBuilder;
+
+    use super::*;
+    use crate::DeviceChoice;
+    use crate::arch::brush::Version;
+
+    const GRAIN: Grain = Grain { seed: 11, strength: 0.9 };
+
+    /// A small network on a GPU, or the emulator in its place, if there is to be one.
+    fn network() -> Option<CudaBrush> {
+        if std::env::var("UTSUSHI_TEST_DEVICE").as_deref() != Ok("cuda") {
+            eprintln!("skipped: UTSUSHI_TEST_DEVICE isn't cuda");
+            return None;
+        }
+        let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 5 };
+        let golden =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/goldens/tiny-brush2.safetensors");
+        let weights = candle_core::safetensors::load(golden, &candle_core::Device::Cpu).expect("weights");
+        let weights = VarBuilder::from_tensors(weights, DType::F32, &candle_core::Device::Cpu);
+        let folded = Folded::load(Version::Two, sizes, &[1.0], &weights).expect("they fit");
+        let device = Device::choose(DeviceChoice::Auto).expect("a device");
+        let gpu = cuda::Brush::new(device.gpu().expect("a GPU"), &super::weights(&folded).expect("weights"));
+        let cpu = Brush::new(Version::Two, sizes, &folded).expect("a network");
+        Some(CudaBrush { device, gpu: Arc::new(gpu.expect("room on the GPU")), cpu })
+    }
+
+    fn picture(region: Region) -> Vec<f32> {
+        let value = |i: usize| ((i * 37 % 1009) as f32 / 504.5 - 1.0) * ((i / 97 % 5) as f32 / 4.0);
+        (0..region.height * region.width * 3).map(value).collect()
+    }
+
+    fn draw(mut stream: impl RowStream, region: Region, rows: usize) -> Vec<f32> {
+        let mut drawn = Vec::new();
+        for rows in picture(region).chunks(rows * region.width * 3) {
+            stream.push(rows, &mut drawn).expect("it draws");
+        }
+        drawn
+    }
+
+    #[test]
+    fn bands_do_not_show_wherever_the_region_lies() {
+        let Some(network) = network() else { return };
+        for (x, y) in [(0, 0), (3, 5), (8, 8), (21, 15), (16, 31)] {
+            let region = Region { width: 13, height: 330, x, y };
+            let whole = draw(network.band_stream(region, GRAIN, 400), region, 330);
+            assert_eq!(whole.len(), 330 * 13 * 3);
+            for (band_rows, pushed) in [(64, 330), (8, 19), (104, 50)] {
+                let bands = draw(network.band_stream(region, GRAIN, band_rows), region, pushed);
+                assert!(bands == whole, "bands of {band_rows} rows at {x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_processor_goes_on_with_the_same_noise() {
+        let Some(network) = network() else { return };
+        for (x, y) in [(0, 0), (3, 5), (21, 15)] {
+            let region = Region { width: 13, height: 330, x, y };
+            let whole = draw(network.band_stream(region, GRAIN, 400), region, 330);
+            let (mut stream, mut drawn) = (network.band_stream(region, GRAIN, 64), Vec::new());
+            let picture = picture(region);
+            let (first, others) = picture.split_at(280 * 13 * 3);
+            stream.push(first, &mut drawn).expect("it draws");
+            let on_gpu = drawn.len();
+            assert!(on_gpu > 0 && stream.first > 0, "{} rows", stream.given);
+            let held = std::mem::take(&mut stream.held);
+            stream.go_on_without(&held, &mut drawn).expect("it goes on");
+            stream.push(others, &mut drawn).expect("it draws");
+            assert!(drawn.len() == whole.len() && drawn[..on_gpu] == whole[..on_gpu]);
+            let worst = whole.iter().zip(&drawn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            // Both round, each in its way.
+            assert!(worst < 0.04, "at {x}, {y}: off by {worst}");
+        }
     }
 }
