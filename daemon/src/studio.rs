@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use utsushi_engine::{BrushScale, Depth, Device, EngineError, Layout, Mixture, Settings, Stylizer};
+use utsushi_engine::{
+    BrushScale, Depth, Device, EngineError, Grain, Layout, Mixture, Place, Settings, Stylizer,
+};
 use utsushi_ipc::pixels;
 use utsushi_ipc::protocol::{Fault, FaultKind, StyleShare, StylizeSpec};
 
@@ -98,7 +100,7 @@ impl Engine for Studio {
     fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
         let mixture = self.mixture(&job.mix)?;
         let (width, height) = (job.raster.width(), job.raster.height());
-        let factor = job.brush_size.resolve(width, height);
+        let factor = job.brush_factor();
         let brush = BrushScale::new(factor).ok_or_else(|| {
             Fault::new(FaultKind::Invalid, format!("a brush size of {factor}: it is 1 or more"))
         })?;
@@ -120,6 +122,13 @@ impl Engine for Studio {
             strength: job.strength,
             keep_colours: job.keep_colours,
             brush,
+            grain: Grain { seed: job.seed, strength: job.grain },
+            place: job.place.map(|place| Place {
+                x: place.x as usize,
+                y: place.y as usize,
+                width: place.width as usize,
+                height: place.height as usize,
+            }),
         };
         let bytes = Stylizer::memory_bytes(&mixture, &settings);
         let most = most_picture_bytes();

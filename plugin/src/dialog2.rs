@@ -10,6 +10,7 @@ use utsushi_ipc::protocol::StyleInfo;
 use crate::dialog::{
     BRUSH_SIZE_PAGE, BRUSH_SIZE_STEP, CANCEL, OK, SLIDER_BRUSH_SIZE, style_rows, whole_brush_size,
 };
+use crate::dialog_seed::{self, SeedRow};
 use crate::dialog_tips;
 use crate::ffi::gtk2::{self, Gtk2};
 use crate::ffi::signals::{PLAIN, Signals};
@@ -104,7 +105,7 @@ pub(crate) unsafe fn run(
 /// A parameter's widget.
 struct Control {
     param: &'static Param,
-    /// A list, or a number's adjustment.
+    /// A list, a number's adjustment, or the seed's number.
     widget: Object,
     /// Of a list of styles, in the order of its lines.
     ids: Vec<String>,
@@ -125,12 +126,15 @@ impl Control {
         let mut ids = Vec::new();
         // SAFETY: GTK copies every text; the table takes over the widget.
         unsafe {
+            let attach = |widget: Object| {
+                let label = param.label.as_ptr();
+                (gtk.gimp_table_attach_aligned)(table, 0, row, label, 0.0, 0.5, widget, 2, 0);
+            };
             let list = |labels: &[&CStr]| {
                 let list = (gtk.gtk_combo_box_text_new)();
                 labels.iter().for_each(|label| (gtk.gtk_combo_box_text_append_text)(list, label.as_ptr()));
-                let label = param.label.as_ptr();
                 (gtk.gtk_widget_set_tooltip_text)(list, param.help.as_ptr());
-                (gtk.gimp_table_attach_aligned)(table, 0, row, label, 0.0, 0.5, list, 2, 0);
+                attach(list);
                 list
             };
             let widget = match param.kind {
@@ -144,6 +148,11 @@ impl Control {
                 }
                 Kind::Choice(options) => list(&options.iter().map(|(_, label)| *label).collect::<Vec<_>>()),
                 Kind::Number { least, most, .. } => number(gtk, table, row, param, least, most),
+                Kind::Seed => {
+                    let SeedRow { row, number } = dialog_seed::row(libraries, param)?;
+                    attach(row);
+                    number
+                }
             };
             Ok(Self { param, widget, ids })
         }
@@ -152,7 +161,7 @@ impl Control {
     /// What the widget sends when its value changes.
     fn signal(&self) -> &'static CStr {
         match self.param.kind {
-            Kind::Number { .. } => c"value-changed",
+            Kind::Number { .. } | Kind::Seed => c"value-changed",
             Kind::Style | Kind::Choice(_) => c"changed",
         }
     }
@@ -164,12 +173,15 @@ impl Control {
         // SAFETY: the widget lives, and is of the kind that its parameter has.
         unsafe {
             match value {
+                Value::Whole(seed) if matches!(self.param.kind, Kind::Seed) => {
+                    (gtk.gtk_spin_button_set_value)(self.widget, f64::from(*seed));
+                }
                 Value::Style(id) => {
                     let index = self.ids.iter().position(|other| other == id).unwrap_or(0);
                     (gtk.gtk_combo_box_set_active)(self.widget, index as c_int);
                 }
                 Value::Number(number) => (gtk.gtk_adjustment_set_value)(self.widget, *number),
-                Value::Choice(index) => (gtk.gtk_combo_box_set_active)(self.widget, *index),
+                Value::Whole(index) => (gtk.gtk_combo_box_set_active)(self.widget, *index),
             }
         }
     }
@@ -187,7 +199,8 @@ impl Control {
                     Value::Style(id.cloned().unwrap_or_default())
                 }
                 Kind::Number { .. } => Value::Number((gtk.gtk_adjustment_get_value)(self.widget)),
-                Kind::Choice(_) => Value::Choice((gtk.gtk_combo_box_get_active)(self.widget)),
+                Kind::Seed => Value::Whole((gtk.gtk_spin_button_get_value)(self.widget) as i32),
+                Kind::Choice(_) => Value::Whole((gtk.gtk_combo_box_get_active)(self.widget)),
             }
         }
     }

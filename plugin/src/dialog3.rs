@@ -9,6 +9,7 @@ use std::ptr;
 use utsushi_ipc::protocol::StyleInfo;
 
 use crate::dialog::{BRUSH_SIZE_PAGE, BRUSH_SIZE_STEP, SLIDER_BRUSH_SIZE, style_rows, whole_brush_size};
+use crate::dialog_seed::{self, SeedRow};
 use crate::dialog_tips;
 use crate::ffi::gtk3::{self, Gtk3};
 use crate::ffi::signals::{PLAIN, Signals};
@@ -61,6 +62,11 @@ pub(crate) unsafe fn run(
                         (gtk.gtk_spin_button_set_increments)(scale, BRUSH_SIZE_STEP, BRUSH_SIZE_PAGE);
                     }
                 }
+                Kind::Seed => {
+                    let row = seed_row(libraries, &gtk, config, param)?;
+                    (gtk.gtk_box_pack_start)(content, row, 0, 0, 6);
+                    continue;
+                }
                 Kind::Choice(_) => {}
             }
             (gtk.gimp_procedure_dialog_fill)(dialog, param.name.as_ptr(), ptr::null::<u8>());
@@ -107,6 +113,33 @@ unsafe fn style_row(
         dialog_tips::follow(libraries, list, &rows)?;
         (gtk.gtk_box_pack_start)(row, label, 0, 0, 0);
         (gtk.gtk_box_pack_start)(row, list, 1, 1, 0);
+        (gtk.gtk_widget_show_all)(row);
+        Ok(row)
+    }
+}
+
+/// The seed with its label, which follows the configuration, and the other way round.
+///
+/// # Safety
+///
+/// GTK must run, these be its libraries, and `config` have a property of the parameter's name, a whole number.
+unsafe fn seed_row(
+    libraries: &Libraries,
+    gtk: &Gtk3,
+    config: Object,
+    param: &Param,
+) -> Result<Object, LoadError> {
+    // SAFETY: GTK copies every text; the row takes over its widgets. GObject makes a whole number of the number, and the
+    // other way round.
+    unsafe {
+        let row = (gtk.gtk_box_new)(0, 12);
+        let label = (gtk.gtk_label_new_with_mnemonic)(param.label.as_ptr());
+        let SeedRow { row: seed, number } = dialog_seed::row(libraries, param)?;
+        (gtk.gtk_label_set_mnemonic_widget)(label, number);
+        let (name, value) = (param.name.as_ptr(), c"value".as_ptr());
+        (gtk.g_object_bind_property)(config, name, number, value, gtk3::BOTH_WAYS);
+        (gtk.gtk_box_pack_start)(row, label, 0, 0, 0);
+        (gtk.gtk_box_pack_start)(row, seed, 1, 1, 0);
         (gtk.gtk_widget_show_all)(row);
         Ok(row)
     }

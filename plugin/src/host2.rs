@@ -73,7 +73,7 @@ fn register() {
         let kind = match param.kind {
             Kind::Style => gimp2::STRING,
             Kind::Number { .. } => gimp2::FLOAT,
-            Kind::Choice(_) => gimp2::INT32,
+            Kind::Choice(_) | Kind::Seed => gimp2::INT32,
         };
         define(kind, param.name, description)
     }));
@@ -210,7 +210,7 @@ fn value(argument: &Param) -> Value {
                 Value::Style(CStr::from_ptr(argument.data.string).to_string_lossy().into_owned())
             }
             gimp2::FLOAT => Value::Number(argument.data.float),
-            _ => Value::Choice(argument.data.int32),
+            _ => Value::Whole(argument.data.int32),
         }
     }
 }

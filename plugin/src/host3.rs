@@ -6,6 +6,8 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::OnceLock;
 
+use utsushi_ipc::protocol::MAX_SEED;
+
 use crate::dialog3;
 use crate::ffi::gegl::{self, Gegl};
 use crate::ffi::gimp3::{self, Gimp3, PlugInClass, TypeQuery};
@@ -197,6 +199,10 @@ unsafe fn add_argument(gimp: &Gimp3, procedure: Object, param: &Param) {
                 let add = gimp.gimp_procedure_add_double_argument;
                 add(procedure, name, label, help, least, most, default, gimp3::READ_WRITE);
             }
+            Kind::Seed => {
+                let add = gimp.gimp_procedure_add_int_argument;
+                add(procedure, name, label, help, 0, MAX_SEED as c_int, 0, gimp3::READ_WRITE);
+            }
             Kind::Choice(options) => {
                 let choice = (gimp.gimp_choice_new)();
                 for (id, (name, label)) in (0..).zip(options) {
@@ -335,7 +341,12 @@ unsafe fn value(config: Object, param: &Param) -> Value {
                 (gimp.g_object_get)(config, name, &raw mut number, end);
                 Value::Number(number)
             }
-            Kind::Choice(_) => Value::Choice((gimp.gimp_procedure_config_get_choice_id)(config, name)),
+            Kind::Seed => {
+                let mut seed: c_int = 0;
+                (gimp.g_object_get)(config, name, &raw mut seed, end);
+                Value::Whole(seed)
+            }
+            Kind::Choice(_) => Value::Whole((gimp.gimp_procedure_config_get_choice_id)(config, name)),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod dialog;
 mod dialog2;
 mod dialog3;
+mod dialog_seed;
 mod dialog_tips;
 #[cfg(test)]
 mod fake;

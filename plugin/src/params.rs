@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use utsushi_ipc::protocol::{BrushSize, StyleInfo, StyleShare};
+use utsushi_ipc::protocol::{BrushSize, MAX_SEED, StyleInfo, StyleShare};
 
 /// A parameter of the procedure.
 pub(crate) struct Param {
@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     },
     /// The first one is the default; each has its name and its label.
     Choice(&'static [(&'static CStr, &'static CStr)]),
+    /// A whole number from 0, the default, to [`MAX_SEED`].
+    Seed,
 }
 
 /// A value of a parameter, as a host or a file hands it over.
@@ -32,8 +34,8 @@ pub(crate) enum Kind {
 pub(crate) enum Value {
     Style(String),
     Number(f64),
-    /// An index.
-    Choice(i32),
+    /// An index of a choice, or a seed.
+    Whole(i32),
 }
 
 const FRACTION: Kind = Kind::Number { least: 0.0, most: 1.0, default: 0.0 };
@@ -41,8 +43,9 @@ const FRACTION: Kind = Kind::Number { least: 0.0, most: 1.0, default: 0.0 };
 /// The parameter whose values have a gap.
 pub(crate) const BRUSH_SIZE: &CStr = c"brush-size";
 
-/// In the order of a script's arguments. [`Settings::parse`] knows this order, too.
-pub(crate) const PARAMS: [Param; 7] = [
+/// In the order of a script's arguments, to which new ones are added at the end. [`Settings::parse`] knows this order,
+/// too.
+pub(crate) const PARAMS: [Param; 9] = [
     Param {
         name: c"style",
         label: c"_Style",
@@ -86,6 +89,19 @@ pub(crate) const PARAMS: [Param; 7] = [
         help: c"Where the drawn picture goes",
         kind: Kind::Choice(&[(c"layer", c"Change the layer"), (c"new-layer", c"New layer above")]),
     },
+    Param {
+        name: c"seed",
+        label: c"See_d",
+        help: c"Which random texture, of styles that have one: another seed moves the strokes, the same gives the \
+                same picture",
+        kind: Kind::Seed,
+    },
+    Param {
+        name: c"grain",
+        label: c"_Grain",
+        help: c"How strong the style's random texture is: 0 is none of it, 1 as the style was trained",
+        kind: Kind::Number { least: 0.0, most: 1.0, default: 1.0 },
+    },
 ];
 
 /// Where the drawn picture goes.
@@ -106,6 +122,8 @@ pub(crate) struct Settings {
     pub(crate) brush_size: BrushSize,
     pub(crate) keep_colours: f32,
     pub(crate) output: Output,
+    pub(crate) seed: u64,
+    pub(crate) grain: f32,
 }
 
 /// Values that can't be: what is wrong, and what would be right.
@@ -119,7 +137,7 @@ impl Param {
         match self.kind {
             Kind::Style => Value::Style(String::new()),
             Kind::Number { default, .. } => Value::Number(default),
-            Kind::Choice(_) => Value::Choice(0),
+            Kind::Choice(_) | Kind::Seed => Value::Whole(0),
         }
     }
 
@@ -151,12 +169,21 @@ impl Param {
 
     fn choice(&self, value: &Value) -> Result<usize, BadValue> {
         match (&self.kind, value) {
-            (Kind::Choice(options), Value::Choice(index)) => {
+            (Kind::Choice(options), Value::Whole(index)) => {
                 let index = usize::try_from(*index).ok().filter(|index| *index < options.len());
                 index.ok_or_else(|| {
                     BadValue(format!("{} must be a number from 0 to {}", self.text(), options.len() - 1))
                 })
             }
+            _ => Err(self.misplaced()),
+        }
+    }
+
+    fn seed(&self, value: &Value) -> Result<u64, BadValue> {
+        match (&self.kind, value) {
+            (Kind::Seed, Value::Whole(seed)) => u64::try_from(*seed).map_err(|_| {
+                BadValue(format!("{} must be a whole number from 0 to {MAX_SEED}", self.text()))
+            }),
             _ => Err(self.misplaced()),
         }
     }
@@ -169,10 +196,10 @@ impl Param {
 impl Settings {
     /// Checks values that stand in the order of [`PARAMS`].
     pub(crate) fn parse(values: &[Value]) -> Result<Self, BadValue> {
-        let [style, strength, brush, keep, second, share, output] = values else {
+        let [style, strength, brush, keep, second, share, output, seed, grain] = values else {
             return Err(BadValue(format!("{} values are needed, not {}", PARAMS.len(), values.len())));
         };
-        let [style_p, strength_p, brush_p, keep_p, second_p, share_p, output_p] = &PARAMS;
+        let [style_p, strength_p, brush_p, keep_p, second_p, share_p, output_p, seed_p, grain_p] = &PARAMS;
 
         let brush_size = match brush_p.number(brush)? {
             0.0 => BrushSize::Auto,
@@ -192,6 +219,8 @@ impl Settings {
             brush_size,
             keep_colours: keep_p.number(keep)?,
             output: if output_p.choice(output)? == 0 { Output::Layer } else { Output::NewLayer },
+            seed: seed_p.seed(seed)?,
+            grain: grain_p.number(grain)?,
         })
     }
 
@@ -220,7 +249,7 @@ pub(crate) fn to_text(values: &[Value]) -> String {
     let line = |value: &Value| match value {
         Value::Style(id) => format!("{id}\n"),
         Value::Number(number) => format!("{number}\n"),
-        Value::Choice(index) => format!("{index}\n"),
+        Value::Whole(number) => format!("{number}\n"),
     };
     values.iter().map(line).collect()
 }
@@ -233,7 +262,7 @@ pub(crate) fn from_text(text: &str) -> Vec<Value> {
         match param.kind {
             Kind::Style => Some(Value::Style(line.to_owned())),
             Kind::Number { .. } => line.parse().ok().map(Value::Number),
-            Kind::Choice(_) => line.parse().ok().map(Value::Choice),
+            Kind::Choice(_) | Kind::Seed => line.parse().ok().map(Value::Whole),
         }
     };
     let values: Option<Vec<_>> = PARAMS.iter().map(value).collect();
@@ -249,7 +278,16 @@ mod tests {
     fn values(style: &str, numbers: [f64; 3], second: &str, share: f64, output: i32) -> Vec<Value> {
         let [strength, brush, keep] = numbers.map(Value::Number);
         let [style, second] = [style, second].map(|id| Value::Style(id.into()));
-        vec![style, strength, brush, keep, second, Value::Number(share), Value::Choice(output)]
+        let [seed, grain] = [Value::Whole(0), Value::Number(1.0)];
+        vec![style, strength, brush, keep, second, Value::Number(share), Value::Whole(output), seed, grain]
+    }
+
+    /// The defaults, but for these two.
+    fn textured(seed: i32, grain: f64) -> Vec<Value> {
+        let mut values = values("", [1.0, 0.0, 0.0], "", 0.5, 0);
+        values.truncate(7);
+        values.extend([Value::Whole(seed), Value::Number(grain)]);
+        values
     }
 
     fn style(id: &str) -> StyleInfo {
@@ -274,6 +312,8 @@ mod tests {
             brush_size: BrushSize::Auto,
             keep_colours: 0.0,
             output: Output::Layer,
+            seed: 0,
+            grain: 1.0,
         };
         assert_eq!(Settings::parse(&defaults), Ok(expected));
     }
@@ -298,7 +338,12 @@ mod tests {
         check(&values("cel", [1.0, 1.0, 0.0], "", 2.0, 0), Some("second-share must be"));
         check(&values("cel", [1.0, 1.0, 0.0], "", 0.0, 2), Some("output must be a number from 0 to 1"));
         check(&values("cel", [1.0, 1.0, 0.0], "", 0.0, -1), Some("output must be"));
-        check(&[], Some("7 values are needed, not 0"));
+        check(&[], Some("9 values are needed, not 0"));
+        check(&textured(7, 0.5), None);
+        check(&textured(i32::MAX, 0.0), None);
+        check(&textured(-1, 1.0), Some("seed must be a whole number from 0 to 2147483647"));
+        check(&textured(0, 7.0), Some("grain must be a number from 0 to 1"));
+        check(&textured(0, f64::NAN), Some("grain must be"));
         let mut swapped = values("cel", [1.0, 1.0, 0.0], "", 0.0, 0);
         swapped.swap(0, 1);
         check(&swapped, Some("another type"));
@@ -336,6 +381,10 @@ mod tests {
         let kept = values("cel", [0.3, 2.5, 1.0], "ink", 0.1, 1);
         check(&to_text(&kept), &kept);
         check(&to_text(&defaults), &defaults);
+        check(&to_text(&textured(7, 0.25)), &textured(7, 0.25));
+        check("cel\n1\n0\n0\n\n0.5\n0\n0.5\n1\n", &defaults);
+        // As an earlier version wrote them.
+        check("cel\n1\n0\n0\n\n0.5\n1\n", &defaults);
         check("", &defaults);
         check("cel\n1\n0\n0\n", &defaults);
         check("cel\nmuch\n0\n0\n\n0.5\n0\n", &defaults);

@@ -10,11 +10,15 @@ pub(crate) struct Rect {
     pub(crate) height: i32,
 }
 
-/// The network's grid, in pixels of the reduced picture: a part of a picture that starts on it is drawn like the
-/// same place of the whole.
-const GRID_PX: f32 = 8.0;
-/// How far colours spread under transparent pixels, in pixels of the picture.
-const FILL_REACH_PX: i32 = 32;
+/// The networks' grid, in pixels of the reduced picture: one that doesn't know where its pixels lie in the picture draws
+/// a part that starts on it like the same place of the whole.
+const GRID_PX: f64 = 8.0;
+/// How far colours spread under transparent pixels, in pixels of the picture: eight cells of eight pixels beyond their
+/// own.
+const FILL_REACH_PX: i32 = 72;
+/// What reducing and enlarging look at, in pixels of the reduced picture: the one on whose place a pixel lies may not be
+/// the nearest, beside which another counts, and the one at the border may be cut.
+const SCALE_REACH_PX: u32 = 3;
 
 impl Rect {
     pub(crate) const fn new(x: i32, y: i32, width: i32, height: i32) -> Self {
@@ -37,24 +41,27 @@ impl Rect {
         (from < to).then_some(Self { y: from, height: to - from, ..self })
     }
 
-    /// What has to be drawn so that this part of the layer looks as if the whole had been: as far around it as the
-    /// network looks, from a place on its grid on. With a brush size of 1 the result is the same bit for bit;
-    /// with others, where the grid falls between pixels, nearly.
-    pub(crate) fn with_context(self, layer: Self, reach_px: u32, brush_size: f32) -> Self {
-        let margin = (reach_px as f32 + 1.0) * brush_size;
-        let margin = (margin.ceil() as i32).saturating_add(FILL_REACH_PX);
-        let grid = (GRID_PX * brush_size).round().max(1.0) as i32;
-        let (x, width) = widen((self.x, self.width), layer.width, margin, grid);
-        let (y, height) = widen((self.y, self.height), layer.height, margin, grid);
+    /// What has to be drawn so that this part of the layer is drawn as if the whole had been, bit for bit: as far around
+    /// it as the network and the steps around it look.
+    pub(crate) fn with_context(self, layer: Self, reach_px: u32, brush_size: f32, has_alpha: bool) -> Self {
+        let is_reduced = brush_size > 1.0;
+        let reach_px = reach_px.saturating_add(if is_reduced { SCALE_REACH_PX } else { 1 });
+        let margin = (reach_px as f32 * brush_size).ceil() as i32;
+        let margin = margin.saturating_add(if has_alpha { FILL_REACH_PX } else { 0 });
+        let (x, width) = widen((self.x, self.width), layer.width, margin, brush_size);
+        let (y, height) = widen((self.y, self.height), layer.height, margin, brush_size);
         Self { x, y, width, height }
     }
 }
 
 /// Along one axis: start and length.
-fn widen((start, length): (i32, i32), layer: i32, margin: i32, grid: i32) -> (i32, i32) {
-    let from = start.saturating_sub(margin).max(0) / grid * grid;
-    let end = start.saturating_add(length).saturating_add(margin);
-    let to = (end.saturating_add(grid - 1) / grid * grid).min(layer);
+fn widen((start, length): (i32, i32), layer: i32, margin: i32, brush_size: f32) -> (i32, i32) {
+    let reduced = (f64::from(layer) / f64::from(brush_size)).round().max(1.0);
+    let grid = GRID_PX * f64::from(layer) / reduced;
+    let from = f64::from(start.saturating_sub(margin).max(0));
+    // Where the grid falls into a pixel, the next one is the first that lies on it wholly.
+    let from = ((from / grid).floor() * grid).ceil() as i32;
+    let to = start.saturating_add(length).saturating_add(margin).min(layer);
     (from, to - from)
 }
 
@@ -65,17 +72,21 @@ mod tests {
     #[test]
     fn context_is_what_the_network_sees_and_never_beyond_the_layer() {
         let layer = Rect::new(0, 0, 1000, 800);
-        let check = |selected: Rect, reach_px, brush_size, expected| {
-            let found = selected.with_context(layer, reach_px, brush_size);
-            assert_eq!(found, expected, "{selected:?}, {reach_px}, {brush_size}");
+        let check = |selected: Rect, reach_px, brush_size, has_alpha, expected| {
+            let found = selected.with_context(layer, reach_px, brush_size, has_alpha);
+            assert_eq!(found, expected, "{selected:?}, {reach_px}, {brush_size}, {has_alpha}");
         };
-        check(layer, 165, 1.0, layer);
-        check(layer, 165, 4.7, layer);
-        check(Rect::new(400, 300, 10, 10), 7, 1.0, Rect::new(360, 256, 96, 96));
-        check(Rect::new(400, 300, 10, 10), 7, 2.0, Rect::new(352, 240, 112, 128));
-        check(Rect::new(0, 790, 10, 10), 7, 1.0, Rect::new(0, 744, 56, 56));
-        check(Rect::new(990, 0, 10, 10), 165, 64.0, layer);
-        check(Rect::new(990, 0, 10, 10), u32::MAX, 64.0, layer);
+        let middle = Rect::new(400, 300, 10, 10);
+        check(layer, 165, 1.0, false, layer);
+        check(layer, 165, 4.7, true, layer);
+        check(middle, 7, 1.0, false, Rect::new(392, 288, 26, 30));
+        check(middle, 7, 1.0, true, Rect::new(320, 216, 170, 174));
+        check(middle, 7, 2.0, false, Rect::new(368, 272, 62, 58));
+        // 1000 pixels become 333, and 800 become 267.
+        check(middle, 7, 3.0, false, Rect::new(361, 264, 79, 76));
+        check(Rect::new(0, 790, 10, 10), 7, 1.0, false, Rect::new(0, 776, 18, 24));
+        check(Rect::new(990, 0, 10, 10), 165, 64.0, false, layer);
+        check(Rect::new(990, 0, 10, 10), u32::MAX, 64.0, true, layer);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use self::jobs::{
 use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// How long a daemon that was told to stop may take to finish the pictures that are being drawn.
 pub const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -134,10 +134,53 @@ pub struct StylizeSpec {
     pub brush_size: BrushSize,
     /// How much of the source's chroma is kept: 0 takes the style's colours, 1 keeps the source's.
     pub keep_colours: f32,
-    /// For styles that use noise; the same seed gives the same picture.
+    /// For styles that draw strokes of noise: another seed, other strokes; the same gives the same picture. At most
+    /// [`MAX_SEED`].
     pub seed: u64,
+    /// How strong that noise is: 0 is none of it, 1 as the style was trained.
+    pub grain: f32,
+    /// Where the raster lies in its picture; `None` if it is all of it.
+    pub place: Option<Place>,
     /// What waits for it.
     pub priority: Priority,
+}
+
+/// The largest seed: what every front end can offer, GIMP's signed numbers of 32 bits included.
+pub const MAX_SEED: u64 = i32::MAX as u64;
+
+/// Where a part of a picture lies in it, so that it is drawn as the same place of the whole. In pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The part's first column.
+    pub x: u32,
+    /// The part's first row.
+    pub y: u32,
+    /// The whole picture's columns.
+    pub width: u32,
+    /// The whole picture's rows.
+    pub height: u32,
+}
+
+impl Place {
+    /// Does a part of this size lie within the picture?
+    pub fn holds(&self, width: u32, height: u32) -> bool {
+        let fits = |from: u32, size: u32, whole: u32| from.checked_add(size).is_some_and(|end| end <= whole);
+        fits(self.x, width, self.width) && fits(self.y, height, self.height)
+    }
+}
+
+impl StylizeSpec {
+    /// Where the raster lies in its picture.
+    pub fn place(&self) -> Place {
+        let (width, height) = (self.raster.width(), self.raster.height());
+        self.place.unwrap_or(Place { x: 0, y: 0, width, height })
+    }
+
+    /// The brush size as a factor, which [is the whole picture's](BrushSize::resolve).
+    pub fn brush_factor(&self) -> f32 {
+        let Place { width, height, .. } = self.place();
+        self.brush_size.resolve(width, height)
+    }
 }
 
 /// The most styles a mix may have.
@@ -173,7 +216,7 @@ impl BrushSize {
     /// larger than [`BrushSize::AUTO_AREA_PX`] the picture is, from [`BrushSize::AUTO_LEAST`] on: a picture
     /// that is hardly larger is better not scaled at all.
     ///
-    /// A client that stylizes a part of a picture resolves `Auto` with the size of the whole.
+    /// Of a part of a picture, the size of the whole counts.
     pub fn resolve(self, width: u32, height: u32) -> f32 {
         match self {
             Self::Factor(factor) => factor,
@@ -324,6 +367,24 @@ mod tests {
         check(3, "1.20.3", false);
         check(3, "1", false);
         check(3, "", false);
+    }
+
+    #[test]
+    fn parts_lie_within_their_pictures() {
+        let check = |x, y, (width, height): (u32, u32), expected| {
+            let place = Place { x, y, width: 30, height: 20 };
+            assert_eq!(place.holds(width, height), expected, "{width} x {height} in {place:?}");
+        };
+        check(0, 0, (30, 20), true);
+        check(0, 0, (31, 20), false);
+        check(0, 0, (30, 21), false);
+        check(29, 19, (1, 1), true);
+        check(30, 0, (1, 1), false);
+        check(0, 20, (1, 1), false);
+        check(5, 6, (25, 14), true);
+        check(5, 6, (26, 14), false);
+        check(u32::MAX, 0, (1, 1), false);
+        check(u32::MAX, u32::MAX, (u32::MAX, u32::MAX), false);
     }
 
     #[test]

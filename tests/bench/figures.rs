@@ -85,6 +85,8 @@ fn spec(raster: Raster, brush_size: BrushSize) -> StylizeSpec {
         brush_size,
         keep_colours: 0.0,
         seed: 0,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     }
 }

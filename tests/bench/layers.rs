@@ -22,7 +22,7 @@ use utsushi_tests::pictures::{enlarged, sample};
 
 const RUNS: usize = 5;
 /// The filter's values as the dialog has them at first.
-const DEFAULTS: [&str; 7] = ["\"cel\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "0"];
+const DEFAULTS: [&str; 9] = ["\"cel\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "0", "0", "1.0"];
 
 fn main() {
     println!("                               whole   GIMP  socket  network   a refusal");
@@ -60,7 +60,7 @@ fn main() {
 }
 
 /// How long a call of the plug-in takes.
-fn in_gimp(session: &Session, depth: Depth, values: [&str; 7]) -> f64 {
+fn in_gimp(session: &Session, depth: Depth, values: [&str; 9]) -> f64 {
     // 650 are gamma-encoded floating point numbers, whatever the image was.
     let convert = match depth {
         Depth::F32 => "(gimp-image-convert-precision image 650)",
@@ -103,6 +103,8 @@ fn in_memory(session: &Session, raster: Raster) -> f64 {
         brush_size: BrushSize::Auto,
         keep_colours: 0.0,
         seed: 0,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     };
     let mut times = Vec::new();

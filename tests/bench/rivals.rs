@@ -198,6 +198,8 @@ fn stylize(
         strength: 1.0,
         keep_colours: 0.0,
         brush: BrushScale::new(1.0).context("a scale")?,
+        grain: Grain::default(),
+        place: None,
     };
     let mut stylizer = Stylizer::new(mixture, settings);
     stylizer.push(source, result)?;

@@ -187,7 +187,7 @@ impl Session {
     }
 
     /// Calls the plug-in, in this run mode, with these values in the order of its parameters.
-    pub fn stylize(&self, run_mode: u8, values: [&str; 7]) -> String {
+    pub fn stylize(&self, run_mode: u8, values: [&str; 9]) -> String {
         match self.gimp.place {
             Place::Two => format!("(plug-in-utsushi-stylize {run_mode} image layer {})", values.join(" ")),
             Place::Three(_) => {
@@ -199,6 +199,8 @@ impl Session {
                     "second-style",
                     "second-share",
                     "output",
+                    "seed",
+                    "grain",
                 ];
                 let values = names.iter().zip(values).map(|(name, value)| match (*name, value) {
                     ("output", "0") => "#:output \"layer\"".into(),

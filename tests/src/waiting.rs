@@ -17,6 +17,8 @@ pub fn waiting_picture(socket: &Path) -> Connection {
         brush_size: BrushSize::Auto,
         keep_colours: 0.0,
         seed: 0,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     };
     let mut client = endpoint::connect(socket).expect("the daemon listens");

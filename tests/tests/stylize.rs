@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use utsushi::library::{ImportOverrides, Library};
 use utsushi::picture;
 use utsushi_engine::style_file::StyleFile;
-use utsushi_engine::{self as engine, BrushScale, Settings, Stylizer};
+use utsushi_engine::{self as engine, BrushScale, Grain, Settings, Stylizer};
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, Raster};
-use utsushi_ipc::protocol::{BrushSize, FaultKind, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, FaultKind, MAX_SEED, Place, Priority, StyleShare, StylizeSpec};
 use utsushi_tests::daemon::Daemon;
 use utsushi_tests::pictures::{drawn, enlarged, mean_difference, sample};
 
@@ -24,6 +24,8 @@ fn spec(raster: Raster) -> StylizeSpec {
         brush_size: BrushSize::Auto,
         keep_colours: 0.0,
         seed: 0,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     }
 }
@@ -67,7 +69,14 @@ fn directly(spec: &StylizeSpec, pixels: &[u8]) -> Vec<u8> {
         },
         strength: spec.strength,
         keep_colours: spec.keep_colours,
-        brush: BrushScale::new(spec.brush_size.resolve(width, height)).expect("a scale"),
+        brush: BrushScale::new(spec.brush_factor()).expect("a scale"),
+        grain: Grain { seed: spec.seed, strength: spec.grain },
+        place: spec.place.map(|Place { x, y, width, height }| engine::Place {
+            x: x as usize,
+            y: y as usize,
+            width: width as usize,
+            height: height as usize,
+        }),
     };
     let mut result = Vec::new();
     let mixture = vec![(file.generator(&[1.0]).expect("a network"), 1.0)];
@@ -93,6 +102,119 @@ fn the_daemon_draws_what_the_engine_draws_in_every_format_and_twice_the_same() {
                 assert!(first == second, "{spec:?}: not the same twice");
             }
         }
+    }
+}
+
+/// A part of a picture, from `x` and `y` on.
+fn cut(raster: Raster, pixels: &[u8], (x, y): (u32, u32), (width, height): (u32, u32)) -> Vec<u8> {
+    let pixel_bytes = raster.format().pixel_bytes();
+    let rows = pixels.chunks_exact(raster.row_bytes()).skip(y as usize).take(height as usize);
+    rows.flat_map(|row| &row[x as usize * pixel_bytes..][..width as usize * pixel_bytes]).copied().collect()
+}
+
+/// Draws a whole picture, and of it the part from `x` and `y` on, which must be the same, but for a margin where it was
+/// cut out. Gives how many pixels were compared.
+fn check_part(
+    client: Client,
+    whole: &StylizeSpec,
+    pixels: &[u8],
+    (x, y): (u32, u32),
+    margin: u32,
+) -> (Client, u32) {
+    let raster = whole.raster;
+    let (width, height) = (raster.width(), raster.height());
+    let (client, expected) = stylize(client, whole, pixels).expect("a picture");
+    let (part_width, part_height) = (width - x, height - y);
+    let part = StylizeSpec {
+        raster: Raster::new(part_width, part_height, raster.format()).expect("a raster"),
+        place: Some(Place { x, y, width, height }),
+        ..whole.clone()
+    };
+    let source = cut(raster, pixels, (x, y), (part_width, part_height));
+    let (client, found) = stylize(client, &part, &source).expect("a picture");
+    let (left, top) = (if x > 0 { margin } else { 0 }, if y > 0 { margin } else { 0 });
+    let size = (part_width - left, part_height - top);
+    let found = cut(part.raster, &found, (left, top), size);
+    assert!(found == cut(raster, &expected, (x + left, y + top), size), "{part:?}");
+    (client, size.0 * size.1)
+}
+
+#[test]
+fn parts_are_drawn_as_in_the_whole() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let mut compared = 0;
+    // And what is enough of a margin.
+    for ((width, height), place, brush_size, margin, channels) in [
+        ((400, 390), (13, 9), BrushSize::Factor(1.0), 166, Channels::Rgb),
+        ((450, 480), (5, 22), BrushSize::Factor(1.0), 166 + 72, Channels::Rgba),
+        ((900, 60), (101, 0), BrushSize::Factor(2.5), 420, Channels::Rgb),
+        // 1.2 by itself, though the part alone would have 1.
+        ((2000, 755), (333, 0), BrushSize::Auto, 202, Channels::Grey),
+    ] {
+        let (raster, pixels) = drawn(width, height, channels, Depth::U8);
+        let whole = StylizeSpec { brush_size, ..spec(raster) };
+        let (next, count) = check_part(client, &whole, &pixels, place, margin);
+        compared += count;
+        client = next;
+    }
+    assert!(compared > 100_000, "{compared} pixels");
+}
+
+/// Adds a style with noise to the daemon's: a small network that was never trained.
+fn add_noisy_style(daemon: &Daemon) {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/data/goldens/tiny-brush2.safetensors");
+    let bytes = std::fs::read(golden).expect("a golden");
+    let (length, rest) = bytes.split_first_chunk::<8>().expect("a header");
+    let (header, weights) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header: serde_json::Value = serde_json::from_slice(header).expect("a header");
+    let styles = serde_json::json!([{
+        "id": "noisy", "name": "Noisy", "author": "", "licence": "private", "attribution": "", "training": ""
+    }]);
+    header["__metadata__"] = serde_json::json!({
+        "format": "utsushi-style",
+        "format_version": "1",
+        "arch": "brush-2",
+        "sizes": r#"{"c1":8,"c2":16,"blocks":[1,2,1],"ch":8,"cf":5}"#,
+        "styles": styles.to_string(),
+    });
+    let header = header.to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), weights].concat();
+    std::fs::create_dir_all(daemon.styles()).expect("a folder");
+    std::fs::write(daemon.styles().join("noisy.safetensors"), bytes).expect("written");
+}
+
+#[test]
+fn a_seed_gives_one_picture_and_grain_weakens_what_it_moves() {
+    let daemon = Daemon::start();
+    add_noisy_style(&daemon);
+    let (raster, pixels) = drawn(300, 200, Channels::Rgb, Depth::U8);
+    let noisy = StylizeSpec { mix: vec![share("noisy", 1.0)], ..spec(raster) };
+    let paint = |spec: &StylizeSpec| stylize(daemon.client(), spec, &pixels).expect("a picture").1;
+    let with = |seed, grain| paint(&StylizeSpec { seed, grain, ..noisy.clone() });
+    let first = with(0, 1.0);
+    assert!(first == with(0, 1.0), "the same seed, the same picture");
+    let plain = with(0, 0.0);
+    assert!(plain == with(MAX_SEED, 0.0), "without grain there is nothing to move");
+    for other in [with(1, 1.0), with(MAX_SEED, 1.0)] {
+        assert!(other != first && other != plain, "another seed, another picture");
+    }
+    let (weak, strong) = (mean_difference(&with(0, 0.3), &plain), mean_difference(&first, &plain));
+    assert!(0.0 < weak && weak < strong, "{weak} with a third of the grain, {strong} with all of it");
+    // Styles without noise don't know seeds.
+    let cel = spec(raster);
+    assert!(paint(&cel) == paint(&StylizeSpec { seed: 7, grain: 0.5, ..cel.clone() }));
+
+    let mut client = daemon.client();
+    let styles = client.styles().expect("styles");
+    let reach_px = styles.iter().find(|style| style.id == "noisy").expect("the style").reach_px;
+    for (brush_size, place) in [(1.0, (13, 5)), (1.0, (0, 22)), (2.5, (101, 0)), (2.5, (17, 6))] {
+        let margin = ((reach_px + 3) as f32 * brush_size).ceil() as u32;
+        let (width, height) = (place.0 + margin + 100, place.1 + margin + 90);
+        let (raster, pixels) = drawn(width, height, Channels::Rgb, Depth::U8);
+        let whole =
+            StylizeSpec { raster, brush_size: BrushSize::Factor(brush_size), seed: 7, ..noisy.clone() };
+        client = check_part(client, &whole, &pixels, place, margin).0;
     }
 }
 
@@ -170,12 +292,18 @@ fn impossible_requests_say_why_and_the_daemon_goes_on() {
     let (raster, pixels) = drawn(50, 40, Channels::Rgb, Depth::U8);
     let good = spec(raster);
     let wide = Raster::new(200_000, 5000, raster.format()).expect("a raster");
+    let outside = |x, y| Some(Place { x, y, width: raster.width(), height: raster.height() });
     let cases = [
         (StylizeSpec { strength: 7.0, ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { strength: f32::NAN, ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { keep_colours: -0.1, ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { brush_size: BrushSize::Factor(0.5), ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { brush_size: BrushSize::Factor(1e9), ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { grain: 7.0, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { grain: f32::NAN, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { seed: MAX_SEED + 1, ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { place: outside(1, 0), ..good.clone() }, FaultKind::Invalid),
+        (StylizeSpec { place: outside(0, u32::MAX), ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { mix: vec![], ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { mix: vec![share("cel", 0.0)], ..good.clone() }, FaultKind::Invalid),
         (StylizeSpec { mix: vec![share("cel", f32::INFINITY)], ..good.clone() }, FaultKind::Invalid),

@@ -7,7 +7,11 @@
 //! The means are those of cells of [`CELL_PX`] pixels, at fixed places in the picture, so that the result does
 //! not depend on the bands; a cell with little to show takes from the cells around it, near ones first.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
+
+use crate::scale::Stretch;
 
 /// Side of a cell, in pixels.
 pub(crate) const CELL_PX: usize = 8;
@@ -23,29 +27,63 @@ const NEUTRAL: f32 = 0.5;
 /// Sums over the pixels of a cell: alpha times R, G, B, and alpha.
 type Cell = [f32; 4];
 
+/// The rows or columns of cells that a part of a picture has to do with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cells {
+    /// Pixels of the first that lie before the part.
+    lead: usize,
+    /// The part's pixels.
+    len: usize,
+}
+
+impl Cells {
+    pub(crate) fn new(stretch: Stretch) -> Self {
+        Self { lead: stretch.start % CELL_PX, len: stretch.len }
+    }
+
+    /// How many there are.
+    fn count(self) -> usize {
+        (self.lead + self.len).div_ceil(CELL_PX)
+    }
+
+    /// The one in which a pixel lies.
+    pub(crate) fn at(self, pixel: usize) -> usize {
+        (pixel + self.lead) / CELL_PX
+    }
+
+    /// How many are known once the pixels before this one are.
+    pub(crate) fn known(self, end: usize) -> usize {
+        if end == self.len { self.count() } else { self.at(end) }
+    }
+
+    /// The pixels of one.
+    pub(crate) fn pixels(self, cell: usize) -> Range<usize> {
+        let from = cell * CELL_PX;
+        from.saturating_sub(self.lead)..(from + CELL_PX - self.lead).min(self.len)
+    }
+}
+
 /// The cells of the picture's rows that are still needed.
 pub(crate) struct Fill {
-    cols: usize,
-    /// Cell rows in the picture.
-    total: usize,
+    rows: Cells,
+    cols: Cells,
     /// The first cell row that is kept.
     first: usize,
     cells: Vec<Vec<Cell>>,
 }
 
 impl Fill {
-    pub(crate) fn new(width: usize, height: usize) -> Self {
-        Self { cols: width.div_ceil(CELL_PX), total: height.div_ceil(CELL_PX), first: 0, cells: Vec::new() }
+    pub(crate) fn new(rows: Cells, cols: Cells) -> Self {
+        Self { rows, cols, first: 0, cells: Vec::new() }
     }
 
-    /// Takes the rows of the next row of cells: fewer than [`CELL_PX`] only at the picture's end.
+    /// Takes the rows of the next row of cells.
     pub(crate) fn push<'a>(&mut self, rows: impl Iterator<Item = (&'a [f32], &'a [f32])>) {
-        let mut cells = vec![Cell::default(); self.cols];
+        let mut cells = vec![Cell::default(); self.cols.count()];
         for (rgb, alpha) in rows {
-            for ((cell, rgb), alpha) in
-                cells.iter_mut().zip(rgb.chunks(3 * CELL_PX)).zip(alpha.chunks(CELL_PX))
-            {
-                for (pixel, alpha) in rgb.chunks_exact(3).zip(alpha) {
+            for (col, cell) in cells.iter_mut().enumerate() {
+                let Range { start, end } = self.cols.pixels(col);
+                for (pixel, alpha) in rgb[3 * start..3 * end].chunks_exact(3).zip(&alpha[start..end]) {
                     for (sum, value) in cell.iter_mut().zip(pixel.iter().chain(&[1.0])) {
                         *sum += alpha * value;
                     }
@@ -62,12 +100,12 @@ impl Fill {
 
     /// Can this row of cells be filled, or are rows below it still to come?
     pub(crate) fn is_ready(&self, cell_row: usize) -> bool {
-        self.end() >= (cell_row + CELL_REACH + 1).min(self.total)
+        self.end() >= (cell_row + CELL_REACH + 1).min(self.rows.count())
     }
 
     /// The colour of each cell of a row, to show through where pixels are transparent.
     pub(crate) fn colours(&self, cell_row: usize) -> Vec<[f32; 3]> {
-        (0..self.cols).into_par_iter().map(|col| self.colour(cell_row, col)).collect()
+        (0..self.cols.count()).into_par_iter().map(|col| self.colour(cell_row, col)).collect()
     }
 
     fn colour(&self, cell_row: usize, col: usize) -> [f32; 3] {
@@ -79,8 +117,8 @@ impl Fill {
     }
 
     fn sum(&self, cell_row: usize, col: usize, radius: usize) -> Cell {
-        let rows = cell_row.saturating_sub(radius)..(cell_row + radius + 1).min(self.total);
-        let cols = col.saturating_sub(radius)..(col + radius + 1).min(self.cols);
+        let rows = cell_row.saturating_sub(radius)..(cell_row + radius + 1).min(self.rows.count());
+        let cols = col.saturating_sub(radius)..(col + radius + 1).min(self.cols.count());
         let mut sums = Cell::default();
         for row in rows {
             for cell in &self.cells[row - self.first][cols.clone()] {
@@ -103,9 +141,10 @@ impl Fill {
 }
 
 /// Blends a row with its cells' colours, as far as its pixels are transparent.
-pub(crate) fn fill_row(rgb: &mut [f32], alpha: &[f32], colours: &[[f32; 3]]) {
-    for ((rgb, alpha), colour) in rgb.chunks_mut(3 * CELL_PX).zip(alpha.chunks(CELL_PX)).zip(colours) {
-        for (pixel, alpha) in rgb.chunks_exact_mut(3).zip(alpha) {
+pub(crate) fn fill_row(rgb: &mut [f32], alpha: &[f32], cols: Cells, colours: &[[f32; 3]]) {
+    for (col, colour) in colours.iter().enumerate() {
+        let Range { start, end } = cols.pixels(col);
+        for (pixel, alpha) in rgb[3 * start..3 * end].chunks_exact_mut(3).zip(&alpha[start..end]) {
             let hidden = 1.0 - alpha;
             for (value, colour) in pixel.iter_mut().zip(colour) {
                 // So that where all is hidden not a bit of what is hidden shows.

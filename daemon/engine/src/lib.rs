@@ -43,5 +43,5 @@ pub use buffers::let_go;
 pub use device::{Device, DeviceChoice, NoDevice};
 pub use error::EngineError;
 pub use pixels::{Depth, Layout};
-pub use stylizer::{BrushScale, Mixture, Settings, Stylizer};
+pub use stylizer::{BrushScale, Mixture, Place, Settings, Stylizer};
 pub use threads::start_threads;

@@ -401,36 +401,67 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::style_file::StyleFile;
+    use crate::arch::brush::Sizes;
+    use crate::style_file::{StyleFile, StyleMeta};
+    use crate::weights::Weights;
+
+    /// A small brush-2 with any weights.
+    fn with_noise() -> StyleFile {
+        let weights =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/goldens/tiny-brush2.safetensors");
+        let weights = candle_core::safetensors::load(weights, &candle_core::Device::Cpu).expect("a golden");
+        let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 5 };
+        let text = String::new;
+        let meta = StyleMeta {
+            id: "x".into(),
+            name: "X".into(),
+            licence: "private".into(),
+            author: text(),
+            attribution: text(),
+            training: text(),
+            source: text(),
+        };
+        StyleFile::from_weights(Weights::of_training(sizes, weights), meta).expect("a style")
+    }
 
     #[test]
     fn a_style_is_a_graph_whose_every_value_is_there_before_it_is_used() {
-        let style = concat!(env!("CARGO_MANIFEST_DIR"), "/../styles/cel.safetensors");
+        let cel = concat!(env!("CARGO_MANIFEST_DIR"), "/../styles/cel.safetensors");
+        let cel = StyleFile::open(Path::new(cel)).expect("the built-in style");
+        // A depthwise convolution and two of 1x1 a block, of which cel has 13; and eight around them. With filters two
+        // more.
+        check("cel", &cel, &["input"], 3 * 13 + 8);
+        check("x", &with_noise(), &["input", "noise"], 3 * 5 + 8 + 2);
+    }
+
+    #[track_caller]
+    fn check(id: &str, file: &StyleFile, inputs: &[&str], convolutions: usize) {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("cel.onnx");
-        let file = StyleFile::open(Path::new(style)).expect("the built-in style");
-        file.save_onnx("cel", &path).expect("written");
+        let path = folder.path().join("style.onnx");
+        file.save_onnx(id, &path).expect("written");
         let model = ModelProto::decode(&*std::fs::read(&path).expect("a file")).expect("a model");
         assert_eq!(model.opset_import[0].version, OPERATORS_VERSION);
         let licence = model.metadata_props.iter().find(|note| note.key == "licence").expect("a licence");
         assert_eq!(licence.value, file.styles()[0].licence);
 
         let graph = model.graph.expect("a graph");
+        let names: Vec<_> = graph.input.iter().map(|input| &input.name[..]).collect();
+        assert_eq!(names, inputs);
         for tensor in &graph.initializer {
             let bytes = if tensor.data_type == FLOAT { 4 } else { 8 };
             let values: i64 = tensor.dims.iter().product();
             assert_eq!(tensor.raw_data.len() as i64, values * bytes, "{}", tensor.name);
         }
-        // An input without a name is one that is left out.
+        // An input without a name is one that is left out; one that may be left out has a value.
         let mut known: HashSet<_> = ["", "input"].into();
         known.extend(graph.initializer.iter().map(|tensor| &tensor.name[..]));
+        assert!(inputs.iter().all(|input| known.contains(input)), "{inputs:?}");
         for node in &graph.node {
             assert!(node.input.iter().all(|input| known.contains(&input[..])), "{}", node.name);
             assert!(node.output.iter().all(|output| known.insert(output)), "{} is there twice", node.name);
         }
         assert!(known.contains("output"));
-        // A depthwise convolution and two of 1x1 a block, of which cel has 13; and eight around them.
-        let convolutions = graph.node.iter().filter(|node| node.op_type == "Conv").count();
-        assert_eq!(convolutions, 3 * 13 + 8);
+        let found = graph.node.iter().filter(|node| node.op_type == "Conv").count();
+        assert_eq!(found, convolutions, "{id}");
     }
 }

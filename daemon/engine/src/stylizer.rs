@@ -19,11 +19,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::alpha::{CELL_PX, Fill, fill_row};
+use crate::alpha::{Cells, Fill, fill_row};
 use crate::buffers::{keep, room};
 use crate::colour::{Codec, blend};
 use crate::pixels::{Depth, Layout};
-use crate::scale::{Enlarged, Reduce};
+use crate::scale::{Enlarged, Reduce, Stretch};
 use crate::source::Source;
 use crate::{EngineError, Generator, Grain, Region, RowStream};
 
@@ -55,6 +55,19 @@ impl BrushScale {
     }
 }
 
+/// Where a part of a picture lies in it. In pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The part's first column.
+    pub x: usize,
+    /// The part's first row.
+    pub y: usize,
+    /// The whole picture's columns.
+    pub width: usize,
+    /// The whole picture's rows.
+    pub height: usize,
+}
+
 /// How to re-draw a picture; `width`, `height` and the samples of a pixel are those of the source and the result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -72,6 +85,38 @@ pub struct Settings {
     pub keep_colours: f32,
     /// The scale at which the network works.
     pub brush: BrushScale,
+    /// What the network draws strokes of, if it is one that does.
+    pub grain: Grain,
+    /// Where the source lies in its picture; `None` if it is all of it. Away from the sides at which it was cut out, by
+    /// what the networks and the steps around them look at, a part is drawn as in the whole, bit for bit.
+    pub place: Option<Place>,
+}
+
+impl Settings {
+    /// Rows and columns at full size and at the network's.
+    ///
+    /// # Panics
+    /// If there are none, or they lie outside of the picture.
+    fn sides(&self) -> Sides {
+        let Self { width, height, brush, .. } = *self;
+        let Place { x, y, width: whole_width, height: whole_height } =
+            self.place.unwrap_or(Place { x: 0, y: 0, width, height });
+        let full = (
+            Stretch { start: y, len: height, whole: whole_height },
+            Stretch { start: x, len: width, whole: whole_width },
+        );
+        for side in [full.0, full.1] {
+            assert!(side.len > 0 && side.end() <= side.whole, "{self:?}");
+        }
+        let low = |side: Stretch| side.reduced(brush.reduce(side.whole));
+        Sides { full, low: (low(full.0), low(full.1)) }
+    }
+}
+
+/// Rows and columns.
+struct Sides {
+    full: (Stretch, Stretch),
+    low: (Stretch, Stretch),
 }
 
 /// A picture being re-drawn.
@@ -92,7 +137,8 @@ pub struct Stylizer {
 
 /// The way from the source to what the network sees.
 struct Front {
-    height: usize,
+    rows: Cells,
+    cols: Cells,
     /// How many source rows it has seen.
     seen: usize,
     /// How many have gone on to the network.
@@ -114,34 +160,38 @@ impl Stylizer {
     /// Begins a picture.
     ///
     /// # Panics
-    /// If a side is 0 or the mixture is empty.
+    /// If a side is 0, the place lies outside of its picture, or the mixture is empty.
     pub fn new(mixture: &Mixture, settings: Settings) -> Self {
-        let Settings { width, height, layout, depth, brush, .. } = settings;
-        assert!(width > 0 && height > 0 && !mixture.is_empty());
-        let low = (brush.reduce(height), brush.reduce(width));
-        let full = (height, width);
+        let Settings { width, layout, depth, grain, .. } = settings;
+        assert!(!mixture.is_empty());
+        let Sides { full, low } = settings.sides();
+        let whole = (low.0.whole, low.1.whole);
+        let is_reduced = whole != (full.0.whole, full.1.whole);
+        let region = Region { width: low.1.len, height: low.0.len, x: low.1.start, y: low.0.start };
         let stream = |(generator, share): &(Arc<dyn Generator>, f32)| Part {
-            stream: generator.stream(Region::whole(low.0, low.1), Grain::default()),
+            stream: generator.stream(region, grain),
             looks_first: generator.looks_first(),
             share: *share,
             rows: Vec::new(),
         };
+        let (rows, cols) = (Cells::new(full.0), Cells::new(full.1));
         let front = || Front {
-            height,
+            rows,
+            cols,
             seen: 0,
             taken: 0,
-            fill: layout.has_alpha().then(|| Fill::new(width, height)),
-            reduce: (low != full).then(|| Reduce::new(full, low)),
+            fill: layout.has_alpha().then(|| Fill::new(rows, cols)),
+            reduce: is_reduced.then(|| Reduce::of_part(full, whole)),
         };
         Self {
             settings,
             source: Source::new(Codec { layout, depth }, width),
             look: looks_first(mixture).then(front),
             front: front(),
-            enlarged: (low != full).then(|| Enlarged::new(low, full)),
+            enlarged: is_reduced.then(|| Enlarged::new(low, full)),
             streams: mixture.iter().map(stream).collect(),
             waiting: Vec::new(),
-            chunk_rows: (CHUNK_PX / low.1).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS),
+            chunk_rows: (CHUNK_PX / low.1.len).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS),
             drawn: Vec::new(),
         }
     }
@@ -150,8 +200,8 @@ impl Stylizer {
     /// that wait for them.
     pub fn memory_bytes(mixture: &Mixture, settings: &Settings) -> u64 {
         let Settings { width, height, brush, .. } = *settings;
-        let (low_height, low_width) = (brush.reduce(height), brush.reduce(width));
-        let network: u64 = mixture.iter().map(|(g, _)| g.memory_bytes(low_height, low_width)).sum();
+        let (low_rows, low_cols) = settings.sides().low;
+        let network: u64 = mixture.iter().map(|(g, _)| g.memory_bytes(low_rows.len, low_cols.len)).sum();
         let reach_px = mixture.iter().map(|(generator, _)| generator.reach_px()).max().unwrap_or(0);
         let row_bytes = width * Codec { layout: settings.layout, depth: settings.depth }.pixel_bytes();
         let rows = if looks_first(mixture) {
@@ -294,7 +344,7 @@ impl Stylizer {
         let most = (ENLARGED_PX / self.settings.width).max(1);
         let ready = (first..self.front.taken).take(most).take_while(|row| enlarged.is_ready(*row)).count();
         let rows: Vec<_> = (first..first + ready).into_par_iter().map(|row| source.rgb(row)).collect();
-        enlarged.run(first, &rows, &mut self.drawn);
+        enlarged.run(first, rows, &mut self.drawn);
         if first + ready < self.settings.height {
             enlarged.forget_before(first + ready);
         }
@@ -340,26 +390,24 @@ impl Front {
             let from = std::mem::replace(&mut self.taken, to);
             return (from..to).into_par_iter().map(|row| source.rgb(row)).collect();
         };
-        let whole_cells = if to == self.height { to.div_ceil(CELL_PX) } else { to / CELL_PX };
-        for cell_row in fill.end()..whole_cells {
-            let rows: Vec<_> = (cell_row * CELL_PX..to.min((cell_row + 1) * CELL_PX))
-                .into_par_iter()
-                .map(|row| (source.rgb(row), source.alpha(row)))
-                .collect();
+        for cell_row in fill.end()..self.rows.known(to) {
+            let rows = self.rows.pixels(cell_row).into_par_iter();
+            let rows: Vec<_> = rows.map(|row| (source.rgb(row), source.alpha(row))).collect();
             fill.push(rows.iter().map(|(rgb, alpha)| (&rgb[..], &alpha[..])));
         }
         let mut filled = Vec::new();
-        while self.taken < to && fill.is_ready(self.taken / CELL_PX) {
-            let cell_row = self.taken / CELL_PX;
+        let cols = self.cols;
+        while self.taken < to && fill.is_ready(self.rows.at(self.taken)) {
+            let cell_row = self.rows.at(self.taken);
             let colours = fill.colours(cell_row);
-            let to = to.min((cell_row + 1) * CELL_PX);
+            let to = to.min(self.rows.pixels(cell_row).end);
             filled.par_extend((self.taken..to).into_par_iter().map(|row| {
                 let mut rgb = source.rgb(row);
-                fill_row(&mut rgb, &source.alpha(row), &colours);
+                fill_row(&mut rgb, &source.alpha(row), cols, &colours);
                 rgb
             }));
             self.taken = to;
-            fill.forget_before(to / CELL_PX);
+            fill.forget_before(self.rows.at(to));
         }
         filled
     }

@@ -140,8 +140,8 @@ fn check_forward(
     let got = trained.forward(&pictures, &shares_tensor, &GRAINS).expect("the network runs");
     let weights = VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
     let brush = Brush::load(version, sizes, shares, &weights).expect("the weights fit");
-    for i in 0..2 {
-        let mut stream = brush.stream(Region::whole(height, width), GRAINS[i]);
+    for (i, grain) in GRAINS.into_iter().enumerate() {
+        let mut stream = brush.stream(Region::whole(height, width), grain);
         let mut want = Vec::new();
         for rows in values(&pictures.get(i).expect("a picture")).chunks(8 * width * 3) {
             stream.push(rows, &mut want).expect("the network runs");

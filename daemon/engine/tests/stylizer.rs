@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Result;
 use utsushi_engine::style_file::StyleFile;
 use utsushi_engine::{
-    BrushScale, Depth, Generator, Grain, Layout, Mixture, Region, RowStream, Settings, Stylizer,
+    BrushScale, Depth, Generator, Grain, Layout, Mixture, Place, Region, RowStream, Settings, Stylizer,
 };
 
 /// A network that does one thing to every value, and keeps a few rows back as a real one would.
@@ -55,7 +55,17 @@ fn cel() -> Mixture {
 
 fn settings(width: usize, height: usize, layout: Layout, depth: Depth) -> Settings {
     let brush = BrushScale::new(1.0).expect("a scale");
-    Settings { width, height, layout, depth, strength: 1.0, keep_colours: 0.0, brush }
+    Settings {
+        width,
+        height,
+        layout,
+        depth,
+        strength: 1.0,
+        keep_colours: 0.0,
+        brush,
+        grain: Grain::default(),
+        place: None,
+    }
 }
 
 fn channels(layout: Layout) -> usize {
@@ -224,4 +234,115 @@ fn an_enlarged_picture_keeps_the_edges_of_its_source() {
     let result = decode(&run(&identity, settings, &encode(&source, Depth::F32), 57), Depth::F32);
     let worst = result.iter().zip(&source).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 0.05, "the edge is off by {worst}");
+}
+
+/// A network whose every value hangs on the seed, the grain, the place in the picture, and the pixels next to it.
+struct Placed;
+
+struct PlacedStream {
+    region: Region,
+    grain: Grain,
+    rows: Vec<f32>,
+    drawn: usize,
+}
+
+impl Generator for Placed {
+    fn stream(&self, region: Region, grain: Grain) -> Box<dyn RowStream> {
+        Box::new(PlacedStream { region, grain, rows: Vec::new(), drawn: 0 })
+    }
+
+    fn reach_px(&self) -> u32 {
+        1
+    }
+
+    fn memory_bytes(&self, height: usize, width: usize) -> u64 {
+        (height * width) as u64
+    }
+}
+
+impl RowStream for PlacedStream {
+    fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        self.rows.extend(rows);
+        let Region { width, height, x, y } = self.region;
+        let came = self.rows.len() / (3 * width);
+        while self.drawn < came.saturating_sub(usize::from(came < height)) {
+            let row = self.drawn;
+            let (above, below) = (row.saturating_sub(1), (row + 1).min(height - 1));
+            for i in 0..3 * width {
+                let (left, right) =
+                    (if i < 3 { i } else { i - 3 }, if i + 3 < 3 * width { i + 3 } else { i });
+                let at = |row: usize, i: usize| self.rows[row * 3 * width + i];
+                let mean = 0.25 * (at(above, i) + at(below, i) + at(row, left) + at(row, right));
+                let place = (x + i / 3) * 7 + (y + row) * 13 + self.grain.seed as usize * 5;
+                out.push(0.7 * mean + self.grain.strength * 0.01 * (place % 29) as f32);
+            }
+            self.drawn += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A part of a picture's bytes.
+fn cut(source: &[u8], whole: Settings, (x, y): (usize, usize), (width, height): (usize, usize)) -> Vec<u8> {
+    let pixel_bytes = source.len() / (whole.width * whole.height);
+    let rows = source.chunks(whole.width * pixel_bytes).skip(y).take(height);
+    rows.flat_map(|row| &row[x * pixel_bytes..][..width * pixel_bytes]).copied().collect()
+}
+
+/// How far colours spread under transparent pixels.
+const FILL_PX: usize = 72;
+
+#[test]
+fn parts_are_drawn_as_in_the_whole() {
+    let placed: Mixture = vec![(Arc::new(Placed), 1.0)];
+    let mut compared = 0;
+    let (whole_width, whole_height) = (331, 307);
+    for (layout, depth) in
+        [(Layout::Rgb, Depth::F32), (Layout::GreyAlpha, Depth::F32), (Layout::Rgba, Depth::U8)]
+    {
+        for brush in [1.0, 2.5, 7.3] {
+            let grain = Grain { seed: 3, strength: 0.5 };
+            let brush = BrushScale::new(brush).expect("a scale");
+            let whole = Settings { brush, grain, ..settings(whole_width, whole_height, layout, depth) };
+            let mut picture = samples(whole);
+            if let n @ (2 | 4) = channels(layout) {
+                let alphas = picture.iter_mut().skip(n - 1).step_by(n).enumerate();
+                alphas.for_each(|(i, alpha)| *alpha = if i % 11 < 6 { 0.0 } else { 0.7 });
+            }
+            let source = encode(&picture, depth);
+            let drawn = run(&placed, whole, &source, 50);
+            for (x, y, width, height) in
+                [(0, 0, 200, 190), (1, 2, 300, 290), (13, 0, 318, 307), (0, 37, 200, 270), (9, 21, 241, 250)]
+            {
+                let place = Place { x, y, width: whole_width, height: whole_height };
+                let part = Settings { width, height, place: Some(place), ..whole };
+                let found = run(&placed, part, &cut(&source, whole, (x, y), (width, height)), 33);
+                // What the network, reducing and enlarging look at, where that is cut off.
+                let Settings { brush, .. } = part;
+                let reach = if brush == BrushScale::new(1.0).expect("a scale") { 1 } else { 31 };
+                let reach = reach + if channels(layout).is_multiple_of(2) { FILL_PX } else { 0 };
+                let inner = |from: usize, len: usize, whole: usize| {
+                    let start = if from == 0 { 0 } else { reach };
+                    (start, len - start - if from + len == whole { 0 } else { reach })
+                };
+                let ((left, inner_width), (top, inner_height)) =
+                    (inner(x, width, whole_width), inner(y, height, whole_height));
+                let size = (inner_width, inner_height);
+                assert!(
+                    cut(&found, part, (left, top), size) == cut(&drawn, whole, (x + left, y + top), size),
+                    "{part:?}"
+                );
+                compared += inner_width * inner_height;
+                let elsewhere = Settings { place: Some(Place { x: x + 1, y, ..place }), ..part };
+                if x + width < whole_width {
+                    let source = cut(&source, whole, (x, y), (width, height));
+                    assert!(run(&placed, elsewhere, &source, 33) != found, "{elsewhere:?}: the place counts");
+                }
+            }
+            for other in [Grain { seed: 4, ..grain }, Grain { strength: 0.6, ..grain }] {
+                assert!(run(&placed, Settings { grain: other, ..whole }, &source, 50) != drawn, "{other:?}");
+            }
+        }
+    }
+    assert!(compared > 500_000, "{compared} pixels");
 }

@@ -327,17 +327,20 @@ impl Tile<'_> {
             for (i, mixed) in mixed.chunks_exact_mut(stride).take(weights.len()).enumerate() {
                 let from = (word * L::INPUTS + i) * stride + start - 1;
                 let len = last - first + 2;
-                binomial_rows(lanes, around.map(|row| &row[from..][..len]), &mut mixed[..len]);
+                let rows = [&around[0][from..][..len], &around[1][from..][..len], &around[2][from..][..len]];
+                binomial_rows(lanes, rows, &mut mixed[..len]);
             }
+            // No closures: what they call isn't compiled for the instruction set.
             for col in (0..last - first).step_by(L::COUNT) {
-                let value = |i: usize| {
-                    let mixed = &mixed[i * stride + col..];
-                    let load = |at: usize| lanes.load(&mixed[at..]);
-                    let value = binomial(lanes, load(0), load(1), load(2));
-                    lanes.mul_add(lanes.load(&of_noise[col..]), lanes.splat(weights[i]), value)
-                };
-                let second = if weights.len() > 1 { value(1) } else { lanes.splat(0.0) };
-                lanes.store(&mut to[start + col..], lanes.word(value(0), second));
+                let noise = lanes.load(&of_noise[col..]);
+                let mut values = [lanes.splat(0.0); 2];
+                for (i, (value, weight)) in values.iter_mut().zip(weights).enumerate() {
+                    let mixed = &mixed[i * stride + col..][..L::COUNT + 2];
+                    let (before, after) = (lanes.load(mixed), lanes.load(&mixed[2..]));
+                    let filtered = binomial(lanes, before, lanes.load(&mixed[1..]), after);
+                    *value = lanes.mul_add(noise, lanes.splat(*weight), filtered);
+                }
+                lanes.store(&mut to[start + col..], lanes.word(values[0], values[1]));
             }
         }
         self.repeat_edges(slab, REACH);

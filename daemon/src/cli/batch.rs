@@ -139,7 +139,7 @@ impl Batch {
         let mut journal = open_journal(&self.output, shard)?;
         let styles = style_marks(&order);
 
-        let mut report = self.report.begin(planned.len() + lost.len());
+        let mut report = self.report.begin(planned.len() + lost.len(), order.seed());
         let (mut jobs, mut entries, mut skipped) = (Vec::new(), Vec::new(), 0);
         let pictures = planned.len() + lost.len();
         for Planned { job, stamp } in planned {

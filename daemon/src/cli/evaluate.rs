@@ -7,9 +7,8 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use utsushi_engine::{BrushScale, Depth, Layout, Mixture, Settings, Stylizer};
 use utsushi_ipc::paths;
-use utsushi_training::data::Picture;
+use utsushi_training::abstraction::redrawn;
 use utsushi_training::evaluate::{Judge, LEAST_PICTURES, Scores, stacked};
 
 use super::gallery::Wanted;
@@ -76,9 +75,8 @@ impl Evaluate {
         let features = workshop::features().map_err(anyhow::Error::msg)?;
         let features = &*features;
 
-        let mixture: Mixture = vec![(generator, 1.0)];
         let began = Instant::now();
-        let results = photos.iter().map(|photo| draw(&mixture, photo)).collect::<anyhow::Result<Vec<_>>>()?;
+        let results = photos.iter().map(|photo| redrawn(&generator, photo)).collect::<Result<Vec<_>, _>>()?;
         let megapixels: f64 = photos.iter().map(|p| f64::from(p.width) * f64::from(p.height) / 1e6).sum();
         let seconds = began.elapsed().as_secs_f64() / megapixels;
 
@@ -111,26 +109,6 @@ fn describe(Told { pictures, photos, photos_kid, scores, .. }: &Told) -> String 
     )
 }
 
-/// As the daemon draws it.
-fn draw(mixture: &Mixture, photo: &Picture) -> anyhow::Result<Picture> {
-    let settings = Settings {
-        width: photo.width as usize,
-        height: photo.height as usize,
-        layout: Layout::Rgb,
-        depth: Depth::U8,
-        strength: 1.0,
-        keep_colours: 0.0,
-        brush: BrushScale::new(1.0).context("1 is a brush size")?,
-    };
-    let mut stylizer = Stylizer::new(mixture, settings);
-    let mut rgb = Vec::with_capacity(photo.rgb.len());
-    stylizer.push(&photo.rgb, &mut rgb)?;
-    while rgb.len() < photo.rgb.len() {
-        stylizer.push(&[], &mut rgb)?;
-    }
-    Ok(Picture { width: photo.width, height: photo.height, rgb })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,14 +137,5 @@ mod tests {
             json.starts_with(r#"{"style":"hana","pictures":30,"photos":20,"photos_kid":0.3,"kid":0.1,"#),
             "{json}"
         );
-    }
-
-    #[test]
-    fn pictures_are_drawn_whole() {
-        let (_, file) = Library::open(PathBuf::new()).volume(Library::default_id()).expect("a style");
-        let mixture: Mixture = vec![(file.generator(&[1.0]).expect("a network"), 1.0)];
-        let photo = Picture { width: 21, height: 13, rgb: vec![90; 21 * 13 * 3] };
-        let drawn = draw(&mixture, &photo).expect("drawn");
-        assert_eq!((drawn.width, drawn.height, drawn.rgb.len()), (21, 13, photo.rgb.len()));
     }
 }

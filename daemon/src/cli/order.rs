@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use clap::Args;
 use utsushi_ipc::pixels::Raster;
-use utsushi_ipc::protocol::{BrushSize, MAX_MIX, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, MAX_MIX, MAX_SEED, Priority, StyleShare, StylizeSpec};
 
 use super::{Usage, values};
 use crate::library::Library;
@@ -28,9 +28,13 @@ pub(super) struct OrderArgs {
     #[arg(long, alias = "keep-colors", value_name = "0..1", default_value = "0")]
     #[arg(value_parser = values::fraction)]
     keep_colours: f32,
-    /// For styles that use noise: the same seed gives the same picture
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    /// Which random texture, of styles that have one: another seed moves the strokes, the same gives the same picture
+    #[arg(long, value_name = "0..2147483647", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=MAX_SEED))]
     seed: u64,
+    /// How strong the style's random texture is, from 0, none of it, to 1, as the style was trained
+    #[arg(long, value_name = "0..1", default_value = "1", value_parser = values::fraction)]
+    grain: f32,
     /// The quality of JPEG files
     #[arg(long, value_name = "1..100", default_value_t = 95)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -45,13 +49,14 @@ pub(super) struct Order {
     brush_size: BrushSize,
     keep_colours: f32,
     seed: u64,
+    grain: f32,
     quality: u8,
     priority: Priority,
 }
 
 impl OrderArgs {
     pub(super) fn order(self, priority: Priority) -> Result<Order, Usage> {
-        let Self { styles: mix, strength, brush_size, keep_colours, seed, quality } = self;
+        let Self { styles: mix, strength, brush_size, keep_colours, seed, grain, quality } = self;
         if mix.len() > MAX_MIX {
             return Err(Usage::new(format!("a mix of {} styles: at most {MAX_MIX} can be mixed", mix.len())));
         }
@@ -62,7 +67,7 @@ impl OrderArgs {
                 twice.id
             )));
         }
-        Ok(Order { mix, strength, brush_size, keep_colours, seed, quality, priority })
+        Ok(Order { mix, strength, brush_size, keep_colours, seed, grain, quality, priority })
     }
 }
 
@@ -70,6 +75,10 @@ impl Order {
     /// The styles to mix.
     pub(super) fn styles(&self) -> impl Iterator<Item = &str> {
         self.mix.iter().map(|style| style.id.as_str())
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// What to ask of the daemon for a picture of this size.
@@ -81,6 +90,8 @@ impl Order {
             brush_size: self.brush_size,
             keep_colours: self.keep_colours,
             seed: self.seed,
+            grain: self.grain,
+            place: None,
             priority: self.priority,
         }
     }
@@ -103,6 +114,10 @@ impl Order {
             self.keep_colours,
             self.seed
         );
+        // Not said where it is 1: what was drawn before there was a choice is drawn.
+        if self.grain != 1.0 {
+            words += &format!(" grain {}", self.grain);
+        }
         if format == Format::Jpeg {
             words += &format!(" quality {}", self.quality);
         }
@@ -142,6 +157,17 @@ pub(super) mod tests {
             Format::WebP,
             Some("style ink=0.7+oil=0.3 strength 0.5 brush-size 2 keep-colours 1 seed 7"),
         );
+        check("--grain 1", Format::Png, Some(plain));
+        check("--grain 0.25", Format::Png, Some(&format!("{plain} grain 0.25")));
+        check("--grain 0 --quality 80", Format::Jpeg, Some(&format!("{plain} grain 0 quality 80")));
+        let most = "style cel=1 strength 1 brush-size auto keep-colours 0 seed 2147483647";
+        check("--seed 2147483647", Format::Png, Some(most));
+        check("--seed 2147483648", Format::Png, None);
+        check("--seed 18446744073709551616", Format::Png, None);
+        check("--seed 1.5", Format::Png, None);
+        check("--grain 7", Format::Png, None);
+        check("--grain -0.1", Format::Png, None);
+        check("--grain NaN", Format::Png, None);
         check("-s ink -s ink=2", Format::Png, None);
         check("-s a -s b -s c -s d -s e -s f -s g -s h -s i", Format::Png, None);
         check("--quality 0", Format::Png, None);

@@ -44,6 +44,8 @@ pub(super) enum Skip {
 
 pub(super) struct Report {
     manner: Manner,
+    /// With which they are drawn.
+    seed: u64,
     tally: Tally,
     total: usize,
     begun: Instant,
@@ -80,6 +82,7 @@ enum Line<'a> {
         queued_ms: f32,
         engine_ms: f32,
         brush_size: f32,
+        seed: u64,
         seconds: f64,
     },
     Failed {
@@ -113,8 +116,8 @@ impl ReportArgs {
         self.quiet
     }
 
-    /// Begins a report on `total` pictures, those included that will be skipped.
-    pub(super) fn begin(self, total: usize) -> Report {
+    /// Begins a report on `total` pictures that are drawn with a seed, those included that will be skipped.
+    pub(super) fn begin(self, total: usize, seed: u64) -> Report {
         let manner = if self.json {
             Manner::Json
         } else if self.quiet {
@@ -124,7 +127,7 @@ impl ReportArgs {
         } else {
             Manner::Plain
         };
-        Report { manner, tally: Tally::default(), total, begun: Instant::now() }
+        Report { manner, seed, tally: Tally::default(), total, begun: Instant::now() }
     }
 }
 
@@ -182,6 +185,7 @@ impl Report {
                     queued_ms,
                     engine_ms,
                     brush_size,
+                    seed: self.seed,
                     seconds,
                 });
             }
@@ -317,7 +321,7 @@ mod tests {
     #[test]
     fn the_end_follows_from_the_tally() {
         fn check(done: usize, failed: usize, outcome: Outcome, expected: Ending) {
-            let mut report = ReportArgs { quiet: true, json: false }.begin(2);
+            let mut report = ReportArgs { quiet: true, json: false }.begin(2, 0);
             report.tally = Tally { done, skipped: 0, failed };
             assert_eq!(report.end(outcome), expected, "{done} {failed} {outcome:?}");
         }
@@ -345,6 +349,11 @@ mod tests {
         check(
             Line::Failed { source: "a", output: None, message: "c" },
             r#"{"event":"failed","source":"a","message":"c"}"#,
+        );
+        let (queued_ms, engine_ms, seconds) = (0.5, 1.5, 2.5);
+        check(
+            Line::Done { source: "a", output: "b", queued_ms, engine_ms, brush_size: 1.0, seed: 7, seconds },
+            r#"{"event":"done","source":"a","output":"b","queued_ms":0.5,"engine_ms":1.5,"brush_size":1.0,"seed":7,"seconds":2.5}"#,
         );
         let tally = Tally { done: 1, skipped: 2, failed: 3 };
         check(

@@ -22,6 +22,7 @@ use crate::picture::Format;
   utsushi stylize photo.jpg -o comic.png
   utsushi stylize photo.jpg -o comic.png --strength 0.6 --keep-colours 0.5
   utsushi stylize photo.jpg -o comic.png --style cel=0.7 --style ink=0.3
+  utsushi stylize photo.jpg -o comic.png --style oil --seed 7 --grain 0.5
   utsushi stylize scan.tiff --in-place --brush-size 4")]
 pub(super) struct Stylize {
     /// The picture
@@ -55,7 +56,7 @@ impl Stylize {
         let mut painter = Painter::connect(address)?;
         painter.require(order.styles())?;
         let jobs = vec![job];
-        let mut report = self.report.begin(jobs.len());
+        let mut report = self.report.begin(jobs.len(), order.seed());
         let outcome = pipeline::run(jobs.clone(), order, painter, |event| report.event(&jobs, event));
         Ok(report.end(outcome))
     }

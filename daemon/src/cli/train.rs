@@ -44,7 +44,8 @@ pub(super) struct Train {
     /// A folder of pictures in the style, and those in it; may be given several times
     #[arg(long, value_name = "DIR", required_unless_present = "ask")]
     art: Vec<PathBuf>,
-    /// A folder of photos, and those in it [default: the folder of pictures that the desktop knows]
+    /// A folder of photos, and those in it; what lies in a folder `drawn` there is drawn already, and only its strokes and
+    /// colours are to change [default: the folder of pictures that the desktop knows]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
     /// Ask for both folders in windows of the desktop, and don't follow the training; the style is named like its art

@@ -1,19 +1,40 @@
 //! How a picture is to be drawn, checked before anything is drawn.
 
 use utsushi_engine::style_file::is_style_id;
-use utsushi_ipc::protocol::{BrushSize, Fault, FaultKind, MAX_MIX, StylizeSpec};
+use utsushi_ipc::pixels::Raster;
+use utsushi_ipc::protocol::{BrushSize, Fault, FaultKind, MAX_MIX, MAX_SEED, Place, StylizeSpec};
 
 /// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is
 /// a factor.
 pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
     let invalid = |message: String| Err(Fault::new(FaultKind::Invalid, message));
-    for (name, value) in [("strength", spec.strength), ("share of kept colours", spec.keep_colours)] {
+    for (name, value) in
+        [("strength", spec.strength), ("share of kept colours", spec.keep_colours), ("grain", spec.grain)]
+    {
         if !(0.0..=1.0).contains(&value) {
             return invalid(format!("the {name} is {value}; give a number from 0 to 1"));
         }
     }
 
-    let brush_size = spec.brush_size.resolve(spec.raster.width(), spec.raster.height());
+    if spec.seed > MAX_SEED {
+        return invalid(format!("the seed is {}; give a whole number from 0 to {MAX_SEED}", spec.seed));
+    }
+
+    if let Some(place @ Place { x, y, width, height }) = spec.place {
+        let (part_width, part_height) = (spec.raster.width(), spec.raster.height());
+        if !place.holds(part_width, part_height) {
+            return invalid(format!(
+                "a part of {part_width} x {part_height} pixels at {x}, {y} lies outside of its picture, which has \
+                 {width} x {height}; give a place within it"
+            ));
+        }
+        // A picture of which a part may be drawn may be drawn.
+        if let Err(error) = Raster::new(width, height, spec.raster.format()) {
+            return invalid(error.to_string());
+        }
+    }
+
+    let brush_size = spec.brush_factor();
     if !(1.0..=BrushSize::MAX).contains(&brush_size) {
         return invalid(format!(
             "the brush size is {brush_size}; give a number from 1 to {}, or leave it to the daemon",
@@ -79,7 +100,16 @@ mod tests {
             check(|spec| spec.strength = value, (!is_sound).then_some("strength"));
             check(|spec| spec.keep_colours = value, (!is_sound).then_some("colours"));
         }
+        for (value, is_sound) in [(0.0, true), (0.3, true), (1.0, true), (-0.1, false), (7.0, false)] {
+            check(|spec| spec.grain = value, (!is_sound).then_some("the grain is"));
+        }
+        for (seed, is_sound) in
+            [(0, true), (7, true), (MAX_SEED, true), (MAX_SEED + 1, false), (u64::MAX, false)]
+        {
+            check(|spec| spec.seed = seed, (!is_sound).then_some("the seed is"));
+        }
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            check(|spec| spec.grain = value, Some("grain"));
             check(|spec| spec.strength = value, Some("strength"));
             check(|spec| spec.keep_colours = value, Some("colours"));
             check(|spec| spec.brush_size = BrushSize::Factor(value), Some("brush"));
@@ -102,6 +132,27 @@ mod tests {
     }
 
     #[test]
+    fn places() {
+        // Of 2048 x 2048 pixels.
+        let place = |(x, y), (width, height), refused_for| {
+            check(|spec| spec.place = Some(Place { x, y, width, height }), refused_for);
+        };
+        let outside = Some("lies outside of its picture");
+        place((0, 0), (2048, 2048), None);
+        place((5, 0), (2053, 2048), None);
+        place((5, 7), (6000, 4000), None);
+        place((5, 0), (2052, 2048), outside);
+        place((0, 5), (2048, 2052), outside);
+        place((0, 0), (2047, 2048), outside);
+        place((0, 0), (0, 0), outside);
+        place((u32::MAX, 0), (2048, 2048), outside);
+        place((u32::MAX, u32::MAX), (u32::MAX, u32::MAX), outside);
+        place((0, 0), (1 << 18, 1 << 13), None);
+        place((0, 0), ((1 << 18) + 1, 2048), Some("at most 262144 a side"));
+        place((0, 0), (u32::MAX, u32::MAX), Some("at most 262144 a side"));
+    }
+
+    #[test]
     fn no_share_is_lost() {
         let mut spec = fake::spec("ink", 0, 1, 1);
         spec.mix.push(StyleShare { id: "oil".into(), share: f32::MIN_POSITIVE });
@@ -114,5 +165,9 @@ mod tests {
     fn the_brush_size_is_settled() {
         let parsed = parse(fake::spec("ink", 0, 2048, 2048)).expect("sound");
         assert_eq!(parsed.brush_size, BrushSize::Factor(2.0));
+        // A part has the brush of its picture.
+        let place = Some(Place { x: 4, y: 0, width: 4096, height: 4096 });
+        let parsed = parse(StylizeSpec { place, ..fake::spec("ink", 0, 2048, 2048) }).expect("sound");
+        assert_eq!(parsed.brush_size, BrushSize::Factor(4.0));
     }
 }

@@ -70,6 +70,8 @@ pub(crate) fn spec(style: &str, seed: u64, width: u32, height: u32) -> StylizeSp
         brush_size: BrushSize::Auto,
         keep_colours: 0.0,
         seed,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     }
 }

@@ -1,11 +1,15 @@
 //! The recipe that an order stands for, and the weights that it starts from.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
+use utsushi_engine::Generator;
 use utsushi_engine::arch::brush::Sizes;
 use utsushi_ipc::protocol::{Budget, RecipeChoice};
 use utsushi_training::optimiser::Tensors;
-use utsushi_training::recipe::{Length, Preset, Recipe};
+use utsushi_training::recipe::{Kind, Length, Preset, Recipe, Target};
 
 use crate::jobs::order::Order;
 use crate::library::Library;
@@ -20,17 +24,35 @@ pub(super) struct Start {
     pub(super) weights: Tensors,
 }
 
+/// What draws the pictures that photos are to become, and what tells it from all others.
+pub(super) struct Teacher {
+    pub(super) key: String,
+    pub(super) generator: Arc<dyn Generator>,
+}
+
+/// What art is whose nearest built-in style this is; drawn, if it isn't known.
+pub(super) fn kind_of(like: &str) -> Kind {
+    match like {
+        "oil" | "van-gogh" | "impressionist" => Kind::Painted,
+        _ => Kind::Drawn,
+    }
+}
+
 /// The recipe of an order, checked, and as long as ordered.
 ///
-/// The presets leave the imitation out: they start from a style that has learned it already, and what taught a
-/// built-in one remains what is drawn.
+/// The presets leave the imitation out: they start from a style that has learned it already, and photos are to become what
+/// the base style of the kind makes of them. What taught to restore goes on doing so.
 pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
     let preset = |preset, minutes| {
-        let mut preset = Recipe { imitation: None, ..Recipe::preset(preset) };
-        let like = order.like.as_deref().and_then(Library::built_in_recipe);
-        if let Some(Recipe { pictures, abstraction, damage, .. }) = like.map(followed) {
-            preset = Recipe { pictures, abstraction, damage, ..preset };
-        }
+        let like = order.like.as_deref().unwrap_or(Library::default_id());
+        let kind = kind_of(like);
+        let preset = Recipe { imitation: None, ..Recipe::preset_for(preset, kind) };
+        let preset = match Library::built_in_recipe(like).map(followed) {
+            Some(Recipe { pictures, damage: Some(damage), .. }) => {
+                Recipe { pictures, damage: Some(damage), ..preset }
+            }
+            _ => Recipe { target: Some(Target { style: kind.base().to_owned() }), ..preset },
+        };
         (preset, Some(Length::Minutes(minutes)))
     };
     let (mut recipe, mut length) = match &order.recipe {
@@ -118,6 +140,23 @@ pub(super) fn start(order: &Order, recipe: &Recipe, library: &Library) -> Result
     Ok(Some(Start { sizes, weights: weights.into_iter().collect::<BTreeMap<_, _>>() }))
 }
 
+/// Who draws what photos are to become, if the recipe names a style.
+pub(super) fn teacher(recipe: &Recipe, library: &Library) -> Result<Option<Teacher>, String> {
+    let Some(Target { style: id }) = &recipe.target else { return Ok(None) };
+    let (_, file) = library.volume(id).ok_or_else(|| library.unknown(id).to_string())?;
+    let unfit = |why: &dyn Display| format!("the style {id:?} can't draw what photos are to become: {why}");
+    let (_, weights) = file.trainable(id).ok_or_else(|| unfit(&format!("it is a {}", file.arch())))?;
+    let mut hasher = DefaultHasher::new();
+    for (name, weight) in weights.into_iter().collect::<BTreeMap<_, _>>() {
+        let values: Vec<f32> =
+            weight.flatten_all().and_then(|flat| flat.to_vec1()).map_err(|error| unfit(&error))?;
+        (name, values.into_iter().map(f32::to_bits).collect::<Vec<_>>()).hash(&mut hasher);
+    }
+    let shares: Vec<_> = file.styles().iter().map(|style| f32::from(style.id == *id)).collect();
+    let generator = file.generator(&shares).map_err(|error| unfit(&error))?;
+    Ok(Some(Teacher { key: format!("style {:016x}", hasher.finish()), generator }))
+}
+
 /// Is it left open which style a preset starts from?
 pub(super) fn needs_start(order: &Order) -> bool {
     order.like.is_none() && !matches!(order.recipe, RecipeChoice::Own(_))
@@ -134,6 +173,8 @@ pub(super) fn fitted(recipe: Recipe, start: Option<&Start>) -> Recipe {
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
+
+    use utsushi_engine::arch::brush::Version;
 
     use super::*;
     use crate::jobs::fake;
@@ -193,28 +234,38 @@ mod tests {
     }
 
     #[test]
-    fn what_taught_a_built_in_style_teaches_those_that_are_like_it() {
-        let like = |id: Option<&str>| {
-            let order = order(RecipeChoice::Fast, Budget::Recipe);
-            recipe(&Order { like: id.map(str::to_owned), ..order }).expect("a recipe")
-        };
-        let plain = Recipe { imitation: None, ..Recipe::preset(Preset::Fast) }.abstraction;
-        assert_eq!(like(None).abstraction, plain);
-        assert_eq!(like(Some("mine")).abstraction, plain);
+    fn kinds_have_weights_and_targets_of_their_own() {
         let library = Library::open(PathBuf::from("/nowhere"));
-        for id in library.list().into_iter().map(|entry| entry.info.id) {
-            let recipe = like(Some(&id));
-            let (flow, strokes) = (recipe.abstraction.flow.is_some(), !recipe.abstraction.strokes.is_empty());
-            let want = match &id[..] {
-                "cel" => (false, false, false),
-                "comic" | "oil" => (true, false, false),
-                "van-gogh" | "impressionist" => (true, true, false),
-                "restore" => (false, false, true),
-                other => panic!("what is {other} taught by?"),
-            };
-            assert_eq!((flow, strokes, recipe.damage.is_some()), want, "{id}");
-            assert!(recipe.imitation.is_none() && recipe.adversarial.is_some(), "{id}");
+        let check = |like: Option<&str>, base: Option<&str>, l1: f64, art_scales: [f32; 2]| {
+            let order = order(RecipeChoice::Fast, Budget::Recipe);
+            let recipe = recipe(&Order { like: like.map(str::to_owned), ..order }).expect("a recipe");
+            assert_eq!(recipe.target.as_ref().map(|target| &target.style[..]), base, "{like:?}");
+            assert_eq!(teacher(&recipe, &library).expect("a style").is_some(), base.is_some(), "{like:?}");
+            assert_eq!(recipe.damage.is_some(), base.is_none(), "{like:?}");
+            assert_eq!(recipe.pictures.art_scales, art_scales, "{like:?}");
+            assert!(recipe.imitation.is_none(), "{like:?}");
+            assert_eq!(recipe.adversarial.map(|stage| stage.weights.l1), Some(l1), "{like:?}");
+        };
+        for like in [None, Some("mine"), Some("cel"), Some("comic")] {
+            check(like, Some("cel"), 1.0, [0.25, 0.6]);
         }
+        for like in ["oil", "van-gogh", "impressionist"] {
+            check(Some(like), Some("oil"), 0.7, [0.4, 0.9]);
+        }
+        check(Some("restore"), None, 1.0, [0.5, 1.0]);
+    }
+
+    #[test]
+    fn teachers_are_told_apart() {
+        let library = Library::open(PathBuf::from("/nowhere"));
+        let by = |style: &str| {
+            let recipe =
+                Recipe { target: Some(Target { style: style.into() }), ..Recipe::preset(Preset::Fast) };
+            teacher(&recipe, &library).map(|teacher| teacher.expect("a teacher").key)
+        };
+        assert_eq!(by("cel").expect("a key"), by("cel").expect("a key"));
+        assert_ne!(by("cel").expect("a key"), by("oil").expect("a key"));
+        assert!(by("none").is_err_and(|why| why.contains("no style \"none\"")));
     }
 
     #[test]
@@ -223,7 +274,8 @@ mod tests {
         let presets = order(RecipeChoice::Fast, Budget::Recipe);
         let preset = recipe(&presets).expect("a recipe");
         let found = start(&presets, &preset, &library).expect("a style").expect("a start");
-        assert_eq!((found.sizes, found.weights.len()), (Sizes::default(), Sizes::default().tensor_count()));
+        let count = Sizes::default().tensor_count(Version::One);
+        assert_eq!((found.sizes, found.weights.len()), (Sizes::default(), count));
         let whole = order(own(Length::Steps(1), Length::Steps(1)), Budget::Recipe);
         let recipe = recipe(&whole).expect("a recipe");
         assert!(start(&whole, &recipe, &library).expect("nothing").is_none());

@@ -1,4 +1,6 @@
-//! What is learned from: the art, the photos, and what the filter makes of the photos.
+//! What is learned from: the art, the photos, and what the filter, or a style, makes of the photos.
+//!
+//! Pictures in a folder `drawn` among the photos are drawings: they are what they are to become, but for strokes and palette.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -6,15 +8,17 @@ use std::sync::Arc;
 
 use utsushi_engine::Layout;
 use utsushi_ipc::pixels::{Channels, Depth};
-use utsushi_training::abstraction::Cache;
+use utsushi_training::abstraction::{Cache, Unprepared, redrawn};
 use utsushi_training::data::{
-    Crops, ENOUGH_PICTURES, Limits, MIN_PICTURES, Picture, Prefetched, Progress, Scan, ScanError, Skipped,
-    scan, split,
+    Content, Crops, ENOUGH_PICTURES, Found, Limits, MIN_PICTURES, Picture, Prefetched, Progress, Scan,
+    ScanError, Sheet, Skipped, scan, split,
 };
+use utsushi_training::evaluate::LEAST_PICTURES;
 use utsushi_training::networks::perceptual::Features;
 use utsushi_training::recipe::Recipe;
 use utsushi_training::trainer::TrainingData;
 
+use super::course::Teacher;
 use super::eyes;
 use crate::jobs::folder::JobFolder;
 use crate::jobs::order::Order;
@@ -29,6 +33,8 @@ const HELD_OUT: usize = 8;
 const MOST_EXHIBITS: usize = 24;
 /// The abstractions of some thousands of photos.
 const CACHE_BYTES: u64 = 2 << 30;
+/// Where drawings are among the photos.
+const DRAWN: &str = "drawn";
 /// Folders are not looked at more deeply than this before a job is begun.
 const MOST_LOOKED_AT: usize = 10_000;
 
@@ -99,6 +105,7 @@ impl Material {
     pub(super) fn gather(
         order: &Order,
         recipe: &Recipe,
+        teacher: Option<&Teacher>,
         cache: &Path,
         folder: &JobFolder,
         tell: &mut Tell<'_>,
@@ -110,25 +117,43 @@ impl Material {
         let photos = [order.photos.as_path()];
         let photos =
             pictures("reading the photos", &photos, sizes.photo_side_px, &mut skipped, folder, tell)?;
+        let photos: Vec<_> = photos.into_iter().map(|found| content(found, &order.photos)).collect();
+        let drawings = photos.iter().filter(|photo| photo.is_drawn).count();
+        if drawings > 0 {
+            folder.log(&format!("{drawings} of the photos are drawings, and stay what they show"));
+        }
         let (photos, held_out) = split(photos, HELD_OUT, recipe.seed);
-        let held_out = held_out.into_iter().map(|photo| recipe.shown(photo)).collect();
+        let held_out = held_out.into_iter().map(|photo| recipe.shown(photo.sheet.picture)).collect();
         let counts = Counts { photos: photos.len(), art: art.len() };
         let photos = recipe.photo_crops(photos, |photos| {
-            let prepared = Cache::new(cache.to_owned(), CACHE_BYTES)
-                .prepare(photos, &recipe.abstraction, |progress| {
+            let cache = Cache::new(cache.to_owned(), CACHE_BYTES);
+            let prepared = match teacher {
+                Some(Teacher { key, generator }) => {
+                    let draw = |photo: &Picture| redrawn(generator, photo).map_err(|error| error.to_string());
+                    cache.prepare_by(photos, key, &draw, |progress| {
+                        tell(doing("drawing what the photos are to become", progress))
+                    })
+                }
+                None => cache.prepare(photos, &recipe.abstraction, |progress| {
                     tell(doing("smoothing the photos", progress))
-                })
-                .map_err(|_cancelled| Halt::Asked)?;
+                }),
+            };
+            let prepared = prepared.map_err(|error| match error {
+                Unprepared::Cancelled => Halt::Asked,
+                Unprepared::Undrawn(why) => Halt::Failed(why),
+            })?;
             if let Some(trouble) = prepared.trouble {
-                folder.log(&format!("the smoothed photos are not kept for the next time: {trouble}"));
+                folder
+                    .log(&format!("what the photos are to become is not kept for the next time: {trouble}"));
             }
             Ok::<_, Halt>(prepared.pictures)
         })?;
-        let range = |[least, most]: [f32; 2]| least..=most;
-        let exhibits = art.iter().step_by(art.len().div_ceil(MOST_EXHIBITS).max(1)).cloned().collect();
+        let art: Vec<Sheet> = art.into_iter().map(|found| found.sheet).collect();
+        let exhibits = exhibits(&art);
+        let art = recipe.art_crops(art, &photos);
         Ok(Self {
             photos: prefetched(photos),
-            art: prefetched(Crops::new(art, range(sizes.art_scales))),
+            art: prefetched(art),
             counts,
             exhibits,
             held_out,
@@ -151,6 +176,21 @@ fn prefetched(crops: Crops) -> Arc<Prefetched> {
     Arc::new(crops.into())
 }
 
+/// A photo, or a drawing.
+fn content(found: Found, photos: &Path) -> Content {
+    let inside = found.path.strip_prefix(photos).unwrap_or(&found.path);
+    let is_drawn = inside.parent().is_some_and(|folders| folders.iter().any(|folder| folder == DRAWN));
+    Content { sheet: found.sheet, is_drawn }
+}
+
+/// Some of the art to judge by: what has a ground of its own, if that is enough.
+fn exhibits(art: &[Sheet]) -> Vec<Picture> {
+    let opaque: Vec<_> = art.iter().filter(|sheet| sheet.opacity.is_none()).collect();
+    let shown = if opaque.len() < LEAST_PICTURES { art.iter().collect() } else { opaque };
+    let some = shown.iter().step_by(shown.len().div_ceil(MOST_EXHIBITS).max(1));
+    some.map(|sheet| sheet.picture.clone()).collect()
+}
+
 fn doing(what: &str, progress: Progress) -> News<'_> {
     News::Doing(what, progress.done as u32, progress.of as u32)
 }
@@ -163,11 +203,11 @@ fn pictures(
     all_skipped: &mut Vec<Skipped>,
     job: &JobFolder,
     tell: &mut Tell<'_>,
-) -> Result<Vec<Picture>, Halt> {
+) -> Result<Vec<Found>, Halt> {
     let mut all = Scan::default();
     for folder in folders {
         let limits = Limits { long_side_px, max_pictures: MOST_PICTURES };
-        let found = scan(folder, limits, &open, |progress| tell(doing(what, progress))).map_err(halt)?;
+        let found = scan(folder, limits, &sheet, |progress| tell(doing(what, progress))).map_err(halt)?;
         all.pictures.extend(found.pictures);
         all.skipped.extend(found.skipped);
         all.surplus += found.surplus;
@@ -185,7 +225,7 @@ fn pictures(
             return Err(Halt::Asked);
         }
     }
-    Ok(all.pictures.into_iter().map(|found| found.picture).collect())
+    Ok(all.pictures)
 }
 
 fn halt(error: ScanError) -> Halt {
@@ -195,8 +235,13 @@ fn halt(error: ScanError) -> Halt {
     }
 }
 
-/// Reads a picture with 8 bits a channel.
+/// Reads a picture with 8 bits a channel, laid over white.
 pub(crate) fn open(path: &Path) -> Result<Picture, String> {
+    sheet(path).map(|sheet| sheet.picture)
+}
+
+/// The same with what is transparent.
+pub(super) fn sheet(path: &Path) -> Result<Sheet, String> {
     let picture = picture::read(path).map_err(|error| error.problem.to_string())?;
     let format = picture.raster.format();
     let layout = match format.channels {
@@ -216,7 +261,7 @@ pub(crate) fn open(path: &Path) -> Result<Picture, String> {
             .map(|sample| (sample.clamp(0.0, 1.0) * 255.0).round() as u8)
             .collect(),
     };
-    Picture::new(picture.raster.width(), picture.raster.height(), layout, &samples)
+    Sheet::new(picture.raster.width(), picture.raster.height(), layout, &samples)
         .map_err(|error| error.to_string())
 }
 
@@ -246,6 +291,37 @@ mod tests {
         std::fs::write(folder.path().join("b.png"), "broken").expect("written");
         let why = open(&folder.path().join("b.png")).expect_err("no picture");
         assert!(!why.contains("b.png"), "the path is told beside it: {why}");
+    }
+
+    #[test]
+    fn drawings_lie_in_a_folder_of_their_own() {
+        let check = |path: &str, expected: bool| {
+            let sheet = Picture { width: 1, height: 1, rgb: vec![0; 3] }.into();
+            let found = Found { path: path.into(), sheet };
+            assert_eq!(content(found, Path::new("/home/drawn/photos")).is_drawn, expected, "{path}");
+        };
+        check("/home/drawn/photos/a.png", false);
+        check("/home/drawn/photos/drawn.png", false);
+        check("/home/drawn/photos/drawn/a.png", true);
+        check("/home/drawn/photos/mine/drawn/pages/a.png", true);
+        check("/home/drawn/photos/redrawn/a.png", false);
+    }
+
+    #[test]
+    fn characters_are_judged_by_where_there_is_nothing_else() {
+        let picture = || Picture { width: 1, height: 1, rgb: vec![9; 3] };
+        let sheets = |opaque: usize, others: usize| -> Vec<Sheet> {
+            let other =
+                || Sheet { picture: Picture { rgb: vec![0; 3], ..picture() }, opacity: Some(picture()) };
+            let opaque = (0..opaque).map(|_| picture().into());
+            opaque.chain((0..others).map(|_| other())).collect()
+        };
+        let values = |opaque, others| -> Vec<u8> {
+            exhibits(&sheets(opaque, others)).iter().map(|picture| picture.rgb[0]).collect()
+        };
+        assert_eq!(values(LEAST_PICTURES, 30), vec![9; LEAST_PICTURES]);
+        assert_eq!(values(0, 3), [0, 0, 0]);
+        assert!(values(1000, 0).len() <= MOST_EXHIBITS);
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl Trainers for Workshop {
     fn check(&self, order: &Order) -> Result<(), Fault> {
         let recipe = course::recipe(order).map_err(|why| Fault::new(FaultKind::Invalid, why))?;
         course::start(order, &recipe, &self.library).map_err(|why| Fault::new(FaultKind::BadStyle, why))?;
+        course::teacher(&recipe, &self.library).map_err(|why| Fault::new(FaultKind::BadStyle, why))?;
         material::check(order).map_err(|why| Fault::new(FaultKind::Invalid, why))
     }
 
@@ -67,7 +68,8 @@ impl Trainers for Workshop {
         let recipe = course::recipe(order).map_err(Halt::Failed)?;
         let start = course::start(order, &recipe, &self.library).map_err(Halt::Failed)?;
         let recipe = course::fitted(recipe, start.as_ref());
-        let material = Material::gather(order, &recipe, &self.cache, folder, tell)?;
+        let teacher = course::teacher(&recipe, &self.library).map_err(Halt::Failed)?;
+        let material = Material::gather(order, &recipe, teacher.as_ref(), &self.cache, folder, tell)?;
         let place = Place::on(&self.device);
         if place.is_gpu() {
             folder.log("the GPU trains");

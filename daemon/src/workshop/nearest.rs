@@ -1,4 +1,4 @@
-//! Which built-in style a training starts from, if nobody says: the one whose pictures are most like the art.
+//! Which built-in style a training starts from, if nobody says: the base of the kind whose pictures are most like the art.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -17,9 +17,6 @@ const MOST_PHOTOS: usize = 12;
 const MOST_ART: usize = 24;
 const LONG_SIDE_PX: u32 = 512;
 
-/// Flat art is most like the default style, which draws so little that it is hardly seen. This one is as flat, and is.
-const FLAT: &str = "comic";
-
 /// The order with a style to start from. It is the same when the job goes on: the job's folder keeps it.
 pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> Result<Order, Halt> {
     let path = folder.path().join("like");
@@ -29,7 +26,7 @@ pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> R
         None => {
             let found = ranking(order, library)?;
             let nearest = found.first().map_or(Library::default_id(), |(id, _)| id);
-            let id = if nearest == Library::default_id() { FLAT } else { nearest }.to_owned();
+            let id = course::kind_of(nearest).base().to_owned();
             folder.log(&words(&id, &found));
             super::diary::write_whole(&path, id.as_bytes())
                 .map_err(|error| Halt::Disk(format!("{}: {error}", path.display())))?;
@@ -61,8 +58,10 @@ fn ranking(order: &Order, library: &Library) -> Result<Vec<(String, f64)>, Halt>
 /// Some of a folder's pictures, always the same; none if it can't be read, which is told when it is to be learned from.
 fn some(folder: &Path, most: usize) -> Vec<Picture> {
     let limits = Limits { long_side_px: LONG_SIDE_PX, max_pictures: most };
-    let found = scan(folder, limits, &material::open, |_| ControlFlow::Continue(()));
-    found.map(|found| found.pictures.into_iter().map(|found| found.picture).collect()).unwrap_or_default()
+    let found = scan(folder, limits, &material::sheet, |_| ControlFlow::Continue(()));
+    found
+        .map(|found| found.pictures.into_iter().map(|found| found.sheet.picture).collect())
+        .unwrap_or_default()
 }
 
 fn words(id: &str, found: &[(String, f64)]) -> String {

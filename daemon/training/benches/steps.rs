@@ -48,12 +48,10 @@ impl Batches for Noise {
     }
 }
 
-/// What `recipe.py` does, or all that the preset wants.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Imitation,
     Adversarial,
-    Preset,
 }
 
 fn main() {
@@ -76,9 +74,7 @@ fn main() {
         command.spawn().expect("PYTHON starts")
     });
     println!("{threads} threads, {batch} x {side_px} x {side_px}, on {device}, medians of {ROUNDS}");
-    for (kind, name) in
-        [(Kind::Imitation, "imitation"), (Kind::Adversarial, "adversarial"), (Kind::Preset, "preset fast")]
-    {
+    for (kind, name) in [(Kind::Imitation, "imitation"), (Kind::Adversarial, "adversarial")] {
         if kind != Kind::Imitation && features.is_none() {
             println!("{name}: not measured without VGG19");
             continue;
@@ -88,7 +84,7 @@ fn main() {
         let mut rows = vec![Vec::new(), Vec::new(), Vec::new()];
         for round in 0..=ROUNDS {
             let mut step = vec![measured(|| drop(trainer.step().expect("a step")))];
-            if let Some(pytorch) = pytorch.as_mut().filter(|_| kind != Kind::Preset) {
+            if let Some(pytorch) = pytorch.as_mut() {
                 step.extend(["f32", "bf16"].map(|precision| ask(pytorch, name, precision)));
             }
             // The first is for warming up.
@@ -122,10 +118,6 @@ fn trainer(kind: Kind, features: Option<Arc<Vgg19Features>>, size: Size) -> Trai
         (_, Some(adversarial)) => {
             course(&mut adversarial.course);
             adversarial.statistics_batches = 1;
-            if kind == Kind::Adversarial {
-                let discriminators = &mut adversarial.discriminators;
-                (discriminators.pixels, discriminators.spectral_norm) = (0.0, false);
-            }
             recipe.imitation = None;
         }
         _ => {}

@@ -1,21 +1,24 @@
 //! Every number of a training, as a TOML file that reproduces it.
 //!
 //! A file says everything: nothing that is left out has a value of its own, so that an old file means what it
-//! meant. [`Recipe::preset`] gives one to begin with.
+//! meant. [`Recipe::preset`] gives one to begin with. What version 0.1 had and no version has any more is passed over.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::Sizes;
+use utsushi_engine::style_file::is_style_id;
 
 use crate::abstraction::Settings;
-use crate::data::{Crops, Damage, MIN_SIDE_PX, Picture};
-use crate::losses::Form;
+use crate::data::{Content, Crops, Damage, MIN_SIDE_PX, Picture, Sheet};
 
 /// The longest recipe that is read.
 pub const MAX_BYTES: usize = 64 << 10;
 /// The generator's pictures have sides of whole multiples of this many pixels.
 pub(crate) const MULTIPLE_PX: usize = 8;
+/// Fewer pictures than these are too few to lay characters on; so many others are taken, at most.
+const FEW_GROUNDS: usize = 8;
+const MOST_GROUNDS: usize = 40;
 
 /// How a style is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub struct Recipe {
     pub pictures: Pictures,
     /// The filter that is imitated.
     pub abstraction: Settings,
+    /// Instead of the filter: what draws the pictures that photos are to become.
+    pub target: Option<Target>,
     /// Instead of that: what is done to photos, and is to be undone.
     pub damage: Option<Damage>,
     /// The first stage: to draw what a filter makes of a photo. A training that begins with weights that can do
@@ -40,6 +45,14 @@ pub struct Recipe {
     pub adversarial: Option<Adversarial>,
     /// When a training has gone wrong.
     pub watch: Watch,
+}
+
+/// What draws the pictures that photos are to become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// A style's id.
+    pub style: String,
 }
 
 /// How large pictures are looked at.
@@ -76,15 +89,10 @@ pub struct Imitation {
 pub struct Adversarial {
     /// Batches of art over which the fixed targets (Gram matrices and palette) are measured first.
     pub statistics_batches: u64,
-    /// The discriminators' highest learning rate.
+    /// The discriminator's learning rate, which stays.
     pub discriminator_rate: f64,
-    /// Pictures are reduced so many times, 1, 2 or 4, before a network looks at them. What is finer is nobody's
-    /// wish, then: no weave of the canvas, and no grid instead of one.
-    pub reduction: usize,
     /// What the generator minimises.
     pub weights: Weights,
-    /// What it plays against.
-    pub discriminators: Discriminators,
     /// How it runs.
     pub course: Course,
 }
@@ -93,42 +101,18 @@ pub struct Adversarial {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
-    /// The luminance's difference from the filter's picture.
+    /// The luminance's difference from the target.
     pub l1: f64,
-    /// What a perceptual network sees, against the filter's picture.
+    /// What a perceptual network sees, against the target.
     pub content: f64,
     /// Gram matrices against the art's.
     pub style: f64,
-    /// What the discriminators say.
+    /// What the discriminator says.
     pub adversarial: f64,
-    /// Colours against the filter's picture in the art's palette.
+    /// Colours against the target in the art's palette.
     pub colour: f64,
     /// Total variation.
     pub smoothness: f64,
-    /// What is drawn on surfaces of one colour, which should be one colour.
-    pub grid: f64,
-}
-
-/// The discriminators of a style.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Discriminators {
-    /// The loss they and the generator play for.
-    pub form: Form,
-    /// How much the one on perceptual features counts; 0 for none.
-    pub features: f64,
-    /// How much the one on luminance counts; 0 for none.
-    pub pixels: f64,
-    /// Are their convolutions kept from amplifying?
-    pub spectral_norm: bool,
-    /// Are real and fake pictures changed alike before they are shown?
-    pub augment: bool,
-    /// How much art with smoothed edges counts among the fakes; 0 for none.
-    pub edge_smoothed: f64,
-    /// How much it counts that the one on luminance is steep at the art; 0 for not at all.
-    pub penalty: f64,
-    /// The deviation of the noise by which the steepness is measured.
-    pub penalty_deviation: f64,
 }
 
 /// How a stage runs.
@@ -195,6 +179,25 @@ pub enum Preset {
     Quality,
 }
 
+/// What art is, roughly: the weights of losses differ, and what photos are to become first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Lines and flat surfaces.
+    Drawn,
+    /// Paint.
+    Painted,
+}
+
+impl Kind {
+    /// The built-in style that teaches what photos are to become, and to start from.
+    pub fn base(self) -> &'static str {
+        match self {
+            Self::Drawn => "cel",
+            Self::Painted => "oil",
+        }
+    }
+}
+
 /// What is wrong with a recipe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
@@ -217,64 +220,54 @@ pub enum RecipeError {
 }
 
 impl Recipe {
-    /// A recipe to begin with.
+    /// A recipe to begin with, for drawn art.
     pub fn preset(preset: Preset) -> Self {
+        Self::preset_for(preset, Kind::Drawn)
+    }
+
+    /// A recipe to begin with, for art of a kind.
+    pub fn preset_for(preset: Preset, kind: Kind) -> Self {
         let quality = preset == Preset::Quality;
-        let course = |minutes: f64, crops_px: &[usize], learning_rate: f64| Course {
+        let course = |minutes: f64, crops_px: &[usize], average_decay: f64| Course {
             length: Length::Minutes(if quality { 8.0 * minutes } else { minutes }),
-            batch: if quality { 8 } else { 4 },
+            batch: 4,
             crops_px: crops_px.to_vec(),
-            learning_rate,
-            warm_up_steps: 100,
+            learning_rate: 1e-3,
+            warm_up_steps: 50,
             last_rate_share: 0.0,
             betas: [0.5, 0.99],
             most_gradient: 1.0,
-            average_decay: if quality { 0.9995 } else { 0.998 },
+            average_decay,
         };
-        let crops: &[usize] = if quality { &[128, 192, 256] } else { &[128, 160] };
+        // Small enough for lines to be a pixel or two wide, or for strokes to be strokes.
+        let (l1, adversarial, art_scales) = match kind {
+            Kind::Drawn => (1.0, 0.9, [0.25, 0.6]),
+            Kind::Painted => (0.7, 1.0, [0.4, 0.9]),
+        };
         Self {
             seed: 1,
             styles: 1,
             generator: Sizes::default(),
             pictures: Pictures {
-                photo_side_px: 768,
-                photo_scales: [0.35, 1.0],
+                photo_side_px: 640,
+                photo_scales: [0.5, 1.0],
                 art_side_px: 1024,
-                art_scales: [0.22, 0.5],
+                art_scales,
             },
             abstraction: Settings::default(),
+            target: None,
             damage: None,
             imitation: Some(Imitation {
                 l1: 1.0,
                 gradient: 1.0,
                 content: 0.0,
-                course: course(15.0, crops, 1e-3),
+                course: course(15.0, &[128, 160], 0.998),
             }),
             adversarial: Some(Adversarial {
-                statistics_batches: 60,
+                statistics_batches: 40,
                 discriminator_rate: 6e-4,
-                reduction: 1,
-                // A strong game fills even surfaces with patterns, and makes strokes grainy.
-                weights: Weights {
-                    l1: 4.0,
-                    content: 1.0,
-                    style: 0.15,
-                    adversarial: 0.2,
-                    colour: 6.0,
-                    smoothness: 0.05,
-                    grid: 30.0,
-                },
-                discriminators: Discriminators {
-                    form: Form::Hinge,
-                    features: 1.0,
-                    pixels: 0.5,
-                    spectral_norm: true,
-                    augment: true,
-                    edge_smoothed: 0.5,
-                    penalty: 0.0,
-                    penalty_deviation: 0.02,
-                },
-                course: course(45.0, crops, 3e-4),
+                weights: Weights { l1, content: 1.5, style: 1.5, adversarial, colour: 4.0, smoothness: 0.01 },
+                course: course(45.0, &[160], 0.99),
             }),
             watch: Watch {
                 keep_every: 50,
@@ -288,19 +281,41 @@ impl Recipe {
         }
     }
 
-    /// Crops of photos, and of what is to become of them: `targets`, unless it is the photos themselves that are to
-    /// come out of damaged ones.
+    /// Crops of what is shown, and of what is to become of it: of photos `targets`, unless it is the photos themselves that
+    /// are to come out of damaged ones; of drawings they themselves.
+    ///
+    /// # Errors
+    /// Those of `targets`.
     pub fn photo_crops<E>(
         &self,
-        photos: Vec<Picture>,
+        shown: Vec<Content>,
         targets: impl FnOnce(&[Picture]) -> Result<Vec<Picture>, E>,
     ) -> Result<Crops, E> {
         let [least, most] = self.pictures.photo_scales;
+        let (drawings, photos): (Vec<_>, Vec<_>) = shown.into_iter().partition(|content| content.is_drawn);
+        let sheets = photos.into_iter().chain(drawings).map(|content| (content.sheet, content.is_drawn));
+        let (sheets, are_drawn): (Vec<_>, Vec<_>) = sheets.unzip();
+        let crops = Crops::of_sheets(sheets, least..=most);
         if let Some(damage) = self.damage {
-            return Ok(Crops::new(photos, least..=most).with_damage(damage));
+            return Ok(crops.with_damage(damage));
         }
-        let targets = targets(&photos)?;
-        Ok(Crops::new(photos, least..=most).with_version(targets))
+        let (photos, drawings) = crops.pictures().split_at(are_drawn.iter().filter(|is| !**is).count());
+        let mut made = targets(photos)?;
+        made.extend_from_slice(drawings);
+        Ok(crops.with_version(made))
+    }
+
+    /// Crops of art. Where hardly any of it is opaque, what is transparent is laid on what photos become, too.
+    pub fn art_crops(&self, art: Vec<Sheet>, shown: &Crops) -> Crops {
+        let [least, most] = self.pictures.art_scales;
+        let crops = Crops::of_sheets(art, least..=most);
+        if crops.opaque() >= FEW_GROUNDS {
+            return crops;
+        }
+        let targets = shown.targets();
+        crops.with_grounds(
+            targets.iter().step_by(targets.len().div_ceil(MOST_GROUNDS).max(1)).cloned().collect(),
+        )
     }
 
     /// What a style is shown instead of a photo: the photo, or a damaged one.
@@ -319,8 +334,11 @@ impl Recipe {
         if text.len() > MAX_BYTES {
             return Err(RecipeError::TooLong(text.len()));
         }
-        let recipe: Self =
-            toml::from_str(text).map_err(|e| RecipeError::Unreadable(e.to_string().trim_end().to_owned()))?;
+        let unreadable = |e: toml::de::Error| RecipeError::Unreadable(e.to_string().trim_end().to_owned());
+        let recipe: Self = match (toml::from_str(text), without_retired(text)) {
+            (Err(_), Some(rest)) => rest.try_into().map_err(unreadable)?,
+            (recipe, _) => recipe.map_err(unreadable)?,
+        };
         recipe.check()?;
         Ok(recipe)
     }
@@ -338,8 +356,8 @@ impl Recipe {
     /// # Errors
     /// The first number that can't be.
     pub fn check(&self) -> Result<(), RecipeError> {
-        let Self { seed, styles, generator, pictures, abstraction, damage, imitation, adversarial, watch } =
-            self;
+        let Self { seed, styles, generator, pictures, abstraction, target, .. } = self;
+        let Self { damage, imitation, adversarial, watch, .. } = self;
         // TOML's numbers have a sign.
         range("seed", *seed, 0, i64::MAX as u64)?;
         range("styles", *styles, 1, utsushi_engine::style_file::MAX_STYLES)?;
@@ -348,6 +366,15 @@ impl Recipe {
         }
         pictures.check()?;
         abstraction.check().map_err(|e| wrong("abstraction", "out of range", e))?;
+        if let Some(Target { style }) = target {
+            if !is_style_id(style) {
+                let shown: String = style.chars().take(64).collect();
+                return Err(wrong("target.style", shown, "a style's id"));
+            }
+            if damage.is_some() {
+                return Err(wrong("target", "a style beside a damage", "the one or the other"));
+            }
+        }
         if let Some(damage) = damage {
             damage.check().map_err(|e| wrong("damage", "out of range", e))?;
         }
@@ -362,6 +389,23 @@ impl Recipe {
         }
         watch.check()
     }
+}
+
+/// What recipes of version 0.1 said, and nobody asks for any more: pictures that were reduced before networks looked, a
+/// loss against grids, and a discriminator on pixels with all that kept it in bounds.
+const RETIRED: [&[&str]; 3] =
+    [&["adversarial", "reduction"], &["adversarial", "weights", "grid"], &["adversarial", "discriminators"]];
+
+/// A file's table without what is retired; nothing if nothing is, or it is no table.
+fn without_retired(text: &str) -> Option<toml::Table> {
+    let mut all: toml::Table = text.parse().ok()?;
+    let mut removed = false;
+    for path in RETIRED {
+        let (last, tables) = path.split_last()?;
+        let table = tables.iter().try_fold(&mut all, |table, name| table.get_mut(*name)?.as_table_mut());
+        removed |= table.is_some_and(|table| table.remove(*last).is_some());
+    }
+    removed.then_some(all)
 }
 
 const MOST_WEIGHT: f64 = 1e4;
@@ -395,13 +439,9 @@ impl Imitation {
 
 impl Adversarial {
     fn check(&self) -> Result<(), RecipeError> {
-        let Self { statistics_batches, discriminator_rate, reduction, weights: w, discriminators: d, course } =
-            self;
+        let Self { statistics_batches, discriminator_rate, weights: w, course } = self;
         range("adversarial.statistics_batches", *statistics_batches, 1, 10_000)?;
         range("adversarial.discriminator_rate", *discriminator_rate, 0.0, 1.0)?;
-        if ![1, 2, 4].contains(reduction) {
-            return Err(wrong("adversarial.reduction", reduction, "1, 2 or 4"));
-        }
         for (name, value) in [
             ("weights.l1", w.l1),
             ("weights.content", w.content),
@@ -409,17 +449,8 @@ impl Adversarial {
             ("weights.adversarial", w.adversarial),
             ("weights.colour", w.colour),
             ("weights.smoothness", w.smoothness),
-            ("weights.grid", w.grid),
-            ("discriminators.features", d.features),
-            ("discriminators.pixels", d.pixels),
-            ("discriminators.edge_smoothed", d.edge_smoothed),
-            ("discriminators.penalty", d.penalty),
         ] {
             range(&format!("adversarial.{name}"), value, 0.0, MOST_WEIGHT)?;
-        }
-        range("adversarial.discriminators.penalty_deviation", d.penalty_deviation, 1e-4, 1.0)?;
-        if w.adversarial > 0.0 && d.features + d.pixels == 0.0 {
-            return Err(wrong("adversarial.discriminators", "none", "features or pixels above 0"));
         }
         course.check("adversarial.course")
     }

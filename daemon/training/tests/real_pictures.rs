@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use utsushi_training::data::{Crops, Found, Limits, Picture, Scan, scan, split};
+use utsushi_training::data::{Crops, Found, Limits, Picture, Scan, Sheet, scan, split};
 use utsushi_training::evaluate::{Judge, kid, pooled};
 use utsushi_training::networks::vgg19::Vgg19;
 
@@ -16,9 +16,10 @@ fn data(folder: &str) -> Option<PathBuf> {
     data.map(|data| Path::new(&data).join(folder))
 }
 
-fn open(path: &Path) -> Result<Picture, String> {
+fn open(path: &Path) -> Result<Sheet, String> {
     let picture = image::open(path).map_err(|error| error.to_string())?.to_rgb8();
-    Ok(Picture { width: picture.width(), height: picture.height(), rgb: picture.into_raw() })
+    let (width, height) = (picture.width(), picture.height());
+    Ok(Picture { width, height, rgb: picture.into_raw() }.into())
 }
 
 fn scanned(folder: &Path, max_pictures: usize) -> Scan {
@@ -41,7 +42,7 @@ fn no_picture_is_taken_for_another() {
 /// Crops of pictures as the networks take them.
 fn crops(pictures: Vec<Found>, count: usize) -> Tensor {
     let size = 96;
-    let crops = Crops::new(pictures.into_iter().map(|found| found.picture).collect(), 0.4..=0.5);
+    let crops = Crops::new(pictures.into_iter().map(|found| found.sheet.picture).collect(), 0.4..=0.5);
     let values = crops.batch(1, 0, count, size).remove(0);
     Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu).expect("crops")
 }

@@ -11,9 +11,7 @@ use utsushi_engine::{Device as Chosen, DeviceChoice};
 use utsushi_training::checkpoint::{Checkpoint, CheckpointError};
 use utsushi_training::networks::perceptual::{Features, Level};
 use utsushi_training::optimiser::Tensors;
-use utsushi_training::recipe::{
-    Adversarial, Course, Discriminators, Imitation, Length, Preset, Recipe, Weights,
-};
+use utsushi_training::recipe::{Adversarial, Course, Imitation, Length, Preset, Recipe, Weights};
 use utsushi_training::trainer::{Batches, Stage, StepReport, TrainError, Trainer, TrainingData};
 
 const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 1, 1], ch: 8, cf: 4 };
@@ -42,7 +40,7 @@ impl Batches for Stripes {
     }
 }
 
-/// Three layers that see little: two at full size, one at half of it.
+/// Three layers that see little, two at full size, one at half of it; in numbers as large as those of VGG19.
 struct Eyes;
 
 const LEVELS: [Level; 3] = [
@@ -60,7 +58,7 @@ impl Features for Eyes {
         let (mut x, mut inputs, mut all) = (pictures.clone(), 3, Vec::new());
         for Level { channels, stride, .. } in LEVELS {
             let weight =
-                (0..channels * inputs * 9).map(|i| ((i * 7 + channels) as f32 * 12.9898).sin() * 0.4);
+                (0..channels * inputs * 9).map(|i| ((i * 7 + channels) as f32 * 12.9898).sin() * 4.0);
             let weight = Tensor::from_iter(weight, &Device::Cpu)?.reshape((channels, inputs, 3, 3))?;
             let bias = Tensor::full(0.1f32, channels, &Device::Cpu)?;
             if stride > 1 {
@@ -97,7 +95,6 @@ fn everything(steps: u64) -> Recipe {
     let first = imitation(3);
     let adversarial = both.adversarial.map(|stage| Adversarial {
         statistics_batches: 2,
-        discriminators: Discriminators { penalty: 0.1, ..stage.discriminators },
         course: Course { length: Length::Steps(steps), ..first.imitation.clone().expect("a stage").course },
         ..stage
     });
@@ -244,17 +241,7 @@ fn stages_follow_each_other() {
     assert_eq!(stages, want.collect::<Vec<_>>());
     let names = |report: &StepReport| report.losses.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&reports[0]), ["l1", "gradient", "content"]);
-    let all = [
-        "discriminator",
-        "accuracy",
-        "l1",
-        "content",
-        "style",
-        "adversarial",
-        "colour",
-        "smoothness",
-        "grid",
-    ];
+    let all = ["discriminator", "accuracy", "l1", "content", "style", "adversarial", "colour", "smoothness"];
     assert_eq!(names(&reports[10]), all);
     // Styles take turns, and are trained each for itself.
     let weights = trainer.style_weights().expect("weights");
@@ -268,7 +255,6 @@ fn loss_after(name: &str, weights: Weights, learning_rate: f64, discriminator_ra
     let adversarial = recipe.adversarial.map(|stage| Adversarial {
         weights,
         discriminator_rate,
-        discriminators: Discriminators { spectral_norm: false, augment: false, ..stage.discriminators },
         course: Course { learning_rate, ..stage.course },
         ..stage
     });
@@ -284,15 +270,7 @@ fn loss_after(name: &str, weights: Weights, learning_rate: f64, discriminator_ra
 
 #[test]
 fn every_loss_teaches() {
-    let none = Weights {
-        l1: 0.0,
-        content: 0.0,
-        style: 0.0,
-        adversarial: 0.0,
-        colour: 0.0,
-        smoothness: 0.0,
-        grid: 0.0,
-    };
+    let none = Weights { l1: 0.0, content: 0.0, style: 0.0, adversarial: 0.0, colour: 0.0, smoothness: 0.0 };
     for (name, only) in [
         ("l1", Weights { l1: 1.0, ..none }),
         ("content", Weights { content: 1.0, ..none }),
@@ -303,17 +281,12 @@ fn every_loss_teaches() {
         let (without, with) = (loss_after(name, only, 0.0, 0.0), loss_after(name, only, 8e-3, 0.0));
         assert!(with < 0.95 * without, "{name}: {with} with learning, {without} without");
     }
-    // A new generator draws no grid; it learns one while it learns textures.
-    let textures = |grid| Weights { style: 1.0, grid, ..none };
-    let (with, without) =
-        (loss_after("grid", textures(1000.0), 8e-3, 0.0), loss_after("grid", textures(1e-9), 8e-3, 0.0));
-    assert!(with < 0.5 * without, "grid: {with}, and {without} where nobody minds");
     // One side of the game learns, and the other doesn't.
     let game = Weights { adversarial: 1.0, ..none };
     let (even, fooled) =
         (loss_after("adversarial", game, 0.0, 0.0), loss_after("adversarial", game, 8e-3, 0.0));
     assert!(fooled < even - 0.02, "the generator pays {fooled}, and {even} without learning");
-    let found = loss_after("accuracy", game, 0.0, 4e-3);
+    let found = loss_after("accuracy", game, 0.0, 2e-2);
     assert!(found > 0.8, "the discriminators are right so often: {found}");
 }
 
@@ -388,6 +361,16 @@ fn weights_to_start_from_are_taken_for_every_style() {
         (scale(0), scale(1)),
         (start["n.g"].flatten_all().and_then(|t| t.to_vec1()).expect("a row"), scale(0))
     );
+    // One of an older network gets noise.
+    let mut without_noise = start.clone();
+    without_noise.retain(|name, _| name != "zf" && !name.ends_with(".z"));
+    assert!(without_noise.len() < start.len());
+    let third = Trainer::new(imitation(2), data(), Some(&without_noise)).expect("a trainer");
+    let third = third.style_weights().expect("weights");
+    let of =
+        |weights: &Tensors, name: &str| values(weights).into_iter().find(|(of, _)| of == name).expect("it");
+    assert_eq!(of(&third, "rgb.weight"), of(&start, "rgb.weight"));
+    assert!(of(&third, "e1.0.z").1.iter().all(|weight| *weight != 0.0 && weight.abs() < 0.3));
     let mut wrong = start.clone();
     wrong.remove("rgb.weight");
     let error = Trainer::new(imitation(2), data(), Some(&wrong)).err().expect("it doesn't fit").to_string();
@@ -438,7 +421,7 @@ fn damaged_checkpoints_are_refused() {
     check_damage(|bytes| bytes[7] = 1, "a header of");
     check_damage(swap("utsushi-checkpoint", "utsushi-checkpiont"), "something else");
     check_damage(swap("\"format_version\":\"1\"", "\"format_version\":\"2\""), "version 2");
-    check_damage(swap("c1 = 8", "c1 = 9"), "isn't whole");
+    check_damage(swap("c1 = 8", "c1 = 9"), "generator is another network");
     check_damage(swap("batch = 2", "batch = 0"), "batch is 0");
     check_damage(swap("now.generator.moments.first.h1", "now.generator.moments.frist.h1"), "h1.bias");
     check_damage(swap("\"now.average.rgb.bias", "\"now.average.rbg.bias"), "rbg.bias");
@@ -452,6 +435,18 @@ fn damaged_checkpoints_are_refused() {
         bytes[len - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     };
     check_damage(last, "no numbers");
+}
+
+/// One of an older network, which version 0.1.0 wrote, is read, and told to be of another network.
+#[test]
+fn checkpoints_of_older_networks_are_told_of() {
+    let bytes = include_bytes!("data/checkpoint-0.1.0.safetensors");
+    let checkpoint = Checkpoint::parse(bytes).expect("a checkpoint");
+    let error = Trainer::resume(&checkpoint, data()).err().expect("another network").to_string();
+    assert_eq!(
+        error,
+        "the checkpoint's generator is another network than this version's: the training has to begin anew"
+    );
 }
 
 #[test]

@@ -96,6 +96,9 @@ symbols! {
         gimp_procedure_add_double_argument: unsafe extern "C" fn(
             Object, *const c_char, *const c_char, *const c_char, f64, f64, f64, c_int,
         ),
+        gimp_procedure_add_int_argument: unsafe extern "C" fn(
+            Object, *const c_char, *const c_char, *const c_char, c_int, c_int, c_int, c_int,
+        ),
         gimp_procedure_add_choice_argument: unsafe extern "C" fn(
             Object, *const c_char, *const c_char, *const c_char, Object, *const c_char, c_int,
         ),

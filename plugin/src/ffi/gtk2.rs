@@ -38,6 +38,8 @@ symbols! {
         ) -> Object,
         gtk_adjustment_set_value: unsafe extern "C" fn(Object, f64),
         gtk_adjustment_get_value: unsafe extern "C" fn(Object) -> f64,
+        gtk_spin_button_set_value: unsafe extern "C" fn(Object, f64),
+        gtk_spin_button_get_value: unsafe extern "C" fn(Object) -> f64,
         gtk_label_new: unsafe extern "C" fn(*const c_char) -> Object,
         gtk_combo_box_text_new: unsafe extern "C" fn() -> Object,
         gtk_combo_box_text_append_text: unsafe extern "C" fn(Object, *const c_char),

@@ -13,6 +13,7 @@ pub(crate) mod gtk3;
 pub(crate) mod items;
 pub(crate) mod list;
 pub(crate) mod preview;
+pub(crate) mod seed;
 pub(crate) mod signals;
 
 use std::ffi::{CString, c_int, c_uint, c_void};

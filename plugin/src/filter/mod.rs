@@ -18,7 +18,7 @@ mod tests;
 
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster, RasterError};
-use utsushi_ipc::protocol::{BrushSize, Priority, StyleInfo, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Place, Priority, StyleInfo, StyleShare, StylizeSpec};
 
 use crate::params::{BadValue, Output, Settings};
 use crate::region::Rect;
@@ -149,7 +149,13 @@ pub(crate) fn plan(
     let whole = Raster::new(side(extent.width), side(extent.height), format)?;
     let brush_size = settings.brush_size.resolve(whole.width(), whole.height());
     let reach_px = mix.iter().map(|(style, _)| style.reach_px).max().unwrap_or(0);
-    let region = selected.with_context(extent, reach_px, brush_size);
+    let region = selected.with_context(extent, reach_px, brush_size, format.channels.has_alpha());
+    let place = (region != extent).then(|| Place {
+        x: side(region.x - extent.x),
+        y: side(region.y - extent.y),
+        width: whole.width(),
+        height: whole.height(),
+    });
     let names: Vec<_> = mix.iter().map(|(style, _)| style.name.as_str()).collect();
     let spec = StylizeSpec {
         raster: Raster::new(side(region.width), side(region.height), format)?,
@@ -157,7 +163,9 @@ pub(crate) fn plan(
         strength: settings.strength,
         brush_size: BrushSize::Factor(brush_size),
         keep_colours: settings.keep_colours,
-        seed: 0,
+        seed: settings.seed,
+        grain: settings.grain,
+        place,
         priority: Priority::Interactive,
     };
     Ok(Plan { spec, region, name: names.join(" + ") })

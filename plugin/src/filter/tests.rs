@@ -75,10 +75,33 @@ fn a_selection_is_drawn_with_what_the_network_sees_around_it() {
     let (result, specs) = run_with(&mut host, &settings(&[]), &[Deed::Invert]);
     result.expect("it is drawn");
     assert!(host.layer == expected);
-    let region = selected.with_context(host.target.extent, REACH_PX, 1.0);
+    let region = selected.with_context(host.target.extent, REACH_PX, 1.0, true);
     let raster = &specs[0].raster;
     assert_eq!((raster.width() as i32, raster.height() as i32), (region.width, region.height));
     assert!(region.width < 200 && region.height < 150);
+    let place = Place { x: region.x as u32, y: region.y as u32, width: 200, height: 150 };
+    assert_eq!(specs[0].place, (region != host.target.extent).then_some(place));
+}
+
+#[test]
+fn a_part_is_drawn_as_its_place_in_the_layer() {
+    let styles = ["cel", "ink"].map(crate::fake::style);
+    let layer = Rect::new(0, 0, 6000, 4000);
+    let check = |encoding: &str, changes: &[(&str, Value)], selected: Rect| {
+        let format = pixel_format(encoding).expect("a format");
+        let Plan { spec, region, .. } =
+            plan(&settings(changes), &styles, layer, format, selected).expect("a plan");
+        assert_eq!(selected.within(region), Some(selected), "{encoding}, {changes:?}");
+        let place = Place { x: region.x as u32, y: region.y as u32, width: 6000, height: 4000 };
+        assert_eq!(spec.place, (region != layer).then_some(place), "{encoding}, {changes:?}");
+        assert!(spec.place().holds(region.width as u32, region.height as u32));
+        assert_eq!(spec.brush_factor(), settings(changes).brush_size.resolve(6000, 4000));
+    };
+    let middle = Rect::new(3001, 2003, 300, 300);
+    check("R'G'B' u8", &[], middle);
+    check("R'G'B'A u8", &[("brush-size", Value::Number(1.0))], middle);
+    check("R'G'B'A float", &[("brush-size", Value::Number(2.5))], Rect::new(5990, 0, 10, 4000));
+    check("R'G'B' u8", &[], layer);
 }
 
 #[test]
@@ -91,6 +114,8 @@ fn what_is_asked_for_reaches_the_daemon() {
         ("keep-colours", number(0.25)),
         ("second-style", Value::Style("cel".into())),
         ("second-share", number(0.25)),
+        ("seed", Value::Whole(7)),
+        ("grain", number(0.5)),
     ]);
     let (result, specs) = run_with(&mut Fake::new(20, 10, "R'G'B' u8"), &settings, &[Deed::Invert]);
     result.expect("it is drawn");
@@ -99,6 +124,7 @@ fn what_is_asked_for_reaches_the_daemon() {
     assert_eq!(spec.mix, [share("ink", 0.75), share("cel", 0.25)]);
     assert_eq!((spec.strength, spec.keep_colours), (0.5, 0.25));
     assert_eq!(spec.brush_size, BrushSize::Factor(2.5));
+    assert_eq!((spec.seed, spec.grain, spec.place), (7, 0.5, None));
     assert_eq!(spec.priority, Priority::Interactive);
 }
 
@@ -106,7 +132,7 @@ fn what_is_asked_for_reaches_the_daemon() {
 fn a_new_layer_leaves_the_old_one_alone() {
     let mut host = Fake::new(20, 10, "R'G'B' u8");
     let (before, expected) = (host.layer.clone(), host.inverted(host.target.extent));
-    let settings = settings(&[("output", Value::Choice(1))]);
+    let settings = settings(&[("output", Value::Whole(1))]);
     run_with(&mut host, &settings, &[Deed::Invert]).0.expect("it is drawn");
     assert_eq!(host.layer, before);
     assert_eq!(host.new_layer, Some(("CEL".into(), expected)));
@@ -127,7 +153,7 @@ fn what_cannot_be_drawn_on_is_said_before_the_daemon_is_asked() {
         assert_eq!(super::check(&mut host).is_err(), is_hopeless, "{error}");
     }
     let host = || Fake::new(20, 10, "R'G'B' u8");
-    let new_layer = [("output", Value::Choice(1))];
+    let new_layer = [("output", Value::Whole(1))];
     check(host().of_kind(TargetKind::Group), &[], "choose a layer in it");
     check(host().of_kind(TargetKind::Mask), &[], "choose the layer itself");
     check(host().of_kind(TargetKind::Channel), &[], "choose a layer");

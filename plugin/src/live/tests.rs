@@ -82,9 +82,7 @@ fn what_is_visible_is_drawn_with_what_the_network_sees_around_it() {
 
     // The same again isn't drawn again, and other values aren't read again.
     stage.ask(1.0, HERE);
-    stage
-        .live
-        .ask(Ok(settings(&[("output", Value::Choice(1)), ("style", Value::Style("cel".into()))])), HERE);
+    stage.live.ask(Ok(settings(&[("output", Value::Whole(1)), ("style", Value::Style("cel".into()))])), HERE);
     stage.ask(0.5, HERE);
     assert!(stage.shows(HERE), "what was there stays until there is something else");
     assert!(stage.take() && stage.shows(HERE));
@@ -103,6 +101,17 @@ fn what_is_visible_is_drawn_with_what_the_network_sees_around_it() {
     let pictures = daemon.finish();
     assert_eq!(strengths(&pictures), [1.0, 0.5, 0.5]);
     assert!(pictures.iter().all(|spec| spec.raster.width() < 200), "only what the network sees is sent");
+    for (spec, area) in pictures.iter().zip([HERE, HERE, corner]) {
+        let place = spec.place.expect("it is a part of the layer");
+        assert_eq!((place.width, place.height), (200, 150));
+        let part = Rect::new(
+            place.x as i32,
+            place.y as i32,
+            spec.raster.width() as i32,
+            spec.raster.height() as i32,
+        );
+        assert_eq!(area.within(part), Some(area));
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::{
     pixels::{Channels, Depth, PixelFormat},
     protocol::{
         BrushSize, Budget, Hello, JobId, JobInfo, JobState, Loss, MAX_ART_FOLDERS, MAX_PATH_BYTES,
-        MAX_RECIPE_BYTES, MAX_TEXT_BYTES, PauseCause, Priority, RecipeChoice, Reply, Request, StyleShare,
-        StylizeSpec, TrainSpec,
+        MAX_RECIPE_BYTES, MAX_TEXT_BYTES, PauseCause, Place, Priority, RecipeChoice, Reply, Request,
+        StyleShare, StylizeSpec, TrainSpec,
     },
 };
 
@@ -34,6 +34,8 @@ fn stylize() -> Request {
         brush_size: BrushSize::Factor(2.0),
         keep_colours: 1.0,
         seed: u64::MAX,
+        grain: 0.5,
+        place: Some(Place { x: 1, y: u32::MAX, width: 7, height: 9 }),
         priority: Priority::Batch,
     })
 }

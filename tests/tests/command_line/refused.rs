@@ -44,6 +44,11 @@ fn requests_that_make_no_sense_start_nothing() {
     check("stylize . -o out.png", "utsushi batch");
     check("stylize in.png -o out.png --strength 2", "from 0 to 1");
     check("stylize in.png -o out.png --keep-colours -1", "-1");
+    check("stylize in.png -o out.png --grain 7", "from 0 to 1");
+    check("stylize in.png -o out.png --grain NaN", "from 0 to 1");
+    check("stylize in.png -o out.png --seed 2147483648", "0..=2147483647");
+    check("stylize in.png -o out.png --seed -1", "-1");
+    check("batch in.png -o out --seed many", "many");
     check("stylize in.png -o out.png --brush-size 0.5", "from 1 to 64");
     check("stylize in.png -o out.png --style cel --style cel", "twice");
     check("stylize in.png -o out.png --style cel=0", "above 0");

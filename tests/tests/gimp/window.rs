@@ -80,7 +80,7 @@ fn from_the_menu_through_the_preview_and_back() {
         }
 
         // A new layer, too, is one step to undo: the layer and what is drawn on it.
-        let call = session.stylize(1, ["\"cel\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "1"]);
+        let call = session.stylize(1, ["\"cel\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "1", "7", "0.5"]);
         let count = |layers| {
             let counted = format!("(vector-length {})", session.layers());
             format!("(if (not (= {layers} {counted})) (error \"layers\" {counted}))")

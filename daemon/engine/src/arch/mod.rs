@@ -104,7 +104,7 @@ impl Arch {
     pub fn parse(name: &str, sizes: &str) -> std::result::Result<Self, String> {
         let parsed = match brush_of_name(name) {
             None => serde_json::from_str(sizes).map(Self::AnimeGan2),
-            Some((brush, version)) => serde_json::from_str(sizes).map(|sizes| brush(version, sizes)),
+            Some(brush) => serde_json::from_str(sizes).map(brush),
         };
         let arch = parsed.map_err(|e| e.to_string())?;
         if arch.is_sane() { Ok(arch) } else { Err(sizes.chars().take(200).collect()) }
@@ -251,11 +251,10 @@ impl Arch {
     }
 }
 
-/// The brush that has this name in style files: what it is made of its version and its sizes by.
-fn brush_of_name(name: &str) -> Option<(fn(brush::Version, brush::Sizes) -> Arch, brush::Version)> {
-    let (name, arch) = match name.strip_suffix(brush::PRUNED) {
-        None => (name, Arch::Brush as fn(_, _) -> _),
-        Some(name) => (name, Arch::PrunedBrush as fn(_, _) -> _),
-    };
-    brush::Version::of_name(name).map(|version| (arch, version))
+/// The brush that has this name in style files, once its sizes are known.
+fn brush_of_name(name: &str) -> Option<impl FnOnce(brush::Sizes) -> Arch> {
+    let pruned = name.strip_suffix(brush::PRUNED);
+    let version = brush::Version::of_name(pruned.unwrap_or(name))?;
+    let is_whole = pruned.is_none();
+    Some(move |sizes| if is_whole { Arch::Brush(version, sizes) } else { Arch::PrunedBrush(version, sizes) })
 }

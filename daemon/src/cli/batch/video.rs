@@ -103,7 +103,7 @@ impl Film {
         let reel = Reel { source, output, container, clip, spec, damping };
         Ok(match reel::run(reel, painter, |event| teller.event(event)) {
             Some(Ok(())) => {
-                teller.done();
+                teller.done(order.seed());
                 Ending::Done
             }
             Some(Err(error)) => {

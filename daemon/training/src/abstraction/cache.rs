@@ -1,7 +1,7 @@
 //! Abstractions that were computed before, on the disk.
 //!
-//! A file's name is a hash of the photo's content, the settings and the version of the method; it is a PNG that can be
-//! looked at. Files appear as a whole. One that is broken, or of another size, is computed again. What wasn't used for
+//! A file's name is a hash of the photo's content, of what made it (the settings, or a style's weights) and the version of
+//! the method; it is a PNG that can be looked at. Files appear as a whole. One that is broken, or of another size, is computed again. What wasn't used for
 //! the longest time goes first when they become too many.
 
 use std::fs::{self, File};
@@ -40,10 +40,16 @@ pub struct Prepared {
     pub trouble: Option<String>,
 }
 
-/// The caller gave it up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("preparing the photos was cancelled")]
-pub struct Cancelled;
+/// Why photos aren't prepared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unprepared {
+    /// The caller gave it up.
+    #[error("preparing the photos was cancelled")]
+    Cancelled,
+    /// One could not be drawn.
+    #[error("a photo can't be drawn: {0}")]
+    Undrawn(String),
+}
 
 impl Cache {
     /// A cache in a folder of its own, which is made when it is needed. It keeps at most `max_bytes` of files.
@@ -56,15 +62,32 @@ impl Cache {
         &self,
         photos: &[Picture],
         settings: &Settings,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Prepared, Unprepared> {
+        let numbers = serde_json::to_string(settings).expect("numbers can be written");
+        self.prepare_by(photos, &numbers, &|photo| Ok(abstraction(photo, settings)), progress)
+    }
+
+    /// The same of what something else draws, which `key` tells from all others: what is drawn is a function of it and
+    /// the photo.
+    ///
+    /// # Errors
+    /// If the caller gives it up, or a photo can't be drawn.
+    pub fn prepare_by(
+        &self,
+        photos: &[Picture],
+        key: &str,
+        draw: &(dyn Fn(&Picture) -> Result<Picture, String> + Sync),
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Prepared, Cancelled> {
+    ) -> Result<Prepared, Unprepared> {
         let mut prepared = Prepared::default();
         for some in photos.chunks(rayon::current_num_threads()) {
             if progress(Progress { done: prepared.pictures.len(), of: photos.len() }).is_break() {
-                return Err(Cancelled);
+                return Err(Unprepared::Cancelled);
             }
-            let pictures: Vec<_> = some.par_iter().map(|photo| self.get(photo, settings)).collect();
-            for (picture, source) in pictures {
+            let pictures: Vec<_> = some.par_iter().map(|photo| self.get(photo, key, draw)).collect();
+            for got in pictures {
+                let (picture, source) = got.map_err(Unprepared::Undrawn)?;
                 prepared.pictures.push(picture);
                 match source {
                     Source::Cached => prepared.cached += 1,
@@ -81,20 +104,24 @@ impl Cache {
         Ok(prepared)
     }
 
-    fn get(&self, photo: &Picture, settings: &Settings) -> (Picture, Source) {
-        let path = self.path(photo, settings);
+    fn get(
+        &self,
+        photo: &Picture,
+        key: &str,
+        draw: &(dyn Fn(&Picture) -> Result<Picture, String> + Sync),
+    ) -> Result<(Picture, Source), String> {
+        let path = self.path(photo, key);
         if let Some(picture) = read(&path, photo.width, photo.height) {
-            return (picture, Source::Cached);
+            return Ok((picture, Source::Cached));
         }
-        let picture = abstraction(photo, settings);
+        let picture = draw(photo)?;
         let written = self.write(&path, &picture);
-        (picture, Source::Computed(written))
+        Ok((picture, Source::Computed(written)))
     }
 
-    fn path(&self, photo: &Picture, settings: &Settings) -> PathBuf {
-        let numbers = serde_json::to_string(settings).expect("numbers can be written");
+    fn path(&self, photo: &Picture, key: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
-        (METHOD_VERSION, numbers, photo).hash(&mut hasher);
+        (METHOD_VERSION, key, photo).hash(&mut hasher);
         self.folder.join(format!("{:016x}.png", hasher.finish()))
     }
 

@@ -5,7 +5,8 @@
 //!       > flow: smooth paint along the shapes >
 //! ```
 //!
-//! It takes a good part of a second a photo and depends on nothing else, so that it is computed once ([`Cache`]).
+//! It takes a good part of a second a photo and depends on nothing else, so that it is computed once ([`Cache`]). So is what
+//! a style draws of it ([`redrawn`]), where that is what a generator begins with.
 
 mod cache;
 mod cel;
@@ -14,14 +15,16 @@ mod field;
 mod flow;
 mod gaussian;
 mod l0;
+mod redrawn;
 mod strokes;
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::Picture;
 
-pub use cache::{Cache, Cancelled, Prepared};
+pub use cache::{Cache, Prepared, Unprepared};
 pub use flow::Flow;
+pub use redrawn::redrawn;
 pub use strokes::Strokes;
 
 /// How a photo is abstracted. The values are what worked on photos of some 768 pixels.

@@ -266,6 +266,24 @@ fn what_was_computed_is_kept() {
 }
 
 #[test]
+fn what_something_else_draws_is_kept_by_its_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = cache(&folder, 1 << 20);
+    let inverted = |photo: &Picture| -> Result<Picture, String> {
+        Ok(Picture { rgb: photo.rgb.iter().map(|byte| 255 - byte).collect(), ..photo.clone() })
+    };
+    let by = |key: &str, draw: &(dyn Fn(&Picture) -> Result<Picture, String> + Sync)| {
+        cache.prepare_by(&photos(2), key, draw, |_| ControlFlow::Continue(()))
+    };
+    let first = by("a", &inverted).expect("drawn");
+    assert_eq!(first.pictures[1], inverted(&photos(2)[1]).expect("drawn"));
+    let fails = |_: &Picture| Err("no network".to_owned());
+    let again = by("a", &fails).expect("kept");
+    assert_eq!((again.cached, again.pictures), (2, first.pictures));
+    assert_eq!(by("b", &fails).err(), Some(Unprepared::Undrawn("no network".into())));
+}
+
+#[test]
 fn broken_files_are_computed_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = cache(&folder, 1 << 20);
@@ -308,7 +326,10 @@ fn preparing_can_be_cancelled() {
         seen.push(progress);
         ControlFlow::Break(())
     };
-    assert_eq!(cache(&folder, 0).prepare(&photos(2), &Settings::default(), stop).err(), Some(Cancelled));
+    assert_eq!(
+        cache(&folder, 0).prepare(&photos(2), &Settings::default(), stop).err(),
+        Some(Unprepared::Cancelled)
+    );
     assert_eq!(seen, [Progress { done: 0, of: 2 }]);
     assert!(!Path::new(&folder.path().join("abstractions")).exists());
 }

@@ -11,7 +11,6 @@
 mod animated;
 mod crops;
 mod damage;
-mod edges;
 mod loader;
 mod picture;
 mod prefetch;
@@ -22,9 +21,8 @@ mod walk;
 
 pub use crops::{Crops, split};
 pub use damage::{Damage, ImpossibleDamage};
-pub use edges::{EdgeSmoothing, smooth_edges};
 pub use loader::Loader;
-pub use picture::{Picture, WrongLength};
+pub use picture::{Content, Picture, Sheet, WrongLength};
 pub use prefetch::Prefetched;
 pub use scan::{
     ENOUGH_PICTURES, Found, Limits, MIN_PICTURES, MIN_SIDE_PX, Open, Progress, Scan, ScanError, Skipped, scan,

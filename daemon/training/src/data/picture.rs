@@ -1,5 +1,7 @@
 //! A picture in memory.
 
+use std::ops::Range;
+
 use utsushi_engine::Layout;
 
 use super::resample::{Area, resample};
@@ -15,18 +17,41 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// The samples are fewer or more than size and layout say.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{found} samples were given for a picture that has {expected}")]
-pub struct WrongLength {
-    /// By size and layout.
-    pub expected: usize,
-    /// Given.
-    pub found: usize,
+/// A picture, and where it is transparent: a character without a ground, for example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sheet {
+    /// Laid over white.
+    pub picture: Picture,
+    /// How opaque it is, as a grey picture of the same size; nothing if it is opaque all over.
+    pub opacity: Option<Picture>,
 }
 
-impl Picture {
-    /// From 8-bit samples of any layout. Grey becomes RGB; what is transparent is laid over white.
+/// What a style is shown in training.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The picture.
+    pub sheet: Sheet,
+    /// Is it drawn already? Then only its colours and strokes are to change.
+    pub is_drawn: bool,
+}
+
+impl From<Picture> for Sheet {
+    fn from(picture: Picture) -> Self {
+        Self { picture, opacity: None }
+    }
+}
+
+impl From<Picture> for Content {
+    fn from(photo: Picture) -> Self {
+        Self { sheet: photo.into(), is_drawn: false }
+    }
+}
+
+impl Sheet {
+    /// From 8-bit samples of any layout, as [`Picture::new`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn new(width: u32, height: u32, layout: Layout, samples: &[u8]) -> Result<Self, WrongLength> {
         let channels = match layout {
             Layout::Grey => 1,
@@ -49,7 +74,62 @@ impl Picture {
             Layout::Rgb => samples.to_vec(),
             Layout::Rgba => pixels.flat_map(|p| [p[0], p[1], p[2]].map(|c| over_white(c, p[3]))).collect(),
         };
-        Ok(Self { width, height, rgb })
+        let alphas = || samples.iter().skip(channels - 1).step_by(channels);
+        let is_cut_out = matches!(layout, Layout::GreyAlpha | Layout::Rgba) && alphas().any(|a| *a < 255);
+        let opacity =
+            is_cut_out.then(|| Picture { width, height, rgb: alphas().flat_map(|a| [*a; 3]).collect() });
+        Ok(Self { picture: Picture { width, height, rgb }, opacity })
+    }
+
+    /// Without the borders where there is nothing; as it is if there is nothing anywhere.
+    #[must_use]
+    pub fn trimmed(self) -> Self {
+        let Some(opacity) = &self.opacity else { return self };
+        let (width, height) = (opacity.width as usize, opacity.height as usize);
+        let is_there = |x: usize, y: usize| opacity.rgb[(y * width + x) * 3] > 0;
+        let rows = span(height, |y| (0..width).any(|x| is_there(x, y)));
+        let cols = span(width, |x| (0..height).any(|y| is_there(x, y)));
+        let (Some(rows), Some(cols)) = (rows, cols) else { return self };
+        let cut = |picture: &Picture| {
+            let row = |y: usize| &picture.rgb[(y * width + cols.start) * 3..(y * width + cols.end) * 3];
+            let rgb = rows.clone().flat_map(row).copied().collect();
+            Picture { width: cols.len() as u32, height: rows.len() as u32, rgb }
+        };
+        Self { picture: cut(&self.picture), opacity: Some(cut(opacity)) }
+    }
+
+    /// [`Picture::reduced`]
+    #[must_use]
+    pub fn reduced(&self, long_side_px: u32) -> Self {
+        let reduced = |picture: &Picture| picture.reduced(long_side_px);
+        Self { picture: reduced(&self.picture), opacity: self.opacity.as_ref().map(reduced) }
+    }
+}
+
+/// From the first to the last of so many of which this is true.
+fn span(of: usize, is: impl Fn(usize) -> bool) -> Option<Range<usize>> {
+    let first = (0..of).find(|i| is(*i))?;
+    let last = (first..of).rfind(|i| is(*i))?;
+    Some(first..last + 1)
+}
+
+/// The samples are fewer or more than size and layout say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found} samples were given for a picture that has {expected}")]
+pub struct WrongLength {
+    /// By size and layout.
+    pub expected: usize,
+    /// Given.
+    pub found: usize,
+}
+
+impl Picture {
+    /// From 8-bit samples of any layout. Grey becomes RGB; what is transparent is laid over white.
+    ///
+    /// # Errors
+    /// If there are more or fewer samples than that takes.
+    pub fn new(width: u32, height: u32, layout: Layout, samples: &[u8]) -> Result<Self, WrongLength> {
+        Sheet::new(width, height, layout, samples).map(|sheet| sheet.picture)
     }
 
     /// From interleaved values in -1..1; what is beyond is cut off.
@@ -107,6 +187,24 @@ mod tests {
         check(Layout::Rgba, &[1, 2, 3, 255, 0, 100, 200, 128], &[1, 2, 3, 127, 177, 227]);
         let error = Picture::new(2, 1, Layout::Rgb, &[0; 5]).expect_err("a byte is missing");
         assert_eq!(error, WrongLength { expected: 6, found: 5 });
+    }
+
+    #[test]
+    fn what_is_transparent_is_known_and_trimmed() {
+        let pixel = |alpha: u8| [100, 0, 200, alpha];
+        let samples: Vec<u8> = [0, 0, 0, 0, 9, 255, 0, 0, 0, 128, 0, 0].into_iter().flat_map(pixel).collect();
+        let sheet = Sheet::new(4, 3, Layout::Rgba, &samples).expect("the right length");
+        let opacity = sheet.opacity.clone().expect("it is transparent in parts");
+        assert_eq!(opacity.rgb[4 * 3..6 * 3], [9, 9, 9, 255, 255, 255]);
+        let trimmed = sheet.trimmed();
+        assert_eq!((trimmed.picture.width, trimmed.picture.height), (2, 2));
+        assert_eq!(trimmed.picture.rgb[3..6], [100, 0, 200]);
+        let alphas: Vec<_> = trimmed.opacity.expect("still").rgb.into_iter().step_by(3).collect();
+        assert_eq!(alphas, [9, 255, 0, 128]);
+        let opaque = Sheet::new(1, 1, Layout::Rgba, &[1, 2, 3, 255]).expect("the right length");
+        assert_eq!(opaque.opacity, None);
+        let nothing = Sheet::new(2, 1, Layout::GreyAlpha, &[1, 0, 1, 0]).expect("the right length");
+        assert_eq!(nothing.clone().trimmed(), nothing);
     }
 
     #[test]

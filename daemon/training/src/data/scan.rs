@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Picture;
+use super::Sheet;
 use super::animated::is_animated;
 use super::twins::Print;
 use super::walk::{Files, walk};
@@ -26,7 +26,7 @@ pub const MIN_PICTURES: usize = 10;
 pub const ENOUGH_PICTURES: usize = 20;
 
 /// Reads a file as an upright picture, or says in words why it can't: `is broken or cut short; export it again`.
-pub type Open = dyn Fn(&Path) -> Result<Picture, String> + Sync;
+pub type Open = dyn Fn(&Path) -> Result<Sheet, String> + Sync;
 
 /// How much is kept in memory: at most `long_side_px² * 3` bytes a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub struct Limits {
 pub struct Found {
     /// Its file.
     pub path: PathBuf,
-    /// At working size.
-    pub picture: Picture,
+    /// At working size, without borders where there is nothing.
+    pub sheet: Sheet,
 }
 
 /// A file that isn't used.
@@ -167,21 +167,21 @@ impl Scan {
 }
 
 /// A picture at working size and the hash of all of its content, or why it can't be used.
-fn look(path: &Path, long_side_px: u32, open: &Open) -> Result<(Picture, u64), String> {
+fn look(path: &Path, long_side_px: u32, open: &Open) -> Result<(Sheet, u64), String> {
     if is_animated(path).map_err(|error| format!("can't be read: {error}"))? {
         return Err("is animated; save the frames that matter as pictures of their own".into());
     }
-    let picture = open(path)?;
-    let (width, height) = (picture.width, picture.height);
+    let sheet = open(path)?.trimmed();
+    let (width, height) = (sheet.picture.width, sheet.picture.height);
     if width.min(height) < MIN_SIDE_PX {
         return Err(format!(
             "is too small: {width} x {height} pixels, and at least {MIN_SIDE_PX} a side are needed"
         ));
     }
     let mut hasher = DefaultHasher::new();
-    picture.hash(&mut hasher);
-    let reduced = picture.reduced(long_side_px);
-    if reduced.width.min(reduced.height) < MIN_SIDE_PX {
+    sheet.picture.hash(&mut hasher);
+    let reduced = sheet.reduced(long_side_px);
+    if reduced.picture.width.min(reduced.picture.height) < MIN_SIDE_PX {
         return Err(format!("is too long and narrow: {width} x {height} pixels; cut it into parts"));
     }
     Ok((reduced, hasher.finish()))
@@ -197,26 +197,30 @@ struct Sieve {
 }
 
 impl Sieve {
-    fn push(&mut self, path: &Path, looked: Result<(Picture, u64), String>) {
-        match looked.and_then(|(picture, hash)| self.sift(path, picture, hash)) {
-            Ok(picture) => self.scan.pictures.push(Found { path: path.to_owned(), picture }),
+    fn push(&mut self, path: &Path, looked: Result<(Sheet, u64), String>) {
+        match looked.and_then(|(sheet, hash)| self.sift(path, sheet, hash)) {
+            Ok(sheet) => self.scan.pictures.push(Found { path: path.to_owned(), sheet }),
             Err(why) => self.scan.skipped.push(Skipped::new(path.to_owned(), why)),
         }
     }
 
-    fn sift(&mut self, path: &Path, picture: Picture, hash: u64) -> Result<Picture, String> {
+    fn sift(&mut self, path: &Path, sheet: Sheet, hash: u64) -> Result<Sheet, String> {
         match self.contents.entry(hash) {
             Entry::Occupied(first) => {
                 return Err(format!("is the same picture as {}", first.get().display()));
             }
             Entry::Vacant(place) => place.insert(path.to_owned()),
         };
-        let print = Print::of(&picture);
+        // Characters without a ground differ by a face, and little else.
+        if sheet.opacity.is_some() {
+            return Ok(sheet);
+        }
+        let print = Print::of(&sheet.picture);
         if let Some(twin) = self.prints.iter().position(|other| other.is_twin_of(&print)) {
             return Err(format!("is almost the same picture as {}", self.scan.pictures[twin].path.display()));
         }
         self.prints.push(print);
-        Ok(picture)
+        Ok(sheet)
     }
 }
 
@@ -226,6 +230,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use tempfile::TempDir;
+
+    use crate::data::Picture;
 
     use super::*;
 
@@ -265,11 +271,11 @@ mod tests {
         }
     }
 
-    fn open(path: &Path) -> Result<Picture, String> {
+    fn open(path: &Path) -> Result<Sheet, String> {
         let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
         let numbers: Vec<u32> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
         let [width, height, number] = numbers[..] else { return Err("is broken".into()) };
-        Ok(picture(width, height, number))
+        Ok(picture(width, height, number).into())
     }
 
     /// Waves of an own direction for each number, the same at every size.
@@ -308,7 +314,10 @@ mod tests {
         ];
         folder.check(&used, &skipped);
         assert_eq!(
-            (folder.scan(100).pictures[0].picture.width, folder.scan(100).pictures[0].picture.height),
+            (
+                folder.scan(100).pictures[0].sheet.picture.width,
+                folder.scan(100).pictures[0].sheet.picture.height
+            ),
             (256, 171)
         );
     }

@@ -13,11 +13,11 @@ const CHROMA: [f32; 2] = [1.128, 1.426];
 /// Colours are compared over so many pixels a side ...
 const PATCH: usize = 4;
 /// ... and so much at single pixels.
-const PIXELS: f64 = 0.3;
+const PIXELS: f64 = 0.2;
 /// How much of the way a palette's mean is moved towards the art's.
-const SHIFT: f64 = 0.6;
+const SHIFT: f64 = 0.7;
 /// How much a palette may be narrowed and spread.
-const GAINS: [f64; 2] = [0.8, 1.5];
+const GAINS: [f64; 2] = [0.8, 1.6];
 
 /// Y of pictures, `[.., 1]`.
 ///
@@ -74,8 +74,8 @@ pub struct Colours {
 
 impl Palette {
     /// From pictures with these colours to art with those (after Reinhard et al. 2001,
-    /// <https://doi.org/10.1109/38.946629>, in part): the gain is the deviations' ratio, within 0.8 to 1.5; the
-    /// shift is 0.6 of what the means then differ by.
+    /// <https://doi.org/10.1109/38.946629>, in part): the gain is the deviations' ratio, within 0.8 to 1.6; the
+    /// shift is 0.7 of what the means then differ by.
     pub fn new(pictures: Colours, art: Colours) -> Self {
         let gain = |i: usize| {
             (art.deviation[i] / pictures.deviation[i].max(f64::MIN_POSITIVE)).clamp(GAINS[0], GAINS[1])
@@ -101,7 +101,7 @@ pub fn colour_distances(pictures: &Maps, targets: &Maps, palette: Palette) -> Re
     Ok([own.reduce(PATCH)?.distance(&wanted.reduce(PATCH)?)?, own.distance(&wanted)?])
 }
 
-/// The first, and 0.3 of the second of [these distances](colour_distances): edges of colour may be where the lines are.
+/// The first, and 0.2 of the second of [these distances](colour_distances): edges of colour may be where the lines are.
 ///
 /// # Errors
 /// If these aren't two numbers.

@@ -1,13 +1,11 @@
 //! What a generator and a discriminator are to make small, a formula each.
 //!
 //! ```text
-//! adversarial   BCE, LSGAN, hinge: what both sides of the game pay
+//! adversarial   hinge: what both sides of the game pay
 //! content       what a perceptual network sees, its contrast taken out
 //! gram          textures: how features go together
-//! grid          patterns where there is nothing
 //! colour        a palette, and what is left of a picture without it
 //! smoothness    differences at a pixel and between neighbours
-//! penalty       what keeps a discriminator from being steep
 //! ```
 //!
 //! Pictures and maps are `[pictures, height, width, channels]`; a loss is a scalar. Those of pictures and features are
@@ -17,15 +15,11 @@ mod adversarial;
 mod colour;
 mod content;
 mod gram;
-mod grid;
-mod penalty;
 mod smoothness;
 
-pub use adversarial::Form;
+pub use adversarial::{THRESHOLD, generator, hinge};
 pub use colour::{Colours, Palette, chroma, colour, colour_distances, grey, luminance};
 pub use content::content;
 pub(crate) use content::contrast_floor;
 pub use gram::style;
-pub use grid::grid;
-pub use penalty::approximate_r1;
 pub use smoothness::{gradient_l1, l1};

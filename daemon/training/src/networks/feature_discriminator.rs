@@ -7,24 +7,22 @@
 //! ```text
 //! features over their length at a pixel                          names in the weights
 //! conv 1x1, leaky ReLU 0.2              -> 64                    heads.LEVEL.0
-//! conv 4x4, stride 2 (at a quarter of the size: 1), leaky ReLU   heads.LEVEL.1
-//! conv 4x4, stride 2, leaky ReLU        -> 64                    heads.LEVEL.2
-//! conv 1x1                              -> scores                heads.LEVEL.3
+//! conv 4x4, stride 2, leaky ReLU        -> 96                    heads.LEVEL.1
+//! conv 4x4, stride 2, leaky ReLU        -> 128                   heads.LEVEL.2
+//! conv 3x3                              -> scores                heads.LEVEL.3
 //! ```
 //!
-//! What the features leave out, such a discriminator can't see: it is stable from the first step, and cheap, since
+//! All are [spectrally normalised](super::layer). What the features leave out, such a discriminator can't see: it is stable from the first step, and cheap, since
 //! the losses look at the features, too.
 
 use candle_core::Result;
 use candle_nn::VarBuilder;
 use utsushi_engine::differentiable::Maps;
 
-use super::layer::{Layer, WeightNorm};
+use super::layer::Layer;
 use super::perceptual::Level;
 
-const WIDTH: usize = 64;
-/// Maps from this stride on are small enough to be looked at pixel by pixel.
-const FINE_STRIDE: usize = 4;
+const WIDTHS: [usize; 3] = [64, 96, 128];
 
 /// A head for each size of maps.
 pub struct FeatureDiscriminator {
@@ -41,18 +39,18 @@ impl FeatureDiscriminator {
     ///
     /// # Errors
     /// If one is missing or has another shape.
-    pub fn load(levels: &[Level], norm: WeightNorm, weights: &VarBuilder) -> Result<Self> {
+    pub fn load(levels: &[Level], weights: &VarBuilder) -> Result<Self> {
         let head = |&level: &usize| -> Result<Head> {
-            let Level { name, channels, stride } = levels[level];
+            let Level { name, channels, .. } = levels[level];
             let weights = weights.pp("heads").pp(name);
             let layer =
-                |i: usize, inputs, outputs, shape| Layer::load(&weights.pp(i), inputs, outputs, shape, norm);
-            let first_stride = if stride < FINE_STRIDE { 2 } else { 1 };
+                |i: usize, inputs, outputs, shape| Layer::load(&weights.pp(i), inputs, outputs, shape);
+            let [narrow, middle, wide] = WIDTHS;
             let layers = [
-                layer(0, channels, WIDTH, (1, 1))?,
-                layer(1, WIDTH, WIDTH, (4, first_stride))?,
-                layer(2, WIDTH, WIDTH, (4, 2))?,
-                layer(3, WIDTH, 1, (1, 1))?.linear(),
+                layer(0, channels, narrow, (1, 1))?,
+                layer(1, narrow, middle, (4, 2))?,
+                layer(2, middle, wide, (4, 2))?,
+                layer(3, wide, 1, (3, 1))?.linear(),
             ];
             Ok(Head { level, layers })
         };
@@ -82,14 +80,17 @@ impl FeatureDiscriminator {
         self.heads.iter().map(view).collect()
     }
 
-    /// The scores of each head, `[pictures, height, width, 1]`, from its [view](Self::views).
+    /// The scores of each head, `[pictures, height, width, 1]`, from [views](Self::views) of several sets of pictures:
+    /// by set, then by head.
     ///
     /// # Errors
     /// If a map is too small.
-    pub fn forward(&self, views: &[Maps]) -> Result<Vec<Maps>> {
-        let scores = |(head, view): (&Head, &Maps)| {
-            head.layers.iter().try_fold(view.clone(), |x, layer| layer.forward(&x))
+    pub fn forward(&self, sets: &[&[Maps]]) -> Result<Vec<Vec<Maps>>> {
+        let normalised = |head: &Head| head.layers.iter().map(Layer::normalised).collect::<Result<Vec<_>>>();
+        let heads = self.heads.iter().map(normalised).collect::<Result<Vec<_>>>()?;
+        let scores = |(layers, view): (&Vec<Layer>, &Maps)| {
+            layers.iter().try_fold(view.clone(), |x, layer| layer.forward(&x))
         };
-        self.heads.iter().zip(views).map(scores).collect()
+        sets.iter().map(|views| heads.iter().zip(*views).map(scores).collect()).collect()
     }
 }

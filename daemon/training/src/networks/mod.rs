@@ -2,6 +2,5 @@
 
 pub mod feature_discriminator;
 pub mod layer;
-pub mod patch_discriminator;
 pub mod perceptual;
 pub mod vgg19;

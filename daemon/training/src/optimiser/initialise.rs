@@ -15,10 +15,14 @@ const RGB_DEVIATION: f32 = 0.01;
 /// What the weights before a pixel-shuffle are multiplied with, as tried.
 const SHUFFLE_GAIN: f32 = 0.5;
 
+/// The deviations of the noise's weights, in the blocks and at full size.
+const NOISE_DEVIATIONS: [f32; 2] = [0.05, 0.02];
+
 /// Of `brush` ([`utsushi_engine::arch::brush`]): as [`usual_weights`], but
 /// - the last convolution's are small, and so are the blocks' results;
 /// - before a pixel-shuffle the four pixels' weights are equal, or a grid stays in the picture for a long time
-///   (ICNR; Aitken et al. 2017, <https://arxiv.org/abs/1707.02937>).
+///   (ICNR; Aitken et al. 2017, <https://arxiv.org/abs/1707.02937>);
+/// - the noise's are small, and not 0, so that strokes can come of it wherever they are wanted.
 pub fn brush_weights(
     random: &mut ChaCha8Rng,
     name: &str,
@@ -35,6 +39,8 @@ pub fn brush_weights(
             let quarter = normal(random, len / 4, SHUFFLE_GAIN * (2.0 / inputs as f32).sqrt());
             quarter.chunks_exact(inputs).flat_map(|row| row.repeat(4)).collect()
         }
+        "zf" => normal(random, len, NOISE_DEVIATIONS[1]),
+        _ if is_of_noise(name) => normal(random, len, NOISE_DEVIATIONS[0]),
         _ if name.ends_with(".g") && shape.len() == 4 => vec![BLOCK_GAIN; len],
         _ => usual_weights(random, name, shape, beside),
     }
@@ -64,6 +70,11 @@ fn bound(weight: &[usize]) -> f32 {
 
 fn uniform(random: &mut ChaCha8Rng, len: usize, bound: f32) -> Vec<f32> {
     (0..len).map(|_| random.random_range(-bound..bound)).collect()
+}
+
+/// Are these weights of the noise, which a style of an older network doesn't have?
+pub(crate) fn is_of_noise(name: &str) -> bool {
+    name == "zf" || name.ends_with(".z")
 }
 
 /// By Box and Muller.

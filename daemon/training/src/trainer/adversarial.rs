@@ -3,35 +3,26 @@
 //! The filter's picture stays the reference of what is where (content and luminance), the art that of how it is
 //! drawn (Gram matrices, discriminators) and of the palette. All but the palette look at luminance alone.
 //!
-//! Networks see pictures reduced, where the recipe says so. In a step the perceptual network sees the art, the filter's pictures and the drawn ones once each. First the
-//! discriminators learn, then the generator, from what they know now.
+//! In a step the perceptual network sees the art, the filter's pictures and the drawn ones once each. First the
+//! discriminator learns, then the generator, from what it knows now.
 
 use std::ops::Range;
 
-use candle_core::{Device, Result, Tensor};
-use rand::Rng;
+use candle_core::Result;
 use utsushi_engine::differentiable::Maps;
 
-use super::augment::Augmentation;
-use super::critic::Seen;
-use super::random::{self, Purpose};
+use super::critic::Critic;
 use super::statistics::Statistics;
 use super::{Outcome, Trainer};
-use crate::data::{EdgeSmoothing, smooth_edges};
-use crate::losses::{colour, colour_distances, content, grey, grid, l1, luminance, style};
+use crate::losses::{colour, colour_distances, content, grey, l1, luminance, style};
 use crate::recipe::Adversarial;
-
-/// Surfaces of one colour in a step, and their sides. Borders are repeated, so that small ones are as good as large ones.
-const SURFACES: usize = 16;
-const SURFACE_PX: usize = 24;
 
 impl Trainer {
     /// Measures a batch of art.
     pub(super) fn measure(&mut self, recipe: &Adversarial) -> Result<Outcome> {
         let (_, targets) = self.photos(&recipe.course)?;
         let art = self.art(recipe)?;
-        let small = self.place.bring(&art)?.reduce(recipe.reduction)?;
-        let (features, levels) = self.features(&grey(&small)?)?;
+        let (features, levels) = self.features(&grey(&self.place.bring(&art)?)?)?;
         let grams = self.place.take(&grams(&features, &levels)?)?;
         let style = self.style();
         self.statistics[style].add(&art, grams, &targets)?;
@@ -42,92 +33,48 @@ impl Trainer {
 
     /// A round of the game.
     pub(super) fn play(&mut self, recipe: &Adversarial) -> Result<Outcome> {
-        let Adversarial { weights, discriminators, course, reduction, .. } = recipe;
+        let Adversarial { weights, course, .. } = recipe;
         let mut losses = Outcome::default();
         let (photos, targets) = self.photos(course)?;
         let place = self.place.clone();
         let (x, targets) = (place.bring(&photos)?, place.bring(&targets)?);
-        let drawn = self.network.redraw(&x, &self.shares()?)?;
+        let drawn = self.redraw(&x)?;
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
-        let small = drawn.reduce(*reduction)?;
-        let (features, gram_levels) = self.features(&grey(&small)?)?;
+        let (features, gram_levels) = self.features(&grey(&drawn)?)?;
         let style_at = self.style();
-        let seed = |purpose| random::seed(self.recipe.seed, purpose, style_at);
-        let tick = self.progress.tick;
-        let size = small.dims()[1];
-        let augmentation = discriminators.augment.then(|| {
-            Augmentation::random(&mut random::of_step(seed(Purpose::Augmentation), tick), course.batch, size)
-        });
-        let noise = seed(Purpose::Penalty).wrapping_add(tick);
 
-        let plays = weights.adversarial > 0.0;
-        let seen = plays
-            .then(|| {
-                let views = self.critics[style_at].views(&features)?;
-                Ok::<_, candle_core::Error>(Seen { views, luminance: luminance(&small)? })
-            })
-            .transpose()?;
-        if let Some(drawn) = &seen {
-            let art = Maps::from(self.art(recipe)?).reduce(*reduction)?;
-            let art = art.here()?;
-            let brought = place.bring(art)?;
-            let views = if discriminators.features > 0.0 {
-                self.critics[style_at].views(&self.features(&grey(&brought)?)?.0)?
-            } else {
-                Vec::new()
-            };
-            let real = Seen { views, luminance: luminance(&brought)? };
-            let smoothed = (discriminators.pixels * discriminators.edge_smoothed > 0.0)
-                .then(|| {
-                    let values: Vec<f32> = art.flatten_all()?.to_vec1()?;
-                    let values = smooth_edges(&values, size, EdgeSmoothing::default());
-                    luminance(&place.bring(&Tensor::from_vec(values, art.shape(), &Device::Cpu)?)?)
-                })
-                .transpose()?;
+        let mut views = Vec::new();
+        if weights.adversarial > 0.0 {
+            views = self.critics[style_at].views(&features)?;
+            let art = place.bring(&self.art(recipe)?)?;
+            let art = self.critics[style_at].views(&self.features(&grey(&art)?)?.0)?;
+            let without_gradients: Vec<_> = views.iter().map(Maps::detach).collect();
             let rate = self.discriminator_rate(recipe);
-            self.critics[style_at].learn(
-                &place,
-                discriminators,
-                (&real, &drawn.detached(), smoothed.as_ref()),
-                (augmentation.as_ref(), noise),
-                rate,
-                &mut losses,
-            )?;
+            self.critics[style_at].learn(&place, (&art, &without_gradients), rate, &mut losses)?;
         }
 
         // All of it goes back through the generator at once.
         let statistics = &self.statistics[style_at];
         let mut wanted = Wanted(Vec::new());
         let l1_at = wanted.add(weights.l1, || Ok(vec![l1(&luminance(&drawn)?, &luminance(&targets)?)?]))?;
-        let content_at = wanted
-            .add(weights.content, || Ok(vec![self.content(&features, &targets.reduce(*reduction)?)?]))?;
+        let content_at = wanted.add(weights.content, || Ok(vec![self.content(&features, &targets)?]))?;
         let grams_at = wanted.add(weights.style, || grams(&features, &gram_levels))?;
-        let scores_at = wanted.add(weights.adversarial, || match &seen {
-            Some(seen) => self.critics[style_at].scores(seen, augmentation.as_ref()),
-            None => Ok(Vec::new()),
-        })?;
+        let scores_at = wanted.add(weights.adversarial, || self.critics[style_at].scores(&views))?;
         let colour_at = wanted
             .add(weights.colour, || Ok(colour_distances(&drawn, &targets, statistics.palette())?.into()))?;
         let smoothness_at = wanted.add(weights.smoothness, || Ok(vec![drawn.total_variation()?]))?;
-        let surfaces_at = wanted.add(weights.grid, || {
-            let surfaces = surfaces(&photos, &mut random::of_step(seed(Purpose::Surfaces), tick))?;
-            Ok(vec![self.network.redraw(&place.bring(&surfaces)?, &self.shares()?)?])
-        })?;
         let taken = place.take(&wanted.0)?;
         let of = |at: Range<usize>| &taken[at];
 
         losses.add("l1", weights.l1, || Ok(of(l1_at)[0].clone()))?;
         losses.add("content", weights.content, || Ok(of(content_at)[0].clone()))?;
         losses.add("style", weights.style, || style(of(grams_at), &statistics.grams()?))?;
-        losses.add("adversarial", weights.adversarial, || {
-            self.critics[style_at].judge(discriminators, of(scores_at))
-        })?;
+        losses.add("adversarial", weights.adversarial, || Critic::judge(of(scores_at)))?;
         losses.add("colour", weights.colour, || {
             let distances = of(colour_at);
             colour(&distances[0], &distances[1])
         })?;
         losses.add("smoothness", weights.smoothness, || Ok(of(smoothness_at)[0].clone()))?;
-        losses.add("grid", weights.grid, || grid(&of(surfaces_at)[0]))?;
         let (gradients, norm) = self.generator.gradients(&losses.total()?.backward()?)?;
         losses.vitals.gradient = norm;
         if losses.is_finite() {
@@ -171,13 +118,4 @@ impl Wanted {
 /// The Gram matrices of these levels of features.
 fn grams(features: &[Maps], levels: &[usize]) -> Result<Vec<Maps>> {
     levels.iter().map(|level| features[*level].gram()).collect()
-}
-
-/// Surfaces of colours that photos have.
-fn surfaces(photos: &Tensor, random: &mut impl Rng) -> Result<Tensor> {
-    let photos: Vec<f32> = photos.flatten_all()?.to_vec1()?;
-    let (colours, _) = photos.as_chunks::<3>();
-    let picked = (0..SURFACES).map(|_| colours[random.random_range(0..colours.len())]);
-    let values = picked.flat_map(|colour| colour.repeat(SURFACE_PX * SURFACE_PX)).collect();
-    Tensor::from_vec(values, (SURFACES, SURFACE_PX, SURFACE_PX, 3), &Device::Cpu)
 }

@@ -15,7 +15,7 @@ impl Trainer {
         let course = &recipe.course;
         let (photos, targets) = self.photos(course)?;
         let (photos, targets) = (self.place.bring(&photos)?, self.place.bring(&targets)?);
-        let drawn = self.network.redraw(&photos, &self.shares()?)?;
+        let drawn = self.redraw(&photos)?;
         let mut losses = Outcome::default();
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
         let mut wanted = vec![l1(&drawn, &targets)?, gradient_l1(&drawn, &targets)?];

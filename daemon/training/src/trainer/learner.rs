@@ -15,8 +15,8 @@ pub(super) struct Learner {
 }
 
 impl Learner {
-    pub(super) fn new(parameters: Parameters, course: &Course) -> Self {
-        Self { parameters, adam: Adam::new(course.betas), most_gradient: course.most_gradient }
+    pub(super) fn new(parameters: Parameters, betas: [f64; 2], most_gradient: f64) -> Self {
+        Self { parameters, adam: Adam::new(betas), most_gradient }
     }
 
     /// A stage begins: forgets the moments.
@@ -43,11 +43,17 @@ impl Learner {
         Ok(())
     }
 
-    pub(super) fn restore(&mut self, name: &str, course: &Course, from: &Snapshot) -> Result<()> {
-        self.most_gradient = course.most_gradient;
+    pub(super) fn restore(
+        &mut self,
+        name: &str,
+        betas: [f64; 2],
+        most_gradient: f64,
+        from: &Snapshot,
+    ) -> Result<()> {
+        self.most_gradient = most_gradient;
         self.parameters.set(&from.get(&format!("{name}.weights")))?;
         let moments = from.get(&format!("{name}.moments"));
-        self.adam = Adam::restored(course.betas, from.steps_of(name)?, &moments, &self.parameters)?;
+        self.adam = Adam::restored(betas, from.steps_of(name)?, &moments, &self.parameters)?;
         Ok(())
     }
 }

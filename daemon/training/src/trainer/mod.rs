@@ -17,7 +17,6 @@
 //! pictures, not those it failed on.
 
 mod adversarial;
-mod augment;
 mod critic;
 mod imitation;
 mod learner;
@@ -34,8 +33,9 @@ use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
-use utsushi_engine::arch::brush::TrainableBrush;
-use utsushi_engine::differentiable::Place;
+use utsushi_engine::Grain;
+use utsushi_engine::arch::brush::{TrainableBrush, Version};
+use utsushi_engine::differentiable::{Maps, Place};
 
 use self::critic::Critic;
 use self::learner::Learner;
@@ -49,7 +49,7 @@ pub use self::supply::{Batches, TrainingData};
 use self::watch::History;
 use crate::checkpoint::Checkpoint;
 use crate::data::Picture;
-use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
+use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights, is_of_noise};
 use crate::recipe::{Adversarial, Course, MULTIPLE_PX, Recipe, RecipeError};
 
 /// Why a training can't go on.
@@ -155,7 +155,7 @@ impl Trainer {
         let (sizes, styles) = (recipe.generator, recipe.styles);
         let weights_seed = random::seed(recipe.seed, Purpose::GeneratorWeights, 0);
         let (parameters, network) = Parameters::initialised(weights_seed, brush_weights, |weights| {
-            TrainableBrush::load(sizes, styles, weights)
+            TrainableBrush::load(Version::Two, sizes, styles, weights)
         })?;
         if let Some(start) = start {
             let start = for_styles(start, &parameters)?;
@@ -168,9 +168,9 @@ impl Trainer {
             return Err(TrainError::Unfit("the recipe has no stage".into()));
         };
         let critic = |style| match (&recipe.adversarial, &data.features) {
-            (Some(adversarial), Some(features)) => {
+            (Some(_), Some(features)) => {
                 let seed = random::seed(recipe.seed, Purpose::DiscriminatorWeights, style);
-                Some(Critic::new(adversarial, features.levels(), seed))
+                Some(Critic::new(features.levels(), seed))
             }
             _ => None,
         };
@@ -178,7 +178,7 @@ impl Trainer {
         let mut trainer = Self {
             progress: Progress::default(),
             average: Average::new(course.average_decay, &parameters)?,
-            generator: Learner::new(parameters, course),
+            generator: Learner::new(parameters, course.betas, course.most_gradient),
             statistics: critics.iter().map(|_| Statistics::default()).collect(),
             critics,
             network,
@@ -195,15 +195,35 @@ impl Trainer {
     /// Goes on where a checkpoint was taken.
     ///
     /// # Errors
-    /// If it doesn't fit the data, or isn't whole.
+    /// If it doesn't fit the data, isn't whole, or is of other networks: those of an older version.
     pub fn resume(checkpoint: &Checkpoint, data: TrainingData) -> std::result::Result<Self, TrainError> {
         let mut trainer = Self::new(checkpoint.recipe.clone(), data, None)?;
+        trainer.check_networks(&checkpoint.now)?;
         let unfit = |e: candle_core::Error| TrainError::Unfit(format!("the checkpoint isn't whole: {e}"));
         // To be sure of it now, and not when it is needed.
         trainer.restore(&checkpoint.good).map_err(unfit)?;
         trainer.restore(&checkpoint.now).map_err(unfit)?;
         trainer.good = Some(checkpoint.good.clone());
         Ok(trainer)
+    }
+
+    /// Are the networks of the same kind?
+    fn check_networks(&self, of: &Snapshot) -> std::result::Result<(), TrainError> {
+        let critics = self.critics.iter().enumerate();
+        let critics = critics.map(|(i, critic)| (format!("discriminators.{i}"), critic.parameters()));
+        let own = std::iter::once(("generator".to_owned(), &self.generator.parameters)).chain(critics);
+        for (network, parameters) in own {
+            let theirs = of.get(&format!("{network}.weights"));
+            let is_same = |(name, variable): (&String, &candle_core::Var)| {
+                theirs.get(name).is_some_and(|weight| weight.dims() == variable.dims())
+            };
+            if theirs.len() != parameters.iter().count() || !parameters.iter().all(is_same) {
+                return Err(TrainError::Unfit(format!(
+                    "the checkpoint's {network} is another network than this version's: the training has to begin anew"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Trains in this place from now on. If it fails, the processor takes over.
@@ -298,15 +318,17 @@ impl Trainer {
     }
 
     /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, sides multiples of 8, in a style, as the
-    /// average of the weights draws.
+    /// average of the weights draws, all with the same noise.
     ///
     /// # Errors
     /// If the sides don't fit, or there is no such style.
     pub fn draw(&self, pictures: &Tensor, style: usize) -> Result<Tensor> {
         let weights = self.average.tensors()?.into_iter().collect();
         let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
-        let network = TrainableBrush::load(self.recipe.generator, self.recipe.styles, &weights)?;
-        network.forward(pictures, &one_of(self.recipe.styles, style)?)?.clamp(-1f32, 1f32)
+        let Recipe { generator, styles, .. } = self.recipe;
+        let network = TrainableBrush::load(Version::Two, generator, styles, &weights)?;
+        let grains = vec![Grain::default(); pictures.dim(0)?];
+        network.forward(pictures, &one_of(styles, style)?, &grains)?.clamp(-1f32, 1f32)
     }
 
     /// Re-draws a picture in a style, as [`Self::draw`] does; what its sides have beyond a multiple of 8 is cut off.
@@ -332,18 +354,14 @@ impl Trainer {
 
     /// The generator's learning rate in the step that comes.
     fn rate(&self, course: &Course) -> f64 {
-        self.scheduled(course, course.learning_rate) * self.progress.rates[0]
+        let Course { learning_rate: rate, warm_up_steps, last_rate_share: last_share, .. } = *course;
+        let Progress { step, plan, rates, .. } = &self.progress;
+        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step)) * rates[0]
     }
 
-    /// That of the discriminators.
+    /// That of the discriminators, which doesn't fall: who judges keeps up with who draws.
     fn discriminator_rate(&self, recipe: &Adversarial) -> f64 {
-        self.scheduled(&recipe.course, recipe.discriminator_rate) * self.progress.rates[1]
-    }
-
-    fn scheduled(&self, course: &Course, rate: f64) -> f64 {
-        let Course { warm_up_steps, last_rate_share: last_share, .. } = *course;
-        let Progress { step, plan, .. } = &self.progress;
-        Schedule { rate, warm_up_steps, last_share }.at(*step, plan.done(*step))
+        recipe.discriminator_rate * self.progress.rates[1]
     }
 
     fn move_generator(&mut self, course: &Course, gradients: &Gradients) -> Result<()> {
@@ -366,6 +384,13 @@ impl Trainer {
     fn shares(&self) -> Result<Tensor> {
         one_of(self.recipe.styles, self.style())
     }
+
+    /// Draws the step's pictures, each with noise of its own.
+    fn redraw(&self, pictures: &Maps) -> Result<Maps> {
+        let seed = random::seed(self.recipe.seed, Purpose::Noise, 0);
+        let count = pictures.dims().first().copied().unwrap_or(0);
+        self.network.redraw(pictures, &self.shares()?, &random::grains(seed, self.progress.tick, count))
+    }
 }
 
 /// The course of a stage; that of the last for what comes after it.
@@ -384,10 +409,13 @@ fn one_of(styles: usize, style: usize) -> Result<Tensor> {
     Tensor::from_vec((0..styles).map(|i| f32::from(i == style)).collect(), styles, &Device::Cpu)
 }
 
-/// Weights of one style as those of as many as the parameters have.
+/// Weights of one style as those of as many as the parameters have. A style without noise gets that of the parameters.
 fn for_styles(weights: &Tensors, parameters: &Parameters) -> Result<Tensors> {
     let mut weights = weights.clone();
     for (name, variable) in parameters.iter() {
+        if is_of_noise(name) && !weights.contains_key(name) {
+            weights.insert(name.clone(), variable.copy()?.detach());
+        }
         let Some(weight) = weights.get_mut(name) else { continue };
         if weight.dims() != variable.dims() && weight.dims().first() == Some(&1) {
             *weight = weight.broadcast_as(variable.shape())?.contiguous()?;

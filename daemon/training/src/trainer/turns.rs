@@ -92,7 +92,7 @@ impl Trainer {
         snapshot.put("average", self.average.tensors()?);
         snapshot.steps.insert("average".into(), self.average.steps());
         for (i, (critic, statistics)) in self.critics.iter().zip(&self.statistics).enumerate() {
-            critic.learner.save(&format!("discriminators.{i}"), &mut snapshot)?;
+            critic.save(&format!("discriminators.{i}"), &mut snapshot)?;
             statistics.save(&format!("statistics.{i}"), &mut snapshot)?;
         }
         snapshot.put("history", self.history.tensors()?);
@@ -104,15 +104,15 @@ impl Trainer {
         let Some(course) = course(&self.recipe, self.progress.stage).cloned() else {
             candle_core::bail!("it is in a stage that the recipe doesn't have")
         };
-        self.generator.restore("generator", &course, from)?;
+        self.generator.restore("generator", course.betas, course.most_gradient, from)?;
         let average = from.get("average");
         // The same names and shapes as the weights'.
         self.generator.parameters.set(&average)?;
         self.average = Average::restored(course.average_decay, from.steps_of("average")?, &average)?;
         self.generator.parameters.set(&from.get("generator.weights"))?;
-        if let (Some(recipe), Some(features)) = (&self.recipe.adversarial, &self.data.features) {
+        if let Some(features) = &self.data.features {
             for (i, critic) in self.critics.iter_mut().enumerate() {
-                critic.learner.restore(&format!("discriminators.{i}"), &recipe.course, from)?;
+                critic.restore(&format!("discriminators.{i}"), from)?;
                 let name = format!("statistics.{i}");
                 self.statistics[i] = Statistics::restored(&name, features.levels(), from)?;
             }

@@ -58,6 +58,8 @@ fn spec(width: u32, height: u32) -> StylizeSpec {
         brush_size: BrushSize::Auto,
         keep_colours: 0.0,
         seed: 0,
+        grain: 1.0,
+        place: None,
         priority: Priority::Interactive,
     }
 }

@@ -66,6 +66,7 @@ enum Line<'a> {
         output: &'a str,
         #[serde(flatten)]
         tally: Tally,
+        seed: u64,
         seconds: f64,
     },
     Failed {
@@ -160,12 +161,13 @@ impl Teller {
         }
     }
 
-    pub(super) fn done(self) {
+    /// `seed`: with which it was drawn.
+    pub(super) fn done(self, seed: u64) {
         let seconds = self.begun.elapsed().as_secs_f64();
         match &self.manner {
             Manner::Json => {
                 let (source, output) = (&self.source, &self.output);
-                line(&Line::Done { source, output, tally: self.tally, seconds });
+                line(&Line::Done { source, output, tally: self.tally, seed, seconds });
                 self.sum_up(1, 0, 0, false);
             }
             Manner::Quiet => {}
@@ -269,8 +271,8 @@ mod tests {
         );
         let tally = Tally { frames: 9, drawn: 8, engine_ms: 1.5 };
         check(
-            Line::Done { source: "a", output: "b", tally, seconds: 0.5 },
-            r#"{"event":"done","source":"a","output":"b","frames":9,"drawn":8,"engine_ms":1.5,"seconds":0.5}"#,
+            Line::Done { source: "a", output: "b", tally, seed: 7, seconds: 0.5 },
+            r#"{"event":"done","source":"a","output":"b","frames":9,"drawn":8,"engine_ms":1.5,"seed":7,"seconds":0.5}"#,
         );
     }
 }
