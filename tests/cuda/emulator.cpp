@@ -237,6 +237,8 @@ static const std::map<std::string, Kernel> kernels = {
 #define TRAINING(NAME) {#NAME, kernel(NAME)},
 #include "training/kernels.h"
     {"tail_of_brush", kernel(tail_of_brush)},
+    {"tail_that_filters", kernel(tail_that_filters)},
+    {"blur_add_maps", kernel(blur_add_maps)},
     {"unshuffle_picture", kernel(unshuffle_picture)},
     {"upsample2_add_maps", kernel(upsample2_add_maps)},
 };

@@ -1,15 +1,16 @@
 // What the program launches, by these names; `_48` is for maps of 48 channels, padded.
 #include "block.cuh"
+#include "blur.cuh"
 #include "conv.cuh"
 #include "rearrange.cuh"
 #include "tail.cuh"
 
 #define FOR_CHANNELS(C)                                                                                                \
     KERNEL(BlockTile<C>::WARPS *WARP)                                                                                  \
-    block_##C(const words4 *x, words4 *out, const pair *dw, const pair *dw_bias, const words2 *p1,                     \
-              const pair *p1_bias, const words2 *p2, const pair *p2_bias, int rows, int cols, int channels,            \
-              int inside) {                                                                                            \
-        block<C>(x, out, dw, dw_bias, p1, p1_bias, p2, p2_bias, rows, cols, channels, inside);                         \
+    block_##C(const words4 *x, words4 *out, const pair *dw, const pair *dw_bias, const pair *z, Noise noise,           \
+              const words2 *p1, const pair *p1_bias, const words2 *p2, const pair *p2_bias, int rows, int cols,        \
+              int channels, int inside) {                                                                              \
+        block<C>(x, out, dw, dw_bias, z, noise, p1, p1_bias, p2, p2_bias, rows, cols, channels, inside);               \
     }                                                                                                                  \
     KERNEL(CONV_WARPS *WARP)                                                                                           \
     conv_##C(const word *x, word *out, const words2 *kernel, const pair *bias, Convolution c) {      \
@@ -23,16 +24,23 @@ FOR_CHANNELS(64)
 FOR_CHANNELS(96)
 FOR_CHANNELS(128)
 
-KERNEL(TailTile::WARPS *WARP)
-tail_of_brush(const word *half_map, const f16 *picture, f16 *out, const words2 *expand, const pair *expand_bias,
-              const words2 *join, const pair *join_bias, const words2 *rgb, const float *rgb_bias, Tail t) {
-    tail(half_map, picture, out, expand, expand_bias, join, join_bias, rgb, rgb_bias, t);
+#define TAIL(NAME, FILTERS)                                                                                            \
+    KERNEL(TailTile::WARPS *WARP)                                                                                      \
+    NAME(const word *half_map, const f16 *picture, f16 *out, const words2 *expand, const pair *expand_bias,            \
+         const pair *z, const words2 *join, const pair *join_bias, const words2 *rgb, const float *rgb_bias, Tail t) { \
+        tail<FILTERS>(half_map, picture, out, expand, expand_bias, z, join, join_bias, rgb, rgb_bias, t);              \
+    }
+TAIL(tail_of_brush, false)
+TAIL(tail_that_filters, true)
+
+KERNEL(256)
+unshuffle_picture(const f16 *picture, f16 *by4, f16 *by2, int height, int width, int above, int left, int rows,
+                  int cols) {
+    unshuffle(picture, by4, by2, height, width, above, left, rows, cols);
 }
 
 KERNEL(256)
-unshuffle_picture(const f16 *picture, f16 *by4, f16 *by2, int height, int width, int rows, int cols) {
-    unshuffle(picture, by4, by2, height, width, rows, cols);
-}
+blur_add_maps(const words4 *x, words4 *out, int rows, int cols, int parts) { blur_add(x, out, rows, cols, parts); }
 
 KERNEL(256)
 upsample2_add_maps(const words4 *low, const words4 *base, words4 *out, int rows, int cols, int parts) {

@@ -3,8 +3,9 @@
 #include "device.cuh"
 
 // The picture, padded by repetition, as a network sees it: squares of 4 x 4 pixels, and of 2 x 2, become channels, in the
-// order of PyTorch's pixel_unshuffle.
-__device__ void unshuffle(const f16 *picture, f16 *by4, f16 *by2, int height, int width, int rows, int cols) {
+// order of PyTorch's pixel_unshuffle. So many rows and columns of padding come before it.
+__device__ void unshuffle(const f16 *picture, f16 *by4, f16 *by2, int height, int width, int above, int left, int rows,
+                          int cols) {
     const long long i = (long long)block_x() * threads() + thread();
     if (i >= (long long)rows * cols)
         return;
@@ -12,8 +13,8 @@ __device__ void unshuffle(const f16 *picture, f16 *by4, f16 *by2, int height, in
     f16 *square = by4 + i * 48;
     for (int y = 0; y < 4; y++)
         for (int x = 0; x < 4; x++) {
-            const f16 *pixel =
-                picture + ((long long)least(row * 4 + y, height - 1) * width + least(col * 4 + x, width - 1)) * 3;
+            const int from_row = clamp(row * 4 + y - above, height), from_col = clamp(col * 4 + x - left, width);
+            const f16 *pixel = picture + ((long long)from_row * width + from_col) * 3;
             f16 *small = by2 + ((long long)(row * 2 + y / 2) * (cols * 2) + col * 2 + x / 2) * 16;
             for (int c = 0; c < 3; c++) {
                 const f16 value = finite(pixel[c]);

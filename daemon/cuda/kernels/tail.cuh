@@ -1,7 +1,9 @@
-// brush's last layers in one pass: from half the size, norm and 1x1 to four pixels each, joined with the picture; 3x3 and
-// ReLU; 3x3, whose result is to be added to the picture. Borders are repeated at each layer.
+// brush's last layers in one pass: from half the size, norm and 1x1 to four pixels each, in brush-2 filtered and with noise;
+// joined with the picture; 3x3 and ReLU; 3x3, whose result is to be added to the picture. Borders are repeated at each layer,
+// but reflected by the filter.
 #pragma once
-#include "device.cuh"
+#include "blur.cuh"
+#include "noise.cuh"
 
 // As `launch::Tail` has it.
 struct Tail {
@@ -11,15 +13,16 @@ struct Tail {
     int channels, normed;
     // Channels of an enlarged pixel; the picture's three come behind them.
     int inner;
-    // The picture's own.
-    int height, width;
-    // Which of its rows are wanted.
+    // The picture's own, and the padding before it.
+    int height, width, above, left;
+    // Which rows are wanted, padding counted.
     int first, count;
+    Noise noise;
 };
 
 struct TailTile {
     static constexpr int WARPS = 8, SIDE = 16;
-    static constexpr int JOINED = SIDE + 4, INNER = SIDE + 2, HALF = SIDE / 2 + 2;
+    static constexpr int JOINED = SIDE + 4, INNER = SIDE + 2, SHUFFLED = JOINED + 2;
     // Words from pixel to pixel: 16 channels, and four, so that 8 pixels' words are in different banks.
     static constexpr int STRIDE = 12;
 };
@@ -44,12 +47,18 @@ template <int N, class At> __device__ void taps(const word *map, At at, const wo
     }
 }
 
+template <bool FILTERS>
 __device__ void tail(const word *half_map, const f16 *picture, f16 *out, const words2 *expand,
-                     const pair *expand_bias, const words2 *join, const pair *join_bias, const words2 *rgb,
-                     const float *rgb_bias, Tail t) {
-    constexpr int SIDE = TailTile::SIDE, JOINED = TailTile::JOINED, INNER = TailTile::INNER, HALF = TailTile::HALF;
+                     const pair *expand_bias, const pair *z, const words2 *join, const pair *join_bias,
+                     const words2 *rgb, const float *rgb_bias, Tail t) {
+    constexpr int SIDE = TailTile::SIDE, JOINED = TailTile::JOINED, INNER = TailTile::INNER;
     constexpr int STRIDE = TailTile::STRIDE;
+    // Pixels around the tile that are enlarged, at half the size, and kept.
+    constexpr int AROUND = FILTERS ? 2 : 1, HALF = SIDE / 2 + 2 * AROUND;
+    constexpr int SHUFFLED = FILTERS ? TailTile::SHUFFLED : JOINED, CUT = HALF - SHUFFLED / 2;
     word *joined = (word *)shared_memory, *inner = joined + JOINED * JOINED * STRIDE;
+    // What is filtered is no longer needed when `inner` is made.
+    word *shuffled = FILTERS ? inner : joined;
     const Lane lane = ::lane();
     const int warp = thread() / WARP, depth = t.channels / 16, words = t.channels / 2;
     const int first_row = t.first / 2 * 2 + block_y() * SIDE, first_col = block_x() * SIDE;
@@ -62,8 +71,8 @@ __device__ void tail(const word *half_map, const f16 *picture, f16 *out, const w
 #pragma unroll
         for (int p = 0; p < 2; p++) {
             const int index = least(m * 16 + lane.pixel + 8 * p, HALF * HALF - 1);
-            const int row = clamp(first_row / 2 - 1 + index / HALF, t.rows);
-            const int col = clamp(first_col / 2 - 1 + index % HALF, t.cols);
+            const int row = clamp(first_row / 2 - AROUND + index / HALF, t.rows);
+            const int col = clamp(first_col / 2 - AROUND + index % HALF, t.cols);
             pixels[p] = half_map + ((long long)row * t.cols + col) * words;
             norms[p] = norm_over(pixels[p], words, lane, t.normed);
         }
@@ -89,17 +98,41 @@ __device__ void tail(const word *half_map, const f16 *picture, f16 *out, const w
             if (index < HALF * HALF)
 #pragma unroll
                 for (int n = 0; n < 8; n++) {
-                    const int row = index / HALF * 2 + n / 4, col = index % HALF * 2 + n / 2 % 2;
-                    joined[(row * JOINED + col) * STRIDE + n % 2 * 4 + lane.part] =
-                        pack(sums[n][2 * p], sums[n][2 * p + 1]);
+                    const int row = index / HALF * 2 + n / 4 - CUT, col = index % HALF * 2 + n / 2 % 2 - CUT;
+                    if (!FILTERS || (row >= 0 && row < SHUFFLED && col >= 0 && col < SHUFFLED))
+                        shuffled[(row * SHUFFLED + col) * STRIDE + n % 2 * 4 + lane.part] =
+                            pack(sums[n][2 * p], sums[n][2 * p + 1]);
                 }
         }
     }
     wait_for_block();
 
+    if (FILTERS) {
+        // What lies beyond the picture isn't looked at, so that any place will do for it.
+        auto place = [=](int at, int end, int first) { return clamp(reflected(at, end) - (first - 3), SHUFFLED); };
+        for (int i = thread(); i < JOINED * JOINED * 8; i += threads()) {
+            const int pixel = i / 8, part = i % 8;
+            const int row = first_row - 2 + pixel / JOINED, col = first_col - 2 + pixel % JOINED;
+            pair mixed[3];
+#pragma unroll
+            for (int dx = 0; dx < 3; dx++) {
+                const int from_col = place(col + dx - 1, cols, first_col);
+                auto at = [=](int dy) {
+                    return unpack(shuffled[(place(row + dy, rows, first_row) * SHUFFLED + from_col) * STRIDE + part]);
+                };
+                mixed[dx] = binomial(at(-1), at(0), at(1));
+            }
+            const pair value = binomial(mixed[0], mixed[1], mixed[2]), weight = z[part];
+            const float noise = noise_at(t.noise, noise_of_row(t.noise, row), col);
+            joined[pixel * STRIDE + part] = pack(value.x + weight.x * noise, value.y + weight.y * noise);
+        }
+        wait_for_block();
+    }
+
     // The picture's channels, behind it.
     auto picture_at = [=](int row, int col) {
-        return picture + ((long long)clamp(row, t.height) * t.width + clamp(col, t.width)) * 3;
+        const int from_row = clamp(row - t.above, t.height), from_col = clamp(col - t.left, t.width);
+        return picture + ((long long)from_row * t.width + from_col) * 3;
     };
     for (int i = thread(); i < JOINED * JOINED; i += threads()) {
         const f16 *pixel = picture_at(first_row - 2 + i / JOINED, first_col - 2 + i % JOINED);
@@ -144,8 +177,8 @@ __device__ void tail(const word *half_map, const f16 *picture, f16 *out, const w
         taps(inner, at, rgb, sums);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            const int col = first_col + lane.pixel + i / 2 * 8, channel = lane.part * 2 + i % 2;
-            if (channel < 3 && col < t.width && row >= t.first && row < t.first + t.count)
+            const int col = first_col + lane.pixel + i / 2 * 8 - t.left, channel = lane.part * 2 + i % 2;
+            if (channel < 3 && col >= 0 && col < t.width && row >= t.first && row < t.first + t.count)
                 out[((long long)(row - t.first) * t.width + col) * 3 + channel] =
                     (f16)pack(sums[0][i] + rgb_bias[channel], 0);
         }

@@ -4,7 +4,7 @@ use std::mem::{replace, swap, take};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
-use crate::launch::{BlockWeights, ConvWeights, Geometry, TailWeights, Wanted, width_for};
+use crate::launch::{BlockWeights, ConvWeights, Geometry, Noise, TailWeights, Wanted, width_for};
 use crate::packing::{fragments, padded};
 use crate::workspace::{self, Channels, Map, Padded, Workspace};
 use crate::{Error, Gpu};
@@ -32,6 +32,8 @@ pub struct Block {
     pub depthwise: Vec<f32>,
     /// `[c]`
     pub depthwise_bias: Vec<f32>,
+    /// `[c]`: how much noise each channel gets, in networks that have noise.
+    pub noise: Option<Vec<f32>>,
     /// `[m, c]`
     pub expand: Vec<f32>,
     /// `[m]`
@@ -65,10 +67,27 @@ pub struct Weights {
     pub b2: Block,
     /// From half the size to the whole, norm folded in.
     pub h2: Conv,
+    /// How much noise each of its channels gets, in networks that have noise, which filter what `h1` and `h2` give.
+    pub tail_noise: Option<Vec<f32>>,
     /// Of that and the picture.
     pub dw: Conv,
     /// To RGB.
     pub rgb: Conv,
+}
+
+/// A picture or a band of one, as a network takes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// RGB, `[rows, width, 3]`, -1..1.
+    pub picture: &'a [f32],
+    /// Of the picture.
+    pub width: usize,
+    /// Rows of padding above it: that many less than a multiple of 8 does it begin behind, in the whole picture.
+    pub above: usize,
+    /// And columns to the left.
+    pub left: usize,
+    /// Of each block and of the last layers, in order, where the padded part begins.
+    pub noise: &'a [Noise],
 }
 
 /// A brush on a GPU, its mix of styles folded in.
@@ -124,6 +143,7 @@ impl Brush {
             skip: loader.conv(&weights.skip, 16, half, 1)?,
             b2: loader.block(&weights.b2, half)?,
             tail: TailWeights {
+                noise: loader.noise(weights.tail_noise.as_deref(), cf, TAIL_CHANNELS)?,
                 expand: loader.tail_expand(&weights.h2, half)?,
                 join: loader.conv(&weights.dw, TAIL_CHANNELS, TAIL_CHANNELS, 1)?,
                 rgb: loader.conv(&weights.rgb, TAIL_CHANNELS, 8, 1)?,
@@ -134,35 +154,31 @@ impl Brush {
         })
     }
 
-    /// How much of the GPU's memory a band of this size takes, in bytes.
+    /// How much of the GPU's memory a band of this size, padding above and to the left included, takes, in bytes.
     pub fn band_bytes(&self, rows: usize, width: usize) -> u64 {
         workspace::bytes(padding(rows, width), self.channels)
     }
 
-    /// Re-draws rows `wanted` of a picture, or of a band of one, of this width; RGB, `[rows, width, 3]`, -1..1. Borders
-    /// are repeated, those of the band, too: whoever cuts bands leaves as much around the wanted rows as the network
-    /// looks at, and lets them begin at a multiple of 8.
+    /// Re-draws rows `wanted` of a picture, or of a band of one. Borders are repeated, those of the band, too: whoever
+    /// cuts bands leaves as much around the wanted rows as the network looks at, and lets them, with their padding, begin
+    /// at a multiple of 8 of the whole picture.
     ///
     /// # Errors
     /// If the GPU's memory is full, of which all is free again then, or the GPU fails. `out` is as before.
     ///
     /// # Panics
-    /// If the rows aren't whole or aren't there.
-    pub fn draw(
-        &self,
-        picture: &[f32],
-        width: usize,
-        wanted: Range<usize>,
-        out: &mut Vec<f32>,
-    ) -> Result<(), Error> {
+    /// If the rows aren't whole or aren't there, or there isn't the noise of all layers.
+    pub fn draw(&self, part: Part<'_>, wanted: Range<usize>, out: &mut Vec<f32>) -> Result<(), Error> {
+        let Part { picture, width, above, left, noise } = part;
         let height = picture.len() / (width * 3);
         assert!(picture.len() == height * width * 3 && wanted.end <= height && !wanted.is_empty());
+        assert_eq!(noise.len(), self.e1.len() + self.mid.len() + self.d1.len() + 2);
         // Not locked while it draws: a thread that waits for others may be lent to another picture, which would wait for
         // this one. That one has a workspace of its own.
         let workspace = || self.gpu.workspace.lock().unwrap_or_else(PoisonError::into_inner);
         let mut own = take(&mut *workspace());
-        let wanted = Wanted { height, width, first: wanted.start, count: wanted.len() };
-        let drawn = self.draw_in(&mut own, picture, wanted, out);
+        let wanted = Wanted { height, width, above, left, first: wanted.start, count: wanted.len() };
+        let drawn = self.draw_in(&mut own, picture, wanted, noise, out);
         if drawn.is_ok() {
             drop(replace(&mut *workspace(), own));
         } else {
@@ -177,13 +193,18 @@ impl Brush {
         workspace: &mut Workspace,
         picture: &[f32],
         wanted: Wanted,
+        noise: &[Noise],
         out: &mut Vec<f32>,
     ) -> Result<(), Error> {
         let gpu = &*self.gpu;
-        let Wanted { height, width, first, count } = wanted;
+        let Wanted { height, width, above, left, first, count } = wanted;
+        let (of_e1, noise) = noise.split_at(self.e1.len());
+        let (of_mid, noise) = noise.split_at(self.mid.len());
+        let (of_d1, noise) = noise.split_at(self.d1.len());
+        let (of_b2, of_tail) = (noise[0], noise[1]);
         workspace.reserve(
             &gpu.stream,
-            padding(height, width),
+            padding(above + height, left + width),
             self.channels,
             picture.len(),
             count * width * 3,
@@ -200,33 +221,48 @@ impl Brush {
             half: [h, h2],
         } = workspace;
         gpu.upload(picture, staging, x)?;
-        gpu.unshuffle(x, height, width, by4, by2)?;
+        gpu.unshuffle(x, wanted, by4, by2)?;
 
         gpu.conv(by4, q, &self.stem, Geometry::around(3))?;
-        self.blocks(&self.e1, q, q2)?;
+        self.blocks(&self.e1, of_e1, q, q2)?;
         gpu.conv(q, e, &self.down, Geometry { stride: 2, pad: 0, ..Geometry::around(2) })?;
-        self.blocks(&self.mid, e, e2)?;
+        self.blocks(&self.mid, of_mid, e, e2)?;
         gpu.conv(e, up, &self.up, Geometry::around(1))?;
         gpu.upsample2_add(up, q, q2)?;
         swap(q, q2);
-        self.blocks(&self.d1, q, q2)?;
+        self.blocks(&self.d1, of_d1, q, q2)?;
 
         gpu.conv(by2, h, &self.skip, Geometry::around(3))?;
-        let shuffled =
-            Geometry { normed: Some(self.h1_normed), shuffle: true, adds: true, ..Geometry::around(1) };
-        gpu.conv(q, h, &self.h1, shuffled)?;
-        gpu.block(h, h2, &self.b2)?;
-        gpu.tail(h2, x, result, &self.tail, wanted)?;
+        let shuffled = Geometry { normed: Some(self.h1_normed), shuffle: true, ..Geometry::around(1) };
+        if self.filters() {
+            gpu.conv(q, h2, &self.h1, shuffled)?;
+            gpu.blur_add(h2, h)?;
+        } else {
+            gpu.conv(q, h, &self.h1, Geometry { adds: true, ..shuffled })?;
+        }
+        gpu.block(h, h2, &self.b2, of_b2)?;
+        gpu.tail(h2, x, result, &self.tail, wanted, of_tail)?;
         gpu.download_onto(&picture[first * width * 3..][..count * width * 3], result, staging, out)
     }
 
     /// Sends `x` through blocks; `spare` is room for it.
-    fn blocks(&self, blocks: &[BlockWeights], x: &mut Map, spare: &mut Map) -> Result<(), Error> {
-        for block in blocks {
-            self.gpu.block(x, spare, block)?;
+    fn blocks(
+        &self,
+        blocks: &[BlockWeights],
+        noise: &[Noise],
+        x: &mut Map,
+        spare: &mut Map,
+    ) -> Result<(), Error> {
+        for (block, noise) in blocks.iter().zip(noise) {
+            self.gpu.block(x, spare, block, *noise)?;
             swap(x, spare);
         }
         Ok(())
+    }
+
+    /// Does it filter what it has shuffled?
+    fn filters(&self) -> bool {
+        self.tail.noise.is_some()
     }
 }
 
@@ -238,6 +274,13 @@ impl Weights {
 
 fn padding(height: usize, width: usize) -> Padded {
     Padded { height: height.next_multiple_of(MULTIPLE), width: width.next_multiple_of(MULTIPLE) }
+}
+
+/// Values, and zeros behind them.
+fn filled(values: &[f32], len: usize) -> Vec<f32> {
+    let mut values = values.to_vec();
+    values.resize(len, 0.0);
+    values
 }
 
 /// Packs weights and brings them to the GPU.
@@ -277,6 +320,17 @@ impl Loader<'_> {
         })
     }
 
+    /// `channels` weights for noise, in a map of `width`.
+    fn noise(
+        &self,
+        weights: Option<&[f32]>,
+        channels: usize,
+        width: usize,
+    ) -> Result<Option<cudarc::driver::CudaSlice<f32>>, Error> {
+        assert!(weights.is_none_or(|weights| weights.len() == channels));
+        weights.map(|weights| self.upload(&filled(weights, width))).transpose()
+    }
+
     /// The tail's first layer has the channels of all four pixels beside each other.
     fn tail_expand(&self, conv: &Conv, width: usize) -> Result<ConvWeights, Error> {
         let outputs = conv.bias.len() / 4;
@@ -311,12 +365,10 @@ impl Loader<'_> {
         let project = fragments(inside, width, |input, output| {
             at(&block.project, output * own_inside + input, input < own_inside && output < channels)
         });
-        let filled = |values: &[f32], len: usize| -> Vec<f32> {
-            (0..len).map(|i| at(values, i, i < values.len())).collect()
-        };
         Ok(BlockWeights {
             depthwise: self.upload(&depthwise)?,
             depthwise_bias: self.upload(&filled(&block.depthwise_bias, width))?,
+            noise: self.noise(block.noise.as_deref(), channels, width)?,
             expand: self.upload(&expand.collect::<Vec<_>>())?,
             expand_bias: self.upload(&filled(&block.expand_bias, inside))?,
             project: self.upload(&project.collect::<Vec<_>>())?,

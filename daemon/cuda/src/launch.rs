@@ -40,11 +40,14 @@ macro_rules! widths {
 static WIDTHS: [Width; 6] = widths![16, 32, 48, 64, 96, 128];
 const UNSHUFFLE: Kernel = Kernel { name: "unshuffle_picture", shared: 0 };
 const UPSAMPLE: Kernel = Kernel { name: "upsample2_add_maps", shared: 0 };
+const BLUR: Kernel = Kernel { name: "blur_add_maps", shared: 0 };
 const TAIL: Kernel = Kernel { name: "tail_of_brush", shared: tail::SHARED };
+const FILTERING_TAIL: Kernel = Kernel { name: "tail_that_filters", shared: tail::FILTERING_SHARED };
 
 /// All of them.
 pub(crate) fn kernels() -> impl Iterator<Item = Kernel> {
-    WIDTHS.iter().flat_map(|width| [width.block, width.conv]).chain([UNSHUFFLE, UPSAMPLE, TAIL])
+    let others = [UNSHUFFLE, UPSAMPLE, BLUR, TAIL, FILTERING_TAIL];
+    WIDTHS.iter().flat_map(|width| [width.block, width.conv]).chain(others)
 }
 
 /// `BlockTile` of `kernels/block.cuh`.
@@ -68,8 +71,12 @@ mod tail {
     pub(super) const WARPS: usize = 8;
     pub(super) const SIDE: usize = 16;
     const STRIDE: usize = 12;
-    pub(super) const SHARED: usize =
-        ((SIDE + 4) * (SIDE + 4) + (SIDE + 2) * (SIDE + 2)) * STRIDE * size_of::<u32>();
+    const fn shared(inner: usize) -> usize {
+        ((SIDE + 4) * (SIDE + 4) + inner * inner) * STRIDE * size_of::<u32>()
+    }
+    pub(super) const SHARED: usize = shared(SIDE + 2);
+    /// What is filtered lies where later what is between the last two layers does, and is larger.
+    pub(super) const FILTERING_SHARED: usize = shared(SIDE + 6);
 }
 
 /// The narrowest kernels for so many channels.
@@ -89,6 +96,8 @@ fn width(channels: usize) -> &'static Width {
 pub(crate) struct BlockWeights {
     pub(crate) depthwise: CudaSlice<f32>,
     pub(crate) depthwise_bias: CudaSlice<f32>,
+    /// In networks that have noise.
+    pub(crate) noise: Option<CudaSlice<f32>>,
     pub(crate) expand: CudaSlice<u32>,
     pub(crate) expand_bias: CudaSlice<f32>,
     pub(crate) project: CudaSlice<u32>,
@@ -147,9 +156,31 @@ struct Convolution {
 // SAFETY: It is the struct of the same fields, in the same order, in C.
 unsafe impl DeviceRepr for Convolution {}
 
+/// A null pointer.
+const NULL: u64 = 0;
+
+/// A layer's noise: the parts of `utsushi_kernels::Noise`, and `Noise` of `kernels/noise.cuh`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub struct Noise {
+    /// The layer's, for the picture's seed.
+    pub key: u32,
+    /// What a sum of bytes is multiplied with.
+    pub scale: f32,
+    /// Where the map's first pixel lies in the map of the whole picture: the column.
+    pub x: u32,
+    /// And the row.
+    pub y: u32,
+}
+
+// SAFETY: As above.
+unsafe impl DeviceRepr for Noise {}
+
 /// The tail's layers on the GPU.
 pub(crate) struct TailWeights {
     pub(crate) expand: ConvWeights,
+    /// In networks that filter, and have noise.
+    pub(crate) noise: Option<CudaSlice<f32>>,
     pub(crate) join: ConvWeights,
     pub(crate) rgb: ConvWeights,
     /// Channels at half the size, as the norm counts them; and at full size.
@@ -167,18 +198,23 @@ struct Tail {
     inner: i32,
     height: i32,
     width: i32,
+    above: i32,
+    left: i32,
     first: i32,
     count: i32,
+    noise: Noise,
 }
 
 // SAFETY: As above.
 unsafe impl DeviceRepr for Tail {}
 
-/// A picture, and which of its rows are wanted.
+/// A picture, the padding before it, and which of its rows are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) height: usize,
     pub(crate) width: usize,
+    pub(crate) above: usize,
+    pub(crate) left: usize,
     pub(crate) first: usize,
     pub(crate) count: usize,
 }
@@ -217,16 +253,16 @@ impl Gpu {
     pub(crate) fn unshuffle(
         &self,
         picture: &Buffer,
-        height: usize,
-        width: usize,
+        Wanted { height, width, above, left, .. }: Wanted,
         by4: &mut Map,
         by2: &mut Map,
     ) -> Result<(), Error> {
         let Shape { rows, cols, .. } = by4.shape();
-        let (height, width, rows_arg, cols_arg) = (int(height), int(width), int(rows), int(cols));
+        let (height, width, above, left) = (int(height), int(width), int(above), int(left));
+        let (rows_arg, cols_arg) = (int(rows), int(cols));
         let mut launch = self.stream.launch_builder(self.kernel(UNSHUFFLE.name));
         launch.arg(picture.slice()).arg(by4.values.slice_mut()).arg(by2.values.slice_mut());
-        launch.arg(&height).arg(&width).arg(&rows_arg).arg(&cols_arg);
+        launch.arg(&height).arg(&width).arg(&above).arg(&left).arg(&rows_arg).arg(&cols_arg);
         // SAFETY: The arguments are those that the kernel declares; the workspace has the maps in the sizes that belong to
         // the picture's.
         unsafe { launch.launch(each(rows * cols)) }?;
@@ -272,7 +308,13 @@ impl Gpu {
     }
 
     /// A residual block.
-    pub(crate) fn block(&self, x: &Map, out: &mut Map, weights: &BlockWeights) -> Result<(), Error> {
+    pub(crate) fn block(
+        &self,
+        x: &Map,
+        out: &mut Map,
+        weights: &BlockWeights,
+        noise: Noise,
+    ) -> Result<(), Error> {
         let Shape { rows, cols, channels } = x.shape();
         assert_eq!(out.shape(), x.shape());
         let function = width(channels).block;
@@ -282,6 +324,11 @@ impl Gpu {
         let mut launch = self.stream.launch_builder(self.kernel(function.name));
         launch.arg(x.values.slice()).arg(out.values.slice_mut());
         launch.arg(&weights.depthwise).arg(&weights.depthwise_bias);
+        match &weights.noise {
+            Some(weights) => launch.arg(weights),
+            None => launch.arg(&NULL),
+        };
+        launch.arg(&noise);
         launch.arg(&weights.expand).arg(&weights.expand_bias);
         launch.arg(&weights.project).arg(&weights.project_bias);
         launch.arg(&rows).arg(&cols).arg(&normed).arg(&inside);
@@ -306,6 +353,21 @@ impl Gpu {
         Ok(())
     }
 
+    /// `x`, filtered, is added to `out`.
+    pub(crate) fn blur_add(&self, x: &Map, out: &mut Map) -> Result<(), Error> {
+        let Shape { rows, cols, channels } = x.shape();
+        assert!(out.shape() == x.shape() && rows > 1 && cols > 1);
+        let parts = channels / 8;
+        let config = each(rows * cols * parts);
+        let (rows, cols, parts) = (int(rows), int(cols), int(parts));
+        let mut launch = self.stream.launch_builder(self.kernel(BLUR.name));
+        launch.arg(x.values.slice()).arg(out.values.slice_mut());
+        launch.arg(&rows).arg(&cols).arg(&parts);
+        // SAFETY: The arguments are those that the kernel declares, and the shapes were compared.
+        unsafe { launch.launch(config) }?;
+        Ok(())
+    }
+
     /// brush's last layers: what is added to the wanted rows of the picture.
     pub(crate) fn tail(
         &self,
@@ -314,13 +376,13 @@ impl Gpu {
         out: &mut Buffer,
         weights: &TailWeights,
         wanted: Wanted,
+        noise: Noise,
     ) -> Result<(), Error> {
         let Shape { rows, cols, channels } = half.shape();
-        let Wanted { height, width, first, count } = wanted;
+        let Wanted { height, width, above, left, first, count } = wanted;
         assert!(picture.slice().len() >= height * width * 3 && out.slice().len() >= count * width * 3);
-        assert!(
-            first.is_multiple_of(2) && first + count <= height && height <= rows * 2 && width <= cols * 2
-        );
+        assert!(first + count <= height && above + height <= rows * 2 && left + width <= cols * 2);
+        let first = above + first;
         let arguments = Tail {
             rows: int(rows),
             cols: int(cols),
@@ -329,13 +391,23 @@ impl Gpu {
             inner: int(weights.inner),
             height: int(height),
             width: int(width),
+            above: int(above),
+            left: int(left),
             first: int(first),
             count: int(count),
+            noise,
         };
-        let config = tiles(count, width, tail::SIDE, 1, tail::WARPS, TAIL);
-        let mut launch = self.stream.launch_builder(self.kernel(TAIL.name));
+        let kernel = if weights.noise.is_some() { FILTERING_TAIL } else { TAIL };
+        // They begin with an even row, and with the padding's first column.
+        let config = tiles(first % 2 + count, left + width, tail::SIDE, 1, tail::WARPS, kernel);
+        let mut launch = self.stream.launch_builder(self.kernel(kernel.name));
         launch.arg(half.values.slice()).arg(picture.slice()).arg(out.slice_mut());
-        for layer in [&weights.expand, &weights.join, &weights.rgb] {
+        launch.arg(&weights.expand.weight).arg(&weights.expand.bias);
+        match &weights.noise {
+            Some(weights) => launch.arg(weights),
+            None => launch.arg(&NULL),
+        };
+        for layer in [&weights.join, &weights.rgb] {
             launch.arg(&layer.weight).arg(&layer.bias);
         }
         launch.arg(&arguments);

@@ -17,6 +17,7 @@ pub mod training;
 mod transfer;
 mod workspace;
 
-pub use brush::{Block, Brush, Conv, Weights};
+pub use brush::{Block, Brush, Conv, Part, Weights};
 pub use error::Error;
 pub use gpu::{Gpu, check};
+pub use launch::Noise;

@@ -1,8 +1,10 @@
 // What training launches; `kernels.h` lists it.
+#include "blur.cuh"
 #include "change.cuh"
 #include "depthwise.cuh"
 #include "elementwise.cuh"
 #include "gram.cuh"
+#include "noise.cuh"
 #include "norms.cuh"
 #include "pixels.cuh"
 #include "product.cuh"

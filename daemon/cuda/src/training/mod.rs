@@ -5,21 +5,25 @@
 //! pixels is made of parts that depend on sizes alone, in order: the same on every GPU.
 
 mod bench;
+mod blur;
 mod change;
 mod conv;
 mod depthwise;
 mod elementwise;
 mod gram;
+mod noise;
 mod norms;
 mod pixels;
 mod rearrange;
 
 pub use bench::{Batch, Values, Workbench};
+pub use blur::{blur, blur_gradient};
 pub use change::{Change, change, change_gradient};
 pub use conv::{Conv, WeightGradients};
 pub use depthwise::{depthwise_forward, depthwise_input_gradient, depthwise_weight_gradients};
 pub use elementwise::{add, before_activation, distance, distance_gradient, mean_abs};
 pub use gram::{gram, gram_gradient};
+pub use noise::{add_noise, noise, noise_gradient};
 pub use norms::{
     NormGradients, instance_norm, instance_norm_gradient, norm_forward, norm_gradients, pixel_norm,
     pixel_norm_gradient,

@@ -167,7 +167,7 @@ fn mean_of(shape: Batch) -> f32 {
 }
 
 /// Sums over the pixels of maps, in parts: `[maps, parts, width]`.
-struct Sums {
+pub(super) struct Sums {
     values: Values,
     maps: usize,
     parts: usize,
@@ -185,7 +185,7 @@ impl Workbench {
     }
 
     /// Runs a kernel that sums so many things over the pixels of maps, for each channel.
-    fn sums(
+    pub(super) fn sums(
         self: &Arc<Self>,
         kernel: &str,
         inputs: &[Arg<'_>],
@@ -209,7 +209,12 @@ impl Workbench {
     }
 
     /// Some of each map's sums, all parts added in order, times `scale`.
-    fn scaled(self: &Arc<Self>, sums: &Sums, some: Range<usize>, scale: f32) -> Result<Values, Error> {
+    pub(super) fn scaled(
+        self: &Arc<Self>,
+        sums: &Sums,
+        some: Range<usize>,
+        scale: f32,
+    ) -> Result<Values, Error> {
         let len = sums.maps * some.len();
         let mut out = self.room(len)?;
         let sizes = ints([sums.maps, sums.parts, sums.width, some.start, some.len()]);

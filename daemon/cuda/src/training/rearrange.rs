@@ -194,7 +194,13 @@ impl Workbench {
     }
 
     /// Runs one of the kernels that are there for single values and for four, with so many results.
-    fn over_maps(&self, kernel: &str, results: usize, args: &[Arg<'_>], shape: Batch) -> Result<(), Error> {
+    pub(super) fn over_maps(
+        &self,
+        kernel: &str,
+        results: usize,
+        args: &[Arg<'_>],
+        shape: Batch,
+    ) -> Result<(), Error> {
         let (size, name) = width(&[shape.channels]);
         let sizes = ints([shape.maps, shape.rows, shape.cols, shape.channels / size]);
         self.run(&format!("{kernel}_{name}"), each(results / size), &[args, &sizes])

@@ -2,10 +2,12 @@
 //!
 //! They need a GPU, or the emulator in its place, and `UTSUSHI_TEST_DEVICE=cuda`; otherwise they say so and pass.
 
+mod blur;
 mod conv;
 mod depthwise;
 mod elementwise;
 mod gram;
+mod noise;
 mod norms;
 mod pixels;
 mod rearrange;

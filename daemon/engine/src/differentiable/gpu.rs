@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 use utsushi_cuda::training::{self as ops, Batch, Conv};
 
 use super::tape::{From, Tape, failed};
-use super::{BlockTensors, Border, Change, WholeConv};
+use super::{BlockTensors, Border, Change, Noise, WholeConv};
 
 /// Maps, or what was made of them, in a GPU's memory.
 #[derive(Clone)]
@@ -91,19 +91,44 @@ impl GpuMaps {
         self.tape.note(self.node, self.dims.clone(), From::Norm { affine: Some(affine) })
     }
 
-    pub(super) fn block(&self, weights: &BlockTensors) -> Result<Self> {
+    pub(super) fn block(&self, weights: &BlockTensors, noise: &[Noise]) -> Result<Self> {
         let channels = self.batch()?.channels;
         let (depthwise, bias) = (&weights.depthwise, &weights.depthwise_bias);
         if depthwise.dims() != [channels, 1, 5, 5] || bias.dims() != [channels] {
             bail!("{:?} with a block's weights {:?}", self.dims, depthwise.dims());
         }
         let (weight, bias) = (self.tape.bring(depthwise)?.node, self.tape.bring(bias)?.node);
-        let convolved = self.tape.note(self.node, self.dims.clone(), From::Depthwise { weight, bias })?;
+        let mut convolved = self.tape.note(self.node, self.dims.clone(), From::Depthwise { weight, bias })?;
+        if let Some(weights) = &weights.noise {
+            convolved = convolved.add_noise(weights, noise)?;
+        }
         let normed = self.tape.note(convolved.node, self.dims.clone(), From::Norm { affine: None })?;
         let point = WholeConv::same(1);
         let relu = WholeConv { slope: 0.0, ..point };
         let inside = normed.conv(&weights.expand, &weights.expand_bias, relu)?;
         inside.conv_adding(&weights.project, &weights.project_bias, point, Some(self))
+    }
+
+    pub(super) fn blur(&self) -> Result<Self> {
+        let Batch { rows, cols, .. } = self.batch()?;
+        if rows < 2 || cols < 2 {
+            bail!("{:?} is too small to be filtered", self.dims);
+        }
+        self.tape.note(self.node, self.dims.clone(), From::Blur)
+    }
+
+    pub(super) fn add_noise(&self, weights: &Tensor, noise: &[Noise]) -> Result<Self> {
+        let Batch { maps, rows, cols, channels } = self.batch()?;
+        if weights.dims() != [channels] || noise.len() != maps {
+            bail!("{:?} weights for the noise of {} maps of {:?}", weights.dims(), noise.len(), self.dims);
+        }
+        let parts = noise.iter().map(|noise| {
+            let (key, scale, (x, y)) = noise.parts();
+            utsushi_cuda::Noise { key, scale, x, y }
+        });
+        let noise = self.tape.noise(&parts.collect::<Vec<_>>(), rows, cols)?.node;
+        let weights = self.tape.bring(weights)?.node;
+        self.tape.note(self.node, self.dims.clone(), From::AddNoise { weights, noise })
     }
 
     pub(super) fn upsample2_add(&self, base: &Self) -> Result<Self> {

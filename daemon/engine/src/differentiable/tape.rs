@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, TensorId, bail};
+use utsushi_cuda::Noise;
 use utsushi_cuda::training::{self as ops, Batch, Conv, Values, Workbench};
 
 use super::gpu::{GpuMaps, batch};
@@ -52,6 +53,8 @@ pub(super) enum From {
     Change { changes: usize, hole_px: usize },
     Reduce { factor: usize },
     Variation,
+    Blur,
+    AddNoise { weights: usize, noise: usize },
     Shuffle { factor: usize },
     Unshuffle { factor: usize },
     MaxPool,
@@ -112,10 +115,19 @@ impl Tape {
     }
 
     pub(super) fn detached(self: &Arc<Self>, maps: &GpuMaps) -> GpuMaps {
-        let mut state = self.state();
-        let values = Arc::clone(&state.nodes[maps.node].values);
-        let node = state.push(Node { values, dims: maps.dims.clone(), is_tracked: false, made: None });
-        GpuMaps { tape: Arc::clone(self), node, dims: maps.dims.clone() }
+        self.constant(self.values(maps.node), maps.dims.clone())
+    }
+
+    /// The noise of maps of so many rows and columns, `[maps, rows, cols, 1]`.
+    pub(super) fn noise(self: &Arc<Self>, maps: &[Noise], rows: usize, cols: usize) -> Result<GpuMaps> {
+        let values = ops::noise(&self.bench, maps, rows, cols).map_err(failed)?;
+        Ok(self.constant(Arc::new(values), vec![maps.len(), rows, cols, 1]))
+    }
+
+    /// Values that no gradients flow to.
+    fn constant(self: &Arc<Self>, values: Arc<Values>, dims: Vec<usize>) -> GpuMaps {
+        let node = self.state().push(Node { values, dims: dims.clone(), is_tracked: false, made: None });
+        GpuMaps { tape: Arc::clone(self), node, dims }
     }
 
     /// Keeps changes for [`From::Change`].
@@ -223,7 +235,9 @@ impl From {
             | Self::Add { other }
             | Self::Subtract { other }
             | Self::Distance { other } => vec![x, other],
+            Self::AddNoise { weights, noise } => vec![x, weights, noise],
             Self::Norm { affine: None }
+            | Self::Blur
             | Self::Shuffle { .. }
             | Self::Unshuffle { .. }
             | Self::Change { .. }
@@ -294,6 +308,10 @@ impl State {
             }
             From::Reduce { factor } => ops::reduce(bench, x, shape, factor),
             From::Variation => ops::variation(bench, x, shape),
+            From::Blur => ops::blur(bench, x, shape),
+            From::AddNoise { weights, noise } => {
+                ops::add_noise(bench, x, shape, self.of(weights), self.of(noise))
+            }
             From::Shuffle { factor } => ops::pixel_shuffle(bench, x, shape, factor),
             From::Unshuffle { factor } => ops::pixel_unshuffle(bench, x, shape, factor),
             From::MaxPool => ops::max_pool2(bench, x, shape),
@@ -390,6 +408,16 @@ impl State {
                 to.add(at, Arc::new(ops::reduction_gradient(bench, gradient, shape, factor)?))?;
             }
             From::Variation => to.add(at, Arc::new(ops::variation_gradient(bench, x, shape, gradient)?))?,
+            From::Blur => to.add(at, Arc::new(ops::blur_gradient(bench, gradient, shape)?))?,
+            From::AddNoise { weights, noise } => {
+                if wants(at) {
+                    to.add(at, Arc::clone(gradient))?;
+                }
+                if wants(weights) {
+                    let own = ops::noise_gradient(bench, gradient, shape, self.of(noise))?;
+                    to.add(weights, Arc::new(own))?;
+                }
+            }
             From::Shuffle { factor } => {
                 let own = ops::pixel_unshuffle(bench, gradient, self.batch(result), factor)?;
                 to.add(at, Arc::new(own))?;

@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor, bail};
 use utsushi_cuda::{self as cuda, Error};
 
 use super::folded::{ConvTensors, Folded};
-use super::{Brush, MULTIPLE};
+use super::{ALIGNED_PX, Brush, Layered, MULTIPLE, Sizes};
 use crate::arch::{Generator, Grain, Region, RowStream};
 use crate::device::Device;
 use crate::ops::BlockTensors;
@@ -52,10 +52,12 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
         Ok(cuda::Conv { weight: values(weight)?, bias: values(bias)?, kernel: weight.dim(2)? })
     };
     let block = |tensors: &BlockTensors| -> Result<_> {
-        let BlockTensors { depthwise, depthwise_bias, expand, expand_bias, project, project_bias } = tensors;
+        let BlockTensors { depthwise, depthwise_bias, noise, expand, expand_bias, project, project_bias } =
+            tensors;
         Ok(cuda::Block {
             depthwise: values(depthwise)?,
             depthwise_bias: values(depthwise_bias)?,
+            noise: noise.as_ref().map(values).transpose()?,
             expand: values(expand)?,
             expand_bias: values(expand_bias)?,
             project: values(project)?,
@@ -74,6 +76,7 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
         skip: conv(&folded.skip)?,
         b2: block(&folded.b2)?,
         h2: conv(&folded.h2)?,
+        tail_noise: folded.zf.as_ref().map(values).transpose()?,
         dw: conv(&folded.dw)?,
         rgb: conv(&folded.rgb)?,
     })
@@ -81,23 +84,10 @@ fn weights(folded: &Folded) -> Result<cuda::Weights> {
 
 impl Generator for CudaBrush {
     fn stream(&self, region: Region, grain: Grain) -> Box<dyn RowStream> {
-        let Region { height, width, .. } = region;
         if self.device.gpu().is_none() {
             return self.cpu.stream(region, grain);
         }
-        Box::new(BandStream {
-            band_rows: band_rows(width),
-            reach: self.reach_rows(),
-            height,
-            width,
-            held: Vec::new(),
-            first: 0,
-            given: 0,
-            device: self.device.clone(),
-            gpu: Arc::clone(&self.gpu),
-            cpu: self.cpu.clone(),
-            rest: None,
-        })
+        Box::new(self.band_stream(region, grain, band_rows(region.width)))
     }
 
     fn reach_px(&self) -> u32 {
@@ -111,19 +101,43 @@ impl Generator for CudaBrush {
     }
 }
 
+impl CudaBrush {
+    fn band_stream(&self, region: Region, grain: Grain, band_rows: usize) -> BandStream {
+        let Region { x, y, .. } = region;
+        BandStream {
+            band_rows,
+            reach: self.reach_rows(),
+            region,
+            grain,
+            sizes: self.cpu.sizes,
+            before: (x % ALIGNED_PX, y % ALIGNED_PX),
+            held: Vec::new(),
+            first: 0,
+            given: 0,
+            device: self.device.clone(),
+            gpu: Arc::clone(&self.gpu),
+            cpu: self.cpu.clone(),
+            rest: None,
+        }
+    }
+}
+
 fn band_rows(width: usize) -> usize {
     (BAND_PX / width).max(MIN_BAND_ROWS).next_multiple_of(MULTIPLE)
 }
 
 /// A picture on its way: the rows that are still needed as a band's, or as what lies around one.
 struct BandStream {
-    height: usize,
-    width: usize,
+    region: Region,
+    grain: Grain,
+    sizes: Sizes,
+    /// Columns and rows of padding before the region's: so many does it begin behind a multiple in the whole picture.
+    before: (usize, usize),
     /// Rows that are drawn at a time.
     band_rows: usize,
     reach: usize,
     held: Vec<f32>,
-    /// The first row that is needed, and held: a multiple of 8, or the picture's end.
+    /// The first row that is needed, and held: with the padding a multiple of 8, or the region's first, or its end.
     first: usize,
     /// Rows that are drawn.
     given: usize,
@@ -146,9 +160,10 @@ impl RowStream for BandStream {
         if let Some(rest) = &mut self.rest {
             return rest.push(rows, out);
         }
-        let (row_len, values) = (self.width * 3, self.held.len() + rows.len());
-        if rows.is_empty() || !values.is_multiple_of(row_len) || self.first + values / row_len > self.height {
-            bail!("{} values are no rows of a picture of {} x {}", rows.len(), self.width, self.height);
+        let Region { width, height, .. } = self.region;
+        let (row_len, values) = (width * 3, self.held.len() + rows.len());
+        if rows.is_empty() || !values.is_multiple_of(row_len) || self.first + values / row_len > height {
+            bail!("{} values are no rows of a picture of {width} x {height}", rows.len());
         }
         if self.held.is_empty() {
             // A picture that comes as a whole isn't copied: that would take as long as drawing it.
@@ -169,22 +184,28 @@ impl BandStream {
     /// Draws what can be drawn of these rows, which are those from `self.first` on, and tells from which value on they are
     /// still needed.
     fn draw(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<usize> {
-        let (row_len, begin) = (self.width * 3, self.first);
+        let (row_len, begin) = (self.region.width * 3, self.first);
         let taken = begin + rows.len() / row_len;
-        let is_end = taken == self.height;
-        while self.given < self.height {
-            let ready = if is_end { self.height } else { taken.saturating_sub(self.reach) };
+        let is_end = taken == self.region.height;
+        while self.given < self.region.height {
+            let ready = if is_end { self.region.height } else { taken.saturating_sub(self.reach) };
             let to = ready.min(self.given + self.band_rows);
             if !is_end && to < self.given + self.band_rows {
                 break;
             }
-            let below = taken.min(to.next_multiple_of(MULTIPLE) + self.reach);
-            let band = &rows[(self.first - begin) * row_len..(below - begin) * row_len];
-            match self.gpu.draw(band, self.width, self.given - self.first..to - self.first, out) {
+            let below = taken.min(to + self.reach);
+            let part = cuda::Part {
+                picture: &rows[(self.first - begin) * row_len..(below - begin) * row_len],
+                width: self.region.width,
+                above: if self.first == 0 { self.before.1 } else { 0 },
+                left: self.before.0,
+                noise: &self.noise(),
+            };
+            match self.gpu.draw(part, self.given - self.first..to - self.first, out) {
                 Ok(()) => self.forget_before(to),
                 Err(Error::OutOfMemory) if self.band_rows > MIN_BAND_ROWS => {
-                    self.band_rows =
-                        (self.band_rows.min(self.height) / 2).next_multiple_of(MULTIPLE).max(MIN_BAND_ROWS);
+                    let half = self.band_rows.min(self.region.height) / 2;
+                    self.band_rows = half.next_multiple_of(MULTIPLE).max(MIN_BAND_ROWS);
                     tracing::debug!(rows = self.band_rows, "the GPU's memory is full: smaller bands");
                 }
                 Err(error) => {
@@ -201,18 +222,30 @@ impl BandStream {
         Ok((self.first - begin) * row_len)
     }
 
+    /// Of each layer, for a band that begins with `self.first`.
+    fn noise(&self) -> Vec<cuda::Noise> {
+        let (left, above) = self.before;
+        let first = if self.first == 0 { self.region.y - above } else { self.region.y + self.first };
+        let layered = Layered::new(self.sizes, self.grain, (self.region.x - left, first));
+        let layers = (0..=self.sizes.block_count()).map(|layer| layered.of(layer).parts());
+        layers.map(|(key, scale, (x, y))| cuda::Noise { key, scale, x, y }).collect()
+    }
+
     /// Rows before this one are drawn, and needed only as far as the network looks.
     fn forget_before(&mut self, row: usize) {
         self.given = row;
-        self.first =
-            if row == self.height { row } else { row.saturating_sub(self.reach) / MULTIPLE * MULTIPLE };
+        let above = self.before.1;
+        let needed = (above + row).saturating_sub(self.reach) / MULTIPLE * MULTIPLE;
+        self.first = if row == self.region.height { row } else { needed.saturating_sub(above) };
     }
 
     /// Goes on with these rows, those from `self.first` on, on the processor.
     fn go_on_without(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        let Region { y, height, .. } = self.region;
+        let rest = Region { y: y + self.first, height: height - self.first, ..self.region };
         let mut rest = Rest {
-            stream: self.cpu.stream(Region::whole(self.height - self.first, self.width), Grain::default()),
-            skip: (self.given - self.first) * self.width * 3,
+            stream: self.cpu.stream(rest, self.grain),
+            skip: (self.given - self.first) * self.region.width * 3,
         };
         rest.push(rows, out)?;
         self.rest = Some(rest);
@@ -228,5 +261,86 @@ impl Rest {
         out.drain(start..start + skipped);
         self.skip -= skipped;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::DType;
+    use candle_nn::VarBuilder;
+
+    use super::*;
+    use crate::DeviceChoice;
+    use crate::arch::brush::Version;
+
+    const GRAIN: Grain = Grain { seed: 11, strength: 0.9 };
+
+    /// A small network on a GPU, or the emulator in its place, if there is to be one.
+    fn network() -> Option<CudaBrush> {
+        if std::env::var("UTSUSHI_TEST_DEVICE").as_deref() != Ok("cuda") {
+            eprintln!("skipped: UTSUSHI_TEST_DEVICE isn't cuda");
+            return None;
+        }
+        let sizes = Sizes { c1: 8, c2: 16, blocks: [1, 2, 1], ch: 8, cf: 5 };
+        let golden =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/goldens/tiny-brush2.safetensors");
+        let weights = candle_core::safetensors::load(golden, &candle_core::Device::Cpu).expect("weights");
+        let weights = VarBuilder::from_tensors(weights, DType::F32, &candle_core::Device::Cpu);
+        let folded = Folded::load(Version::Two, sizes, &[1.0], &weights).expect("they fit");
+        let device = Device::choose(DeviceChoice::Auto).expect("a device");
+        let gpu = cuda::Brush::new(device.gpu().expect("a GPU"), &super::weights(&folded).expect("weights"));
+        let cpu = Brush::new(Version::Two, sizes, &folded).expect("a network");
+        Some(CudaBrush { device, gpu: Arc::new(gpu.expect("room on the GPU")), cpu })
+    }
+
+    fn picture(region: Region) -> Vec<f32> {
+        let value = |i: usize| ((i * 37 % 1009) as f32 / 504.5 - 1.0) * ((i / 97 % 5) as f32 / 4.0);
+        (0..region.height * region.width * 3).map(value).collect()
+    }
+
+    fn draw(mut stream: impl RowStream, region: Region, rows: usize) -> Vec<f32> {
+        let mut drawn = Vec::new();
+        for rows in picture(region).chunks(rows * region.width * 3) {
+            stream.push(rows, &mut drawn).expect("it draws");
+        }
+        drawn
+    }
+
+    #[test]
+    fn bands_do_not_show_wherever_the_region_lies() {
+        let Some(network) = network() else { return };
+        for (x, y) in [(0, 0), (3, 5), (8, 8), (21, 15), (16, 31)] {
+            let region = Region { width: 13, height: 330, x, y };
+            let whole = draw(network.band_stream(region, GRAIN, 400), region, 330);
+            assert_eq!(whole.len(), 330 * 13 * 3);
+            for (band_rows, pushed) in [(64, 330), (8, 19), (104, 50)] {
+                let bands = draw(network.band_stream(region, GRAIN, band_rows), region, pushed);
+                assert!(bands == whole, "bands of {band_rows} rows at {x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_processor_goes_on_with_the_same_noise() {
+        let Some(network) = network() else { return };
+        for (x, y) in [(0, 0), (3, 5), (21, 15)] {
+            let region = Region { width: 13, height: 330, x, y };
+            let whole = draw(network.band_stream(region, GRAIN, 400), region, 330);
+            let (mut stream, mut drawn) = (network.band_stream(region, GRAIN, 64), Vec::new());
+            let picture = picture(region);
+            let (first, others) = picture.split_at(280 * 13 * 3);
+            stream.push(first, &mut drawn).expect("it draws");
+            let on_gpu = drawn.len();
+            assert!(on_gpu > 0 && stream.first > 0, "{} rows", stream.given);
+            let held = std::mem::take(&mut stream.held);
+            stream.go_on_without(&held, &mut drawn).expect("it goes on");
+            stream.push(others, &mut drawn).expect("it draws");
+            assert!(drawn.len() == whole.len() && drawn[..on_gpu] == whole[..on_gpu]);
+            let worst = whole.iter().zip(&drawn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            // Both round, each in its way.
+            assert!(worst < 0.04, "at {x}, {y}: off by {worst}");
+        }
     }
 }
