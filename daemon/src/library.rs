@@ -22,6 +22,7 @@ macro_rules! built_in {
 /// The built-in styles, the first the default.
 const BUILT_IN: &[(&[u8], &str)] = &[
     built_in!("cel"),
+    built_in!("anime"),
     built_in!("comic"),
     built_in!("oil"),
     built_in!("van-gogh"),
