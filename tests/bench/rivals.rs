@@ -170,9 +170,7 @@ fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path, par
         drawn.clear();
         rows.clear();
         match part {
-            "generator" => {
-                Ok(generator.stream(Region::whole(height, width), GRAIN).push(&values, rows)?)
-            }
+            "generator" => Ok(generator.stream(Region::whole(height, width), GRAIN).push(&values, rows)?),
             _ => stylize(&mixture, (height, width), &source, drawn),
         }
     };
