@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It takes a good part of a second a photo and depends on nothing else, so that it is computed once ([`Cache`]). So is what
-//! a style draws of it ([`redrawn`]), where that is what a generator begins with.
+//! a style draws of it ([`redrawn()`]), where that is what a generator begins with.
 
 mod cache;
 mod cel;
