@@ -3,10 +3,9 @@
 //! once, so that none is left out.
 
 use utsushi_kernels::backward::{
-    Border, WholeConv, block_forward, block_gradients, blur, blur_gradient, gram, gram_gradient,
-    instance_norm, instance_norm_gradient, join, max_pool2, max_pool2_gradient, norm_forward, norm_gradients,
-    part, pixel_norm, pixel_norm_gradient, pixel_shuffle, pixel_unshuffle, upsample2_add_whole,
-    upsample2_gradient,
+    Border, WholeConv, block_forward, block_gradients, gram, gram_gradient, instance_norm,
+    instance_norm_gradient, join, max_pool2, max_pool2_gradient, norm_forward, norm_gradients, part,
+    pixel_norm, pixel_norm_gradient, pixel_shuffle, pixel_unshuffle, upsample2_add_whole, upsample2_gradient,
 };
 use utsushi_kernels::{BlockWeights, ConvWeights, Cpu, Noise, Shape};
 
@@ -291,58 +290,6 @@ fn noise_values(noises: &[Noise], shape: Shape) -> Vec<f64> {
         }
     }
     values
-}
-
-#[test]
-fn the_binomial_filter() {
-    for (maps, rows, cols, channels) in [(2, 5, 7, 12), (1, 2, 2, 1), (3, 2, 9, 5), (1, 40, 3, 24)] {
-        let shape = Shape::new(rows, cols, channels);
-        let (x, gradient) = (noise(1, maps * shape.len()), noise(2, maps * shape.len()));
-        let reflected = |at: isize, count: usize| match at {
-            -1 => 1,
-            at if at as usize == count => count - 2,
-            at => at as usize,
-        };
-        let forward = |inputs: &[Vec<f64>]| {
-            let mut out = vec![0.0; inputs[0].len()];
-            for (i, out) in out.iter_mut().enumerate() {
-                let (map, at) = (i / shape.len() * shape.len(), i % shape.len());
-                let (y, x, c) = (at / shape.row_len(), at / channels % cols, at % channels);
-                for (dy, dx) in (-1..2).flat_map(|dy| (-1..2).map(move |dx| (dy, dx))) {
-                    let (y, x) = (reflected(y as isize + dy, rows), reflected(x as isize + dx, cols));
-                    let weight =
-                        [1.0, 2.0, 1.0][(dy + 1) as usize] * [1.0, 2.0, 1.0][(dx + 1) as usize] / 16.0;
-                    *out += weight * inputs[0][map + y * shape.row_len() + x * channels + c];
-                }
-            }
-            out
-        };
-        let inputs = vec![wide(&x)];
-        let want = forward(&inputs);
-        let differences = Differences::new(&forward, &inputs, &gradient);
-        for cpu in Cpu::available() {
-            let what = format!("{maps} {shape:?}, {cpu:?}");
-            assert_close(&what, &blur(cpu, &x, shape), &want);
-            differences.check(&what, &[&blur_gradient(cpu, &gradient, shape)]);
-        }
-    }
-}
-
-/// Whatever a network puts into the 2 x 2 pixels that it shuffles, where the surface is even so is the result: not
-/// nearly, but to the last bit, in the corners, too.
-#[test]
-fn shuffled_surfaces_that_are_even_are_even_behind_the_filter() {
-    let shape = Shape::new(6, 10, 17);
-    for cpu in Cpu::available() {
-        for seed in 0..20 {
-            let four = noise(seed, 4 * 17);
-            let x: Vec<f32> = (0..shape.len())
-                .map(|i| four[i / shape.row_len() % 2 * 34 + i / 17 % 10 % 2 * 17 + i % 17])
-                .collect();
-            let out = blur(cpu, &x, shape);
-            assert!(out.chunks_exact(17).all(|pixel| pixel == &out[..17]), "{cpu:?}, {seed}");
-        }
-    }
 }
 
 /// One channel of a map, without its mean.
