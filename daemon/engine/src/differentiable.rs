@@ -38,7 +38,7 @@ pub fn norm(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
 
 /// A residual block's weights, the norm's scale and shift and the residual's gain folded in; shapes as in
 /// [`BlockWeights`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BlockTensors {
     /// `[c, 1, 5, 5]`
     pub depthwise: Tensor,

@@ -221,24 +221,8 @@ fn activations(x: &Tensor, weights: &BlockTensors, noise: &[Noise]) -> Result<Te
         let select = |at: usize| f32::from(at / inside + first == at % inside && at / inside < count);
         let project =
             Tensor::from_vec((0..outputs * inside).map(select).collect(), (outputs, inside), x.device())?;
-        let BlockTensors {
-            depthwise,
-            depthwise_bias,
-            noise: of_noise,
-            expand,
-            expand_bias,
-            project_bias,
-            ..
-        } = weights;
-        let selected = BlockTensors {
-            depthwise: depthwise.clone(),
-            depthwise_bias: depthwise_bias.clone(),
-            noise: of_noise.clone(),
-            expand: expand.clone(),
-            expand_bias: expand_bias.clone(),
-            project,
-            project_bias: project_bias.zeros_like()?,
-        };
+        let project_bias = weights.project_bias.zeros_like()?;
+        let selected = BlockTensors { project, project_bias, ..weights.clone() };
         parts.push((block(x, &selected, noise)? - x)?.narrow(3, 0, count)?.flatten(0, 2)?);
     }
     parts.push(Tensor::ones((parts[0].dim(0)?, 1), DType::F32, x.device())?);
@@ -337,14 +321,10 @@ fn widths(sizes: Sizes, weights: &HashMap<String, Tensor>) -> Vec<(usize, usize)
 
 /// Of the 1x1 convolutions, whose maps have a quarter, an eighth or half of the picture's size.
 fn products_per_pixel(sizes: Sizes, widths: &[(usize, usize)]) -> usize {
-    let [n1, n2, n3] = sizes.blocks;
-    let scale = |i: usize| match i {
-        i if i < n1 => 4,
-        i if i < n1 + n2 => 8,
-        i if i < n1 + n2 + n3 => 4,
-        _ => 2,
+    let products = |(block, (outside, inside)): (usize, &(usize, usize))| {
+        2 * outside * inside / (sizes.factor(block) * sizes.factor(block))
     };
-    widths.iter().enumerate().map(|(i, (outside, inside))| 2 * outside * inside / (scale(i) * scale(i))).sum()
+    widths.iter().enumerate().map(products).sum()
 }
 
 /// A picture as a network draws it, its values -1..1.

@@ -11,6 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::cpu::{Cpu, Kernel, Lanes};
+use crate::scratch::{first, with_buffers};
 use crate::{Map, Shape, strip_rows};
 
 /// Rows of context that a row needs above, and below.
@@ -28,12 +29,14 @@ pub fn blur_add(cpu: Cpu, x: Map, rows: Range<usize>, base: Map, out: &mut [f32]
     assert_eq!(out.len(), rows.len() * shape.row_len());
     let strip = strip_rows(rows.len());
     out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each(|(i, out)| {
-        let (first, mut mixed) = (i * strip, vec![0.0; shape.row_len()]);
-        for (row, out) in (first..).zip(out.chunks_exact_mut(shape.row_len())) {
-            let around = reflected(rows.start + row, shape.rows).map(|row| x.row(row));
-            let base = Some(base.row(row));
-            cpu.run(Row { around, channels: shape.channels, mixed: &mut mixed, base, out });
-        }
+        with_buffers(|[mixed, ..]| {
+            let mixed = first(mixed, shape.row_len());
+            for (row, out) in (i * strip..).zip(out.chunks_exact_mut(shape.row_len())) {
+                let around = reflected(rows.start + row, shape.rows).map(|row| x.row(row));
+                let base = Some(base.row(row));
+                cpu.run(Row { around, channels: shape.channels, mixed, base, out });
+            }
+        });
     });
 }
 

@@ -5,14 +5,15 @@
 //!     [--start FILE] [--steps NUMBER] [--about FILE --thumbnail PICTURE]
 //! ```
 //!
-//! `RECIPE` is a TOML file, or `drawn` or `painted`: the game alone, by the preset for such art, from the style that is the
-//! base of it; or `fast` or `quality`, with the imitation before it. `--steps` says how long the game is. `--drawn` are
-//! drawings among what is shown: they become themselves in the palette and with the strokes of the art. Several folders of
-//! art, for a recipe of one style, are one. The output folder gets `recipe.toml`, `checkpoint`, from which
-//! the same command goes on, a sheet of samples now and then, and the style's weights; with `--about`, a TOML file
-//! that describes it, a style file, too, with what becomes of a picture. `--start` takes a style file's weights. `--vgg`, or
-//! `UTSUSHI_VGG19`, as for the daemon, names those of VGG19's first layers, which see instead of our own network. With `--features cuda` a GPU trains, if there
-//! is one, and `UTSUSHI_DEVICE` says which, as to the daemon.
+//! `RECIPE` is a TOML file, or `drawn` or `painted`: the game alone, by the preset for such art, from the style that
+//! is the base of it; or `fast` or `quality`, with the imitation before it. `--steps` says how long the game is.
+//! `--drawn` are drawings among what is shown: they become themselves in the palette and with the strokes of the art.
+//! Several folders of art, for a recipe of one style, are one. The output folder gets `recipe.toml`, `checkpoint`,
+//! from which the same command goes on, a sheet of samples now and then, and the style's weights; with `--about`, a
+//! TOML file that describes it, a style file, too, with what becomes of a picture. `--start` takes a style file's
+//! weights. `--vgg`, or `UTSUSHI_VGG19`, as for the daemon, names those of VGG19's first layers, which see instead of
+//! our own network. With `--features cuda` a GPU trains, if there is one, and `UTSUSHI_DEVICE` says which, as to the
+//! daemon.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -94,6 +94,11 @@ impl Version {
         }
     }
 
+    /// Has it the filter, and noise?
+    fn has_noise(self) -> bool {
+        self != Self::One
+    }
+
     /// How much noise a layer's channels get in each style, `[styles, channels]`, in a brush that has noise.
     fn noise_weights(
         self,
@@ -102,10 +107,7 @@ impl Version {
         styles: usize,
         channels: usize,
     ) -> Result<Option<Tensor>> {
-        match self {
-            Self::One => Ok(None),
-            Self::Two => weights.get((styles, channels), name).map(Some),
-        }
+        self.has_noise().then(|| weights.get((styles, channels), name)).transpose()
     }
 }
 
@@ -162,7 +164,7 @@ impl Sizes {
     /// How many tensors a weights file of these sizes has.
     pub fn tensor_count(&self, version: Version) -> usize {
         // A block has 9; the two norms 2 each; the eight convolutions 2 each. Noise comes into each block, and once more.
-        let noise = if version == Version::One { 0 } else { self.block_count() + 1 };
+        let noise = if version.has_noise() { self.block_count() + 1 } else { 0 };
         9 * self.block_count() + 2 * 2 + 8 * 2 + noise
     }
 
@@ -173,7 +175,7 @@ impl Sizes {
 
     /// How many times smaller than the picture the map is that a block, or with the number behind the last one's the
     /// picture's own map, runs on.
-    fn factor(&self, layer: usize) -> usize {
+    pub(crate) fn factor(&self, layer: usize) -> usize {
         let [n1, n2, n3] = self.blocks;
         match layer {
             i if i < n1 => 4,
@@ -195,7 +197,7 @@ impl Sizes {
     pub fn reach_px(&self, version: Version) -> u32 {
         let [n1, n2, n3] = self.blocks;
         // Each layer's reach, times its scale: full, half, quarter, eighth; and what a coarse pixel covers.
-        let filter = if version == Version::One { 0 } else { 1 };
+        let filter = usize::from(version.has_noise());
         let full = 2 + filter;
         let half = 2 * (1 + Block::REACH + filter);
         let quarter = 4 * (1 + Block::REACH * (n1 + n3));
@@ -207,11 +209,15 @@ impl Sizes {
 /// A style's `[1, c, 1, 1]`, as trainings write it, as `[1, c]`.
 pub(super) fn weight_shape(name: &str, shape: &[usize]) -> Vec<usize> {
     let is_norm = name.ends_with("n.g") || name.ends_with("n.b") || name.starts_with("n2.");
-    let is_noise = name.ends_with(".z") || name == "zf";
     match shape {
-        [1, channels, 1, 1] if is_norm || is_noise => vec![1, *channels],
+        [1, channels, 1, 1] if is_norm || is_of_noise(name) => vec![1, *channels],
         shape => shape.to_vec(),
     }
+}
+
+/// Are these weights of the noise, which a style of brush-1 doesn't have?
+pub fn is_of_noise(name: &str) -> bool {
+    name == "zf" || name.ends_with(".z")
 }
 
 /// The network with its mix of styles folded in.
@@ -237,19 +243,19 @@ struct Layers {
 
 /// The noise of a picture's layers, which are numbered as the blocks are; what comes before `dw` is behind them.
 #[derive(Clone, Copy)]
-struct Layered {
+struct PictureNoise {
     sizes: Sizes,
     grain: Grain,
     /// Where the padded region begins in the picture: column and row, multiples of [`ALIGNED_PX`].
     origin: (usize, usize),
 }
 
-impl Layered {
+impl PictureNoise {
     fn new(sizes: Sizes, grain: Grain, origin: (usize, usize)) -> Self {
         Self { sizes, grain, origin }
     }
 
-    fn of(&self, layer: usize) -> Noise {
+    fn of_layer(&self, layer: usize) -> Noise {
         let at = |px: usize| (px / self.sizes.factor(layer)) as u32;
         let (x, y) = self.origin;
         Noise::new(self.grain.seed, layer as u32, self.grain.strength, (at(x), at(y)))
@@ -297,7 +303,7 @@ impl Layers {
         let blocks = |tensors: &[BlockTensors]| tensors.iter().map(Block::new).collect::<Result<Vec<_>>>();
         let (plain, tiles) = (Geometry::kernel, Geometry::tiles);
         // Winograd's convolution rounds the pixels of a tile differently, by which even surfaces are no longer so.
-        let stem = if version == Version::One { tiles(3) } else { plain(3) };
+        let stem = if version.has_noise() { plain(3) } else { tiles(3) };
         let Folded { h2, dw, rgb, .. } = folded;
         Ok(Self {
             stem: conv(Geometry { unshuffle: 4, ..stem }, &folded.stem)?,

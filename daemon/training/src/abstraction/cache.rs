@@ -1,8 +1,8 @@
 //! Abstractions that were computed before, on the disk.
 //!
-//! A file's name is a hash of the photo's content, of what made it (the settings, or a style's weights) and the version of
-//! the method; it is a PNG that can be looked at. Files appear as a whole. One that is broken, or of another size, is computed again. What wasn't used for
-//! the longest time goes first when they become too many.
+//! A file's name is a hash of the photo's content, of what made it (the settings, or a style's weights) and the
+//! version of the method; it is a PNG that can be looked at. Files appear as a whole. One that is broken, or of
+//! another size, is computed again. What wasn't used for the longest time goes first when they become too many.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -12,8 +12,8 @@
 //! conv 3x3                              -> scores                heads.LEVEL.3
 //! ```
 //!
-//! All are [spectrally normalised](super::layer). What the features leave out, such a discriminator can't see: it is stable from the first step, and cheap, since
-//! the losses look at the features, too.
+//! All are [spectrally normalised](super::layer). What the features leave out, such a discriminator can't see: it is
+//! stable from the first step, and cheap, since the losses look at the features, too.
 
 use candle_core::Result;
 use candle_nn::VarBuilder;

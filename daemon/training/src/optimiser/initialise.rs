@@ -4,6 +4,7 @@ use std::f32::consts::TAU;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use utsushi_engine::arch::brush::is_of_noise;
 
 /// The values of weights with this name and shape; for a bias also the shape of the weights beside it.
 pub type Initialise = fn(&mut ChaCha8Rng, &str, &[usize], Option<&[usize]>) -> Vec<f32>;
@@ -70,11 +71,6 @@ fn bound(weight: &[usize]) -> f32 {
 
 fn uniform(random: &mut ChaCha8Rng, len: usize, bound: f32) -> Vec<f32> {
     (0..len).map(|_| random.random_range(-bound..bound)).collect()
-}
-
-/// Are these weights of the noise, which a style of an older network doesn't have?
-pub(crate) fn is_of_noise(name: &str) -> bool {
-    name == "zf" || name.ends_with(".z")
 }
 
 /// By Box and Muller.

@@ -20,7 +20,6 @@ mod schedule;
 pub use adam::Adam;
 pub use average::Average;
 pub use gradients::Gradients;
-pub(crate) use initialise::is_of_noise;
 pub use initialise::{Initialise, brush_weights, usual_weights};
 pub use parameters::{Parameters, Tensors};
 pub use schedule::Schedule;

@@ -34,7 +34,7 @@ use std::time::Instant;
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use utsushi_engine::Grain;
-use utsushi_engine::arch::brush::{TrainableBrush, Version};
+use utsushi_engine::arch::brush::{TrainableBrush, Version, is_of_noise};
 use utsushi_engine::differentiable::{Maps, Place};
 
 use self::critic::Critic;
@@ -49,7 +49,7 @@ pub use self::supply::{Batches, TrainingData};
 use self::watch::History;
 use crate::checkpoint::Checkpoint;
 use crate::data::Picture;
-use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights, is_of_noise};
+use crate::optimiser::{Average, Gradients, Parameters, Schedule, Tensors, brush_weights};
 use crate::recipe::{Adversarial, Course, MULTIPLE_PX, Recipe, RecipeError};
 
 /// Why a training can't go on.

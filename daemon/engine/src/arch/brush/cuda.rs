@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor, bail};
 use utsushi_cuda::{self as cuda, Error};
 
 use super::folded::{ConvTensors, Folded};
-use super::{ALIGNED_PX, Brush, Layered, MULTIPLE, Sizes};
+use super::{ALIGNED_PX, Brush, MULTIPLE, PictureNoise, Sizes};
 use crate::arch::{Generator, Grain, Region, RowStream};
 use crate::device::Device;
 use crate::ops::BlockTensors;
@@ -226,8 +226,8 @@ impl BandStream {
     fn noise(&self) -> Vec<cuda::Noise> {
         let (left, above) = self.before;
         let first = if self.first == 0 { self.region.y - above } else { self.region.y + self.first };
-        let layered = Layered::new(self.sizes, self.grain, (self.region.x - left, first));
-        let layers = (0..=self.sizes.block_count()).map(|layer| layered.of(layer).parts());
+        let noise = PictureNoise::new(self.sizes, self.grain, (self.region.x - left, first));
+        let layers = (0..=self.sizes.block_count()).map(|layer| noise.of_layer(layer).parts());
         layers.map(|(key, scale, (x, y))| cuda::Noise { key, scale, x, y }).collect()
     }
 

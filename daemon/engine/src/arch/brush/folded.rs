@@ -96,29 +96,17 @@ impl Loader {
         inputs: usize,
         outputs: usize,
     ) -> Result<(Tensor, Tensor)> {
-        let mixed = |name| self.mixed(norm, name, inputs);
+        let mixed = |name| self.mix.matmul(&norm.get((self.styles, inputs), name)?);
         let (scale, shift) = (mixed("g")?, mixed("b")?);
         let weight = conv.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
         let bias = (weight.matmul(&shift.t()?)?.flatten_all()? + conv.get(outputs, "bias")?)?;
         Ok((weight.broadcast_mul(&scale)?, bias))
     }
 
-    /// A row a style, mixed: `[1, channels]`.
-    fn mixed(&self, weights: &VarBuilder, name: &str, channels: usize) -> Result<Tensor> {
-        self.mix.matmul(&weights.get((self.styles, channels), name)?)
-    }
-
-    /// Has the brush noise?
-    pub(super) fn has_noise(&self) -> bool {
-        self.version != Version::One
-    }
-
     /// How much noise each channel gets, `[channels]`, in a brush that has noise.
     pub(super) fn noise(&self, weights: &VarBuilder, name: &str, channels: usize) -> Result<Option<Tensor>> {
-        if !self.has_noise() {
-            return Ok(None);
-        }
-        self.mixed(weights, name, channels)?.flatten_all().map(Some)
+        let of_styles = self.version.noise_weights(weights, name, self.styles, channels)?;
+        of_styles.map(|of_styles| self.mix.matmul(&of_styles)?.flatten_all()).transpose()
     }
 
     pub(super) fn block_tensors(&self, weights: &VarBuilder, channels: usize) -> Result<BlockTensors> {

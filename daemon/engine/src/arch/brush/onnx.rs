@@ -27,7 +27,7 @@ pub fn to_onnx(
     let loader = Loader::new(version, shares, weights)?;
     let (graph, input) = Graph::new(version.name());
     let mut network = Exporter { graph, loader, weights, noise: None };
-    let output = network.brush(&input, sizes)?;
+    let output = network.brush(&input, version, sizes)?;
     Ok(network.graph.finish(&output, notes))
 }
 
@@ -41,18 +41,19 @@ struct Exporter<'a> {
 /// The noise of brush-2, as large as the padded picture.
 struct Noise {
     whole: Value,
-    /// How often the picture is halved where blocks run now, and the blocks that have run there.
+    /// How many times smaller than the picture the maps are that blocks run on now.
     factor: usize,
+    /// The numbers of `factor` x `factor` pixels as channels, and how many of these were taken.
     unshuffled: Value,
     taken: i64,
 }
 
 impl Exporter<'_> {
-    fn brush(&mut self, input: &Value, sizes: Sizes) -> Result<Value> {
+    fn brush(&mut self, input: &Value, version: Version, sizes: Sizes) -> Result<Value> {
         let Sizes { c1, c2, blocks: [n1, n2, n3], ch, cf } = sizes;
         let (padded, sides) = self.graph.pad_to_multiple(input, MULTIPLE as i64);
         let x = self.graph.affine(&padded, 2.0, -1.0);
-        if self.loader.has_noise() {
+        if version.has_noise() {
             let whole = self.graph.optional_map("noise", &sides);
             let (whole, _) = self.graph.pad_to_multiple(&whole, MULTIPLE as i64);
             self.noise = Some(Noise { unshuffled: whole.clone(), whole, factor: 1, taken: 0 });

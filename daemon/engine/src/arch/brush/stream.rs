@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Result;
 use utsushi_kernels::{BLUR_REACH, Geometry, Noise};
 
-use super::{ALIGNED_PX, Brush, Layered, Layers, MULTIPLE, Version};
+use super::{ALIGNED_PX, Brush, Layers, MULTIPLE, PictureNoise, Version};
 use crate::arch::{Grain, Region, RowStream};
 use crate::bands::{Band, Context, Delay, Overlap, Padding};
 use crate::ops::{Block, blur_add, upsample2_add};
@@ -87,11 +87,11 @@ impl BrushStream {
         let Region { width, height, x, y } = region;
         let layers = Arc::clone(&brush.layers);
         let before = (x % ALIGNED_PX, y % ALIGNED_PX);
-        let layered = Layered::new(brush.sizes, grain, (x - before.0, y - before.1));
+        let noise = PictureNoise::new(brush.sizes, grain, (x - before.0, y - before.1));
         let mut layer = 0;
         let mut rows = || {
             layer += 1;
-            BlockRows { context: Context::new(Block::REACH), noise: layered.of(layer - 1) }
+            BlockRows { context: Context::new(Block::REACH), noise: noise.of_layer(layer - 1) }
         };
         let mut blocks = |blocks: &[Block]| blocks.iter().map(|_| rows()).collect();
         Self {
@@ -113,7 +113,7 @@ impl BrushStream {
             b2: rows(),
             tail: Overlap::new(layers.tail.reach()),
             tail_x: Overlap::new(2 * layers.tail.reach()),
-            noise: layered.of(brush.sizes.block_count()),
+            noise: noise.of_layer(brush.sizes.block_count()),
             quarter: Delay::default(),
             skip_x: Delay::default(),
             half: Delay::default(),
@@ -148,7 +148,7 @@ impl BrushStream {
         let h = h.map(|h| layers.up.forward(h))?;
         let h = self.up.push(h)?.map(|h| upsample2_add(h, &self.quarter.take((h.count() - 2) * 2)?))?;
         let h = through(&mut self.d1, &layers.d1, h)?;
-        let h = if self.version == Version::One {
+        let h = if !self.version.has_noise() {
             if !h.rows.is_empty() {
                 self.catch_up_skip(h.rows.count() * 2, is_end)?;
             }

@@ -6,7 +6,7 @@
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-use super::{Layered, MULTIPLE, Sizes, Version};
+use super::{MULTIPLE, PictureNoise, Sizes, Version};
 use crate::arch::Grain;
 use crate::differentiable::{BlockTensors, Maps, Noise, Place, WholeConv};
 
@@ -113,7 +113,7 @@ impl TrainableBrush {
         }
         let mix = &shares.unsqueeze(0)?;
         let layer = |layer| -> Vec<Noise> {
-            grains.iter().map(|grain| Layered::new(self.sizes, *grain, (0, 0)).of(layer)).collect()
+            grains.iter().map(|grain| PictureNoise::new(self.sizes, *grain, (0, 0)).of_layer(layer)).collect()
         };
         let mut next = 0;
         let mut through = |x, blocks: &[Block]| {
