@@ -19,7 +19,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 use utsushi_engine::Grain;
 use utsushi_engine::arch::brush::{Sizes, TrainableBrush, Version};
-use utsushi_engine::differentiable::WholeConv;
+use utsushi_kernels::backward::{Resulting, WholeConv};
 use utsushi_kernels::{ConvWeights, Cpu, Shape};
 
 /// As in the daemon.
@@ -130,8 +130,9 @@ fn products(shape: Shape, outputs: usize, kernel: usize) {
         flops * repeat as f64 / median((0..ROUNDS).map(seconds).collect()).of_cores / 1e9
     };
     let forward = rate(&|| drop(conv.forward(cpu, weights, &x, shape)));
-    let input = rate(&|| drop(conv.input_gradient(cpu, weights, &gradient, shape)));
-    let weight = rate(&|| drop(conv.weight_gradients(cpu, &x, shape, &gradient, outputs)));
+    let result = Resulting { values: &[], gradient: &gradient };
+    let input = rate(&|| drop(conv.input_gradient(cpu, weights, result, shape)));
+    let weight = rate(&|| drop(conv.weight_gradients(cpu, &x, shape, result, outputs)));
     println!(
         "{kernel}x{kernel} of {BATCH} x {} x {} x {} to {outputs}, GFLOP/s of a core: forward {forward:.0}, input's \
          gradient {input:.0}, weights' gradient {weight:.0}",

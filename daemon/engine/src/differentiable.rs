@@ -7,6 +7,7 @@
 //! [`Maps`] are the same operations wherever a network is computed: here, or on a GPU.
 
 mod blur;
+mod conv;
 mod features;
 #[cfg(feature = "cuda")]
 mod gpu;
@@ -20,16 +21,12 @@ pub use blur::{add_noise, blur};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
 };
+pub use conv::{FrozenConv, conv, rounded_conv};
 pub use features::{change, gram, instance_norm, pixel_norm};
 pub use maps::{Maps, Place};
 pub use utsushi_kernels::Noise;
 pub use utsushi_kernels::backward::{Border, Change, WholeConv};
-use utsushi_kernels::{self as kernels, BlockWeights, ConvWeights, Cpu, backward};
-
-/// Convolves `x` with `[outputs, inputs, kernel, kernel]` and `[outputs]`.
-pub fn conv(x: &Tensor, weight: &Tensor, bias: &Tensor, conv: WholeConv) -> Result<Tensor> {
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Conv(conv))
-}
+use utsushi_kernels::{self as kernels, BlockWeights, Cpu, backward};
 
 /// Normalises over the channels at a pixel, times `[channels]`, plus `[channels]`.
 pub fn norm(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
@@ -149,60 +146,6 @@ fn output(values: Vec<f32>, maps: usize, shape: kernels::Shape) -> Result<(CpuSt
 /// A gradient for a tensor.
 fn like(tensor: &Tensor, values: Vec<f32>) -> Result<Option<Tensor>> {
     Tensor::from_vec(values, tensor.shape(), tensor.device()).map(Some)
-}
-
-struct Conv(WholeConv);
-
-impl CustomOp3 for Conv {
-    fn name(&self) -> &'static str {
-        "whole-conv"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (count, shape) = maps(x_layout.shape())?;
-        let outputs = bias_layout.shape().dims1()?;
-        let want = [outputs, shape.channels, self.0.kernel, self.0.kernel];
-        let Some(out_shape) = self.0.output_shape(shape, outputs) else {
-            bail!("{shape:?} can't be convolved by {:?}", self.0);
-        };
-        if weight_layout.dims() != want {
-            bail!("a convolution has weights {:?}, not {want:?}", weight_layout.dims());
-        }
-        let weights = ConvWeights { weight: slice(weight, weight_layout)?, bias: slice(bias, bias_layout)? };
-        output(self.0.forward(Cpu::detect(), weights, slice(x, x_layout)?, shape), count, out_shape)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        result: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let (given, result) = (values(&gradient)?, values(result)?);
-        let gradient = self.0.before_activation(&result, &given);
-        let (_, shape) = maps(x.shape())?;
-        let (cpu, weights) = (Cpu::detect(), values(weight)?);
-        let weights = ConvWeights { weight: &weights, bias: &values(bias)? };
-        let d_x =
-            if x.track_op() { like(x, self.0.input_gradient(cpu, weights, &gradient, shape))? } else { None };
-        if !weight.track_op() && !bias.track_op() {
-            return Ok((d_x, None, None));
-        }
-        let (d_weight, d_bias) =
-            self.0.weight_gradients(cpu, &values(x)?, shape, &gradient, weights.bias.len());
-        Ok((d_x, like(weight, d_weight)?, like(bias, d_bias)?))
-    }
 }
 
 struct Norm;

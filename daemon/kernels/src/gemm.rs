@@ -11,6 +11,7 @@ use std::ops::Range;
 use crate::cpu::{Cpu, Lanes};
 
 /// A matrix, inputs x outputs, and a bias, cut into panels as wide as a register tile.
+#[derive(Debug)]
 pub(crate) struct Panels {
     /// Panel by panel, word by word of inputs, the panel's outputs; the last ones padded with zeros.
     data: Vec<f32>,

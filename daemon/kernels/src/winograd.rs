@@ -25,6 +25,7 @@ const BLOCK_BYTES: usize = 450 << 10;
 const PLANE_PAD: usize = 32;
 
 /// A convolution's weights, transformed.
+#[derive(Debug)]
 pub(crate) struct Winograd {
     kernel: usize,
     inputs: usize,

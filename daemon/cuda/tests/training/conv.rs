@@ -1,7 +1,7 @@
 //! Convolutions of every kind that the networks have.
 
 use utsushi_cuda::training::{Batch, Conv};
-use utsushi_kernels::backward::{Border, WholeConv};
+use utsushi_kernels::backward::{Border, Resulting, WholeConv};
 use utsushi_kernels::{ConvWeights, Cpu};
 
 use super::{assert_close, bench, noise, shape, upload};
@@ -17,7 +17,7 @@ fn check(conv: Conv, x: [usize; 4], outputs: usize, adds: bool) {
     let border = if conv.repeats { Border::Replicate } else { Border::Zero };
     let Conv { kernel, stride, pad, slope, .. } = conv;
     let whole = WholeConv { kernel, stride, pad, border, slope };
-    let (cpu, of) = (Cpu::detect(), shape(batch));
+    let (cpu, of) = (Cpu::detect().single(), shape(batch));
 
     let (x, weight) = (noise(1, batch.len()), noise(2, outputs * channels * kernel * kernel));
     let bias = noise(3, outputs);
@@ -35,11 +35,14 @@ fn check(conv: Conv, x: [usize; 4], outputs: usize, adds: bool) {
     let got = conv.forward(bench, &x_on, batch, (&weight_on, &bias_on), added.as_ref()).expect("convolved");
     assert_close(&format!("{what}: forward"), bench, &got, &want, SHARE);
 
-    let want = whole.input_gradient(cpu, weights, &gradient, of);
+    // On the GPU the way back through the activation is an operation of its own.
+    let whole = WholeConv { slope: 1.0, ..whole };
+    let result = Resulting { values: &[], gradient: &gradient };
+    let want = whole.input_gradient(cpu, weights, result, of);
     let got = conv.input_gradient(bench, &weight_on, &gradient_on, batch).expect("a gradient");
     assert_close(&format!("{what}: of the input"), bench, &got, &want, SHARE);
 
-    let (want, want_bias) = whole.weight_gradients(cpu, &x, of, &gradient, outputs);
+    let (want, want_bias) = whole.weight_gradients(cpu, &x, of, result, outputs);
     let got = conv.weight_gradients(bench, &x_on, batch, &gradient_on, outputs).expect("gradients");
     assert_close(&format!("{what}: of the weights"), bench, &got.weight, &want, SHARE);
     assert_close(&format!("{what}: of the bias"), bench, &got.bias, &want_bias, SHARE);

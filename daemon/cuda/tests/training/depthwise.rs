@@ -3,7 +3,7 @@
 use utsushi_cuda::training::{
     Batch, depthwise_forward, depthwise_input_gradient, depthwise_weight_gradients,
 };
-use utsushi_kernels::backward::{Border, WholeConv};
+use utsushi_kernels::backward::{Border, Resulting, WholeConv};
 use utsushi_kernels::{ConvWeights, Cpu};
 
 use super::{assert_close, bench, noise, shape, upload};
@@ -16,7 +16,7 @@ fn check(x: [usize; 4]) {
     let what = |of: &str| format!("{of} of {x:?}");
     let [maps, rows, cols, channels] = x;
     let batch = Batch { maps, rows, cols, channels };
-    let (cpu, of) = (Cpu::detect(), shape(batch));
+    let (cpu, of) = (Cpu::detect().single(), shape(batch));
     let (x, gradient) = (noise(1, batch.len()), noise(2, batch.len()));
     let (weight, bias) = (noise(3, channels * TAPS), noise(4, channels));
     let on = |values: &[f32]| upload(bench, values);
@@ -34,11 +34,12 @@ fn check(x: [usize; 4]) {
     let got = depthwise_forward(bench, &x_on, batch, &weight_on, &bias_on).expect("convolved");
     assert_close(&what("forward"), bench, &got, &want, SHARE);
 
-    let want = whole.input_gradient(cpu, weights, &gradient, of);
+    let result = Resulting { values: &[], gradient: &gradient };
+    let want = whole.input_gradient(cpu, weights, result, of);
     let got = depthwise_input_gradient(bench, &weight_on, &gradient_on, batch).expect("a gradient");
     assert_close(&what("gradient"), bench, &got, &want, SHARE);
 
-    let (dense, want_bias) = whole.weight_gradients(cpu, &x, of, &gradient, channels);
+    let (dense, want_bias) = whole.weight_gradients(cpu, &x, of, result, channels);
     let of_channel = |channel: usize| &dense[channel * (channels + 1) * TAPS..][..TAPS];
     let want: Vec<f32> = (0..channels).flat_map(of_channel).copied().collect();
     let got = depthwise_weight_gradients(bench, &x_on, batch, &gradient_on).expect("gradients");

@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use super::gpu::GpuMaps;
 #[cfg(feature = "cuda")]
 use super::tape::Tape;
-use super::{BlockTensors, Change, Noise, WholeConv};
+use super::{BlockTensors, Change, FrozenConv, Noise, WholeConv};
 use crate::Device;
 
 /// Where a network is computed while it is trained: on the processor, or on a GPU. There a step's maps stay where they are,
@@ -156,6 +156,25 @@ impl Maps {
     /// As there; so all that follow.
     pub fn conv(&self, weight: &Tensor, bias: &Tensor, conv: WholeConv) -> Result<Self> {
         operation!(self, x => super::conv(x, weight, bias, conv), x => x.conv(weight, bias, conv))
+    }
+
+    /// [`rounded_conv`](super::rounded_conv)
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rounded_conv(&self, weight: &Tensor, bias: &Tensor, conv: WholeConv) -> Result<Self> {
+        operation!(self, x => super::rounded_conv(x, weight, bias, conv), x => x.conv(weight, bias, conv))
+    }
+
+    /// [`FrozenConv`]
+    ///
+    /// # Errors
+    /// If these are no maps that it convolves.
+    pub fn frozen_conv(&self, conv: &FrozenConv) -> Result<Self> {
+        operation!(self, x => conv.here(x), x => {
+            let (weight, bias, conv) = conv.parts();
+            x.conv(weight, bias, conv)
+        })
     }
 
     /// [`norm`](super::norm)

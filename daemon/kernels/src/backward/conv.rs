@@ -8,17 +8,17 @@
 //! - Both of 3x3 with a stride of 1: by Winograd's method where that is faster ([`winograd`]).
 //! - *Gradient of the weights*: [`product`](super::product).
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::product::{Pixels, SLACK, add_products, padded_inputs};
-use super::window::{Border, add, copy_window, fold_row, rows_made_from};
+use super::window::{Border, Resulting, add, copy_window, fold_row, mask, mask_window, rows_made_from};
 use super::winograd;
-use super::{Piece, count, pieces, strip_rows, sum_in_order};
+use super::{Piece, count, pieces, sum_in_order};
 use crate::cpu::{Cpu, Kernel, Lanes};
-use crate::gemm::{Panels, Taps, Target, Write, multiply};
+use crate::gemm::{Panels, Taps, Target, Write, multiply, pack};
+use crate::winograd::Winograd;
 use crate::{ConvWeights, Shape};
 
 /// A convolution of whole maps, and the activation after it.
@@ -54,84 +54,71 @@ impl WholeConv {
         self.output_shape(shape, outputs).expect("maps that can be convolved")
     }
 
+    /// Lays out weights to convolve maps with them.
+    ///
+    /// # Panics
+    /// If there are not as many weights as the bias and the kernel say.
+    pub fn with_weights(self, cpu: Cpu, weights: ConvWeights) -> ForwardConv {
+        let (inputs, outputs) = self.channels(weights);
+        if winograd::pays(&self, inputs, outputs) {
+            let way = Way::Winograd(winograd::of_forward(cpu, weights));
+            return ForwardConv { conv: self, cpu, inputs, outputs, way };
+        }
+        let (cpu, taps) = (for_pixels_of(cpu, inputs), self.kernel * self.kernel);
+        let panels = Panels::new(cpu, taps * inputs, weights.bias.to_vec(), |i, o| {
+            let (tap, input) = (i / inputs, i % inputs);
+            weights.weight[(o * inputs + input) * taps + tap]
+        });
+        ForwardConv { conv: self, cpu, inputs, outputs, way: Way::Direct(vec![panels]) }
+    }
+
+    /// Lays out weights to pass gradients back through them.
+    ///
+    /// # Panics
+    /// If there are not as many weights as the bias and the kernel say.
+    pub fn with_turned_weights(self, cpu: Cpu, weights: ConvWeights) -> BackwardConv {
+        let (inputs, outputs) = self.channels(weights);
+        if winograd::pays(&self, inputs, outputs) {
+            let way = Way::Winograd(winograd::of_input_gradient(cpu, weights));
+            return BackwardConv { conv: self, cpu, inputs, outputs, way };
+        }
+        let cpu = for_pixels_of(cpu, outputs);
+        let way = Way::Direct(turned(cpu, &self, weights.weight, inputs, outputs));
+        BackwardConv { conv: self, cpu, inputs, outputs, way }
+    }
+
+    /// Input and output channels.
+    fn channels(&self, weights: ConvWeights) -> (usize, usize) {
+        let (len, outputs, taps) = (weights.weight.len(), weights.bias.len(), self.kernel * self.kernel);
+        let inputs = len / (outputs * taps);
+        assert_eq!(len, outputs * inputs * taps);
+        (inputs, outputs)
+    }
+
     /// Convolves maps of `shape`.
     ///
     /// # Panics
     /// If the lengths don't fit together.
     pub fn forward(&self, cpu: Cpu, weights: ConvWeights, x: &[f32], shape: Shape) -> Vec<f32> {
-        let cpu = cpu.single();
-        let (kernel, outputs, inputs) = (self.kernel, weights.bias.len(), shape.channels);
-        let out_shape = self.sizes(shape, outputs);
-        assert_eq!(weights.weight.len(), outputs * inputs * kernel * kernel);
-        if winograd::pays(self, inputs, outputs) {
-            return winograd::forward(self, cpu, weights, x, shape, out_shape);
-        }
-        let panels = Panels::new(cpu, kernel * kernel * inputs, weights.bias.to_vec(), |i, o| {
-            let (tap, input) = (i / inputs, i % inputs);
-            weights.weight[(o * inputs + input) * kernel * kernel + tap]
-        });
-        let mut out = vec![0.0; count(x, shape) * out_shape.len()];
-        let strip = strip_rows(out_shape.cols);
-        let maps = out.par_chunks_mut(out_shape.len()).zip(x.par_chunks_exact(shape.len()));
-        maps.for_each(|(out, x)| {
-            let strips = out.par_chunks_mut(strip * out_shape.row_len()).enumerate();
-            strips.for_each_init(Vec::new, |window, (i, out)| {
-                cpu.run(Forward {
-                    conv: self,
-                    panels: &panels,
-                    x,
-                    shape,
-                    out_shape,
-                    first: i * strip,
-                    window,
-                    out,
-                });
-            });
-        });
-        out
+        self.with_weights(cpu, weights).run(x, shape)
     }
 
-    /// The gradient of what goes into the activation, from the result and its gradient.
-    pub fn before_activation<'a>(&self, result: &[f32], gradient: &'a [f32]) -> Cow<'a, [f32]> {
-        if self.slope == 1.0 {
-            return Cow::Borrowed(gradient);
-        }
-        let mut masked = vec![0.0; gradient.len()];
-        let parts = masked.par_chunks_mut(PART).zip(gradient.par_chunks(PART)).zip(result.par_chunks(PART));
-        parts.for_each(|((masked, gradient), result)| {
-            for ((masked, gradient), result) in masked.iter_mut().zip(gradient).zip(result) {
-                *masked = if *result > 0.0 { *gradient } else { *gradient * self.slope };
-            }
-        });
-        Cow::Owned(masked)
-    }
-
-    /// The gradient of maps of `shape`, from the result's, which no activation follows.
+    /// The gradient of maps of `shape`, from the result and its gradient.
     ///
     /// # Panics
     /// If the lengths don't fit together.
-    pub fn input_gradient(&self, cpu: Cpu, weights: ConvWeights, gradient: &[f32], shape: Shape) -> Vec<f32> {
-        let cpu = cpu.single();
-        let out_shape = self.sizes(shape, weights.bias.len());
-        assert_eq!(weights.weight.len(), shape.channels * out_shape.channels * self.kernel * self.kernel);
-        if winograd::pays(self, shape.channels, out_shape.channels) {
-            return winograd::input_gradient(self, cpu, weights, gradient, shape, out_shape);
-        }
-        let parts = Parts::new(cpu, self, weights.weight, shape, out_shape);
-        let mut input_gradient = vec![0.0; count(gradient, out_shape) * shape.len()];
-        let strip = strip_rows(shape.cols);
-        let maps = input_gradient.par_chunks_mut(shape.len()).zip(gradient.par_chunks_exact(out_shape.len()));
-        maps.for_each(|(out, gradient)| {
-            let strips = out.par_chunks_mut(strip * shape.row_len()).enumerate();
-            strips.for_each_init(Default::default, |scratch, (i, out)| {
-                cpu.run(Backward { parts: &parts, gradient, first: i * strip, scratch, out });
-            });
-        });
-        input_gradient
+    pub fn input_gradient(
+        &self,
+        cpu: Cpu,
+        weights: ConvWeights,
+        result: Resulting,
+        shape: Shape,
+    ) -> Vec<f32> {
+        self.with_turned_weights(cpu, weights).run(result, shape)
     }
 
-    /// The gradients of the weights, `[outputs, inputs, kernel, kernel]`, and of the bias, from maps of `shape`
-    /// and the gradient of a result with `outputs` channels, which no activation follows.
+    /// The gradients of the weights, `[outputs, inputs, kernel, kernel]`, and of the bias, from maps of `shape` and a
+    /// result with `outputs` channels and its gradient. Never rounded to bf16.
     ///
     /// # Panics
     /// If the lengths don't fit together.
@@ -140,22 +127,119 @@ impl WholeConv {
         cpu: Cpu,
         x: &[f32],
         shape: Shape,
-        gradient: &[f32],
+        result: Resulting,
         outputs: usize,
     ) -> (Vec<f32>, Vec<f32>) {
         let cpu = cpu.single();
         let out_shape = self.sizes(shape, outputs);
         let maps = count(x, shape);
-        assert_eq!(gradient.len(), maps * out_shape.len());
+        result.check(maps * out_shape.len(), self.slope);
         let sums = sum_in_order(pieces(maps, out_shape.rows), Default::default, |scratch, piece| {
-            cpu.run(Weights { conv: self, x, gradient, shape, out_shape, piece, scratch })
+            cpu.run(Weights { conv: self, x, result, shape, out_shape, piece, scratch })
         });
         cpu.run(Unpack { kernel: self.kernel, inputs: shape.channels, outputs, sums: &sums })
     }
 }
 
-/// Values that a thread takes at a time where there is nothing but values.
-const PART: usize = 1 << 14;
+/// A convolution with weights, laid out for a CPU.
+#[derive(Debug)]
+pub struct ForwardConv {
+    conv: WholeConv,
+    cpu: Cpu,
+    inputs: usize,
+    outputs: usize,
+    way: Way,
+}
+
+/// The way back through a convolution with weights, laid out for a CPU: from a result and its gradient to its input's.
+#[derive(Debug)]
+pub struct BackwardConv {
+    conv: WholeConv,
+    cpu: Cpu,
+    inputs: usize,
+    outputs: usize,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// As it is defined. On the way back it has a part of the kernel, turned round, for each class of input rows and
+    /// columns: row class by row class, column class by column class.
+    Direct(Vec<Panels>),
+    Winograd(Winograd),
+}
+
+/// Words of two inputs are made of pixels with an even number of channels.
+fn for_pixels_of(cpu: Cpu, channels: usize) -> Cpu {
+    if channels.is_multiple_of(2) { cpu } else { cpu.single() }
+}
+
+impl ForwardConv {
+    /// Convolves maps of `shape`.
+    ///
+    /// # Panics
+    /// If these are no such maps, or have other channels than the weights.
+    pub fn run(&self, x: &[f32], shape: Shape) -> Vec<f32> {
+        let Self { ref conv, cpu, inputs, outputs, ref way } = *self;
+        assert_eq!(shape.channels, inputs);
+        let out_shape = conv.sizes(shape, outputs);
+        let panels = match way {
+            Way::Winograd(winograd) => {
+                return winograd::forward(conv, cpu, winograd, (x, shape), out_shape);
+            }
+            Way::Direct(panels) => &panels[0],
+        };
+        let mut out = vec![0.0; count(x, shape) * out_shape.len()];
+        let strip = window_rows(shape).saturating_sub(conv.kernel) / conv.stride + 1;
+        let maps = out.par_chunks_mut(out_shape.len()).zip(x.par_chunks_exact(shape.len()));
+        maps.for_each(|(out, x)| {
+            let strips = out.par_chunks_mut(strip * out_shape.row_len()).enumerate();
+            strips.for_each_init(Vec::new, |window, (i, out)| {
+                cpu.run(Forward { conv, panels, x, shape, out_shape, first: i * strip, window, out });
+            });
+        });
+        out
+    }
+}
+
+impl BackwardConv {
+    /// See [`WholeConv::input_gradient`].
+    ///
+    /// # Panics
+    /// If the lengths don't fit together.
+    pub fn run(&self, result: Resulting, shape: Shape) -> Vec<f32> {
+        let Self { ref conv, cpu, inputs, outputs, ref way } = *self;
+        assert_eq!(shape.channels, inputs);
+        let out_shape = conv.sizes(shape, outputs);
+        let panels = match way {
+            Way::Winograd(winograd) => {
+                return winograd::input_gradient(conv, cpu, winograd, (result, out_shape), shape);
+            }
+            Way::Direct(panels) => panels,
+        };
+        let maps = count(result.gradient, out_shape);
+        result.check(maps * out_shape.len(), conv.slope);
+        let mut input_gradient = vec![0.0; maps * shape.len()];
+        let strip = (window_rows(out_shape).saturating_sub(conv.kernel) + 1) * conv.stride;
+        input_gradient.par_chunks_mut(shape.len()).enumerate().for_each(|(map, out)| {
+            let result = result.map(map, out_shape, conv.slope);
+            let strips = out.par_chunks_mut(strip * shape.row_len()).enumerate();
+            strips.for_each_init(Default::default, |scratch, (i, out)| {
+                let first = i * strip;
+                cpu.run(Backward { conv, panels, shape, out_shape, result, first, scratch, out });
+            });
+        });
+        input_gradient
+    }
+}
+
+/// Bytes of a window that stay in the second-level cache beside the weights.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// Rows of maps that a window has, so that the rows that neighbouring windows share are few.
+fn window_rows(shape: Shape) -> usize {
+    WINDOW_BYTES / (shape.row_len() * size_of::<f32>())
+}
 
 /// Some rows of a result.
 struct Forward<'a> {
@@ -177,22 +261,24 @@ impl Kernel for Forward<'_> {
         let WholeConv { kernel, stride, pad, slope, .. } = *self.conv;
         let (inputs, out_shape) = (self.shape.channels, self.out_shape);
         let rows = self.out.len() / out_shape.row_len();
-        // Without padding, what is read lies where it is.
-        let (data, row_len, first) = if pad == 0 {
+        // Without padding, what is read lies where it is, if it needn't become words.
+        let (data, row_len, first) = if pad == 0 && L::INPUTS == 1 {
             (self.x, self.shape.row_len(), self.first * stride)
         } else {
             let window = Window::new(self.conv, self.first..self.first + rows, out_shape.cols);
             window.copy(self.x, self.shape, self.conv.border, self.window);
-            (&self.window[..], window.row_len(inputs), 0)
+            pack(lanes, self.window);
+            (&self.window[..], window.row_len(inputs) / L::INPUTS, 0)
         };
+        let pixel = inputs / L::INPUTS;
         for (row, out) in self.out.chunks_exact_mut(out_shape.row_len()).enumerate() {
             let taps = Taps {
                 data,
                 start: (first + row * stride) * row_len,
                 rows: kernel,
                 row_stride: row_len,
-                len: kernel * inputs,
-                pixel_stride: stride * inputs,
+                len: kernel * pixel,
+                pixel_stride: stride * pixel,
             };
             let write = if slope == 1.0 { Write::Store } else { Write::Leaky(slope) };
             let outputs = out_shape.channels;
@@ -226,39 +312,36 @@ impl Window {
     }
 
     fn copy(&self, map: &[f32], shape: Shape, border: Border, out: &mut Vec<f32>) {
-        out.resize(self.rows * self.row_len(shape.channels) + SLACK, 0.0);
+        // Whole vectors on every CPU.
+        out.resize((self.rows * self.row_len(shape.channels) + SLACK).next_multiple_of(16), 0.0);
         let rows = self.first_row..self.first_row + self.rows as isize;
         let cols = self.first_col..self.first_col + self.cols as isize;
         copy_window(map, shape, rows, cols, border, out);
     }
-}
 
-/// The parts of a kernel, turned round, that the classes of input rows and columns see.
-struct Parts<'a> {
-    conv: &'a WholeConv,
-    shape: Shape,
-    out_shape: Shape,
-    /// Row class by row class, column class by column class.
-    panels: Vec<Panels>,
-}
-
-impl<'a> Parts<'a> {
-    fn new(cpu: Cpu, conv: &'a WholeConv, weight: &[f32], shape: Shape, out_shape: Shape) -> Self {
-        let WholeConv { kernel, stride, .. } = *conv;
-        let (inputs, outputs) = (shape.channels, out_shape.channels);
-        let part = |class: usize| {
-            let (row_class, col_class) = (class / stride, class % stride);
-            let (rows, cols) = (taps(conv, row_class), taps(conv, col_class));
-            Panels::new(cpu, rows * cols * outputs, vec![0.0; inputs], |i, input| {
-                let (row, col, output) = (i / outputs / cols, i / outputs % cols, i % outputs);
-                let ky = row_class + stride * (rows - 1 - row);
-                let kx = col_class + stride * (cols - 1 - col);
-                weight[((output * inputs + input) * kernel + ky) * kernel + kx]
-            })
-        };
-        let panels = (0..stride * stride).map(part).collect();
-        Self { conv, shape, out_shape, panels }
+    /// Takes a copied gradient back through the activation.
+    #[inline(always)]
+    fn mask(&self, result: Resulting, shape: Shape, slope: f32, gradient: &mut [f32]) {
+        let rows = self.first_row..self.first_row + self.rows as isize;
+        let cols = self.first_col..self.first_col + self.cols as isize;
+        mask_window(result.values, slope, shape, rows, cols, gradient);
     }
+}
+
+/// The parts of a kernel, turned round; see [`Way::Direct`].
+fn turned(cpu: Cpu, conv: &WholeConv, weight: &[f32], inputs: usize, outputs: usize) -> Vec<Panels> {
+    let WholeConv { kernel, stride, .. } = *conv;
+    let part = |class: usize| {
+        let (row_class, col_class) = (class / stride, class % stride);
+        let (rows, cols) = (taps(conv, row_class), taps(conv, col_class));
+        Panels::new(cpu, rows * cols * outputs, vec![0.0; inputs], |i, input| {
+            let (row, col, output) = (i / outputs / cols, i / outputs % cols, i % outputs);
+            let ky = row_class + stride * (rows - 1 - row);
+            let kx = col_class + stride * (cols - 1 - col);
+            weight[((output * inputs + input) * kernel + ky) * kernel + kx]
+        })
+    };
+    (0..stride * stride).map(part).collect()
 }
 
 /// How many rows of the kernel input rows of a class see.
@@ -276,8 +359,11 @@ struct Scratch {
 
 /// Some rows of the input's gradient.
 struct Backward<'a> {
-    parts: &'a Parts<'a>,
-    gradient: &'a [f32],
+    conv: &'a WholeConv,
+    panels: &'a [Panels],
+    shape: Shape,
+    out_shape: Shape,
+    result: Resulting<'a>,
     first: usize,
     scratch: &'a mut Scratch,
     out: &'a mut [f32],
@@ -288,7 +374,7 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Parts { conv, shape, out_shape, ref panels } = *self.parts;
+        let Self { conv, panels, shape, out_shape, .. } = self;
         let WholeConv { stride, pad, border, .. } = *conv;
         let (inputs, outputs) = (shape.channels, out_shape.channels);
         let padded_cols = shape.cols + 2 * pad;
@@ -303,7 +389,10 @@ impl Kernel for Backward<'_> {
             first_col: -(reach as isize),
             cols: padded_cols.div_ceil(stride) + reach,
         };
-        window.copy(self.gradient, out_shape, Border::Zero, &mut self.scratch.window);
+        window.copy(self.result.gradient, out_shape, Border::Zero, &mut self.scratch.window);
+        window.mask(self.result, out_shape, conv.slope, &mut self.scratch.window);
+        pack(lanes, &mut self.scratch.window);
+        let pixel = outputs / L::INPUTS;
         self.scratch.row.resize(padded_cols * inputs, 0.0);
         for (i, out) in self.out.chunks_exact_mut(shape.row_len()).enumerate() {
             for row in rows_made_from(self.first + i, shape.rows, pad, border) {
@@ -314,11 +403,11 @@ impl Kernel for Backward<'_> {
                     let start_row = row / stride - first_row + reach + 1 - tap_rows;
                     let taps = Taps {
                         data: &self.scratch.window,
-                        start: (start_row * window.cols + reach + 1 - tap_cols) * outputs,
+                        start: (start_row * window.cols + reach + 1 - tap_cols) * pixel,
                         rows: tap_rows,
-                        row_stride: window.row_len(outputs),
-                        len: tap_cols * outputs,
-                        pixel_stride: outputs,
+                        row_stride: window.row_len(pixel),
+                        len: tap_cols * pixel,
+                        pixel_stride: pixel,
                     };
                     let panels = &panels[row % stride * stride + class];
                     let count = (padded_cols - class).div_ceil(stride);
@@ -343,7 +432,7 @@ impl Kernel for Backward<'_> {
 struct Weights<'a> {
     conv: &'a WholeConv,
     x: &'a [f32],
-    gradient: &'a [f32],
+    result: Resulting<'a>,
     shape: Shape,
     out_shape: Shape,
     piece: Piece,
@@ -355,7 +444,7 @@ impl Kernel for Weights<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Vec<f32> {
-        let WholeConv { kernel, stride, border, .. } = *self.conv;
+        let WholeConv { kernel, stride, border, slope, .. } = *self.conv;
         let Shape { cols, channels: outputs, .. } = self.out_shape;
         let inputs = self.shape.channels;
         let width = outputs.next_multiple_of(L::COUNT);
@@ -363,17 +452,24 @@ impl Kernel for Weights<'_> {
         let mut all = vec![0.0; (kernel * taps + 1) * width];
         let (sums, bias) = all.split_at_mut(kernel * taps * width);
         let x = &self.x[self.piece.map * self.shape.len()..][..self.shape.len()];
-        let gradient = &self.gradient[self.piece.map * self.out_shape.len()..][..self.out_shape.len()];
+        let result = self.result.map(self.piece.map, self.out_shape, slope);
         let Scratch { window: values, row: packed } = self.scratch;
         for rows in self.piece.strips(cols) {
             let window = Window::new(self.conv, rows.clone(), cols);
             window.copy(x, self.shape, border, values);
             packed.resize(rows.len() * cols * width, 0.0);
-            let from = &gradient[rows.start * self.out_shape.row_len()..];
+            let first = rows.start * self.out_shape.row_len();
+            let from = &result.gradient[first..];
             for (to, from) in packed.chunks_exact_mut(width).zip(from.chunks_exact(outputs)) {
                 to[..outputs].copy_from_slice(from);
-                add(bias, from);
             }
+            if slope != 1.0 {
+                let values = &result.values[first..];
+                for (to, values) in packed.chunks_exact_mut(width).zip(values.chunks_exact(outputs)) {
+                    mask(&mut to[..outputs], values, slope);
+                }
+            }
+            packed.chunks_exact(width).for_each(|pixel| add(bias, &pixel[..outputs]));
             let right = Pixels { data: packed, row_stride: cols * width, pixel_stride: width };
             for (ky, sums) in sums.chunks_exact_mut(taps * width).enumerate() {
                 let row_len = window.row_len(inputs);

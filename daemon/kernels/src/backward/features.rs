@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::window::add;
-use super::{STRIP_PX, WholeConv, count, pieces};
+use super::{Resulting, STRIP_PX, WholeConv, count, pieces};
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::{ConvWeights, Shape};
 
@@ -213,7 +213,8 @@ fn spread(x: &[f32], shape: Shape, floor: f32) -> (Vec<f32>, Vec<f32>) {
 pub fn gram(cpu: Cpu, x: &[f32], shape: Shape) -> Vec<f32> {
     let (maps, channels) = (count(x, shape), shape.channels);
     // That of a pointwise convolution whose result is its input.
-    let (mut sums, _) = WholeConv::same(1).weight_gradients(cpu, x, shape, x, channels);
+    let result = Resulting { values: &[], gradient: x };
+    let (mut sums, _) = WholeConv::same(1).weight_gradients(cpu, x, shape, result, channels);
     let scale = 1.0 / (maps * shape.rows * shape.cols) as f32;
     let means = means(x, shape);
     for (i, row) in sums.chunks_exact_mut(channels).enumerate() {
@@ -242,7 +243,7 @@ pub fn gram_gradient(cpu: Cpu, x: &[f32], shape: Shape, gradient: &[f32]) -> Vec
         let shift = |row: &[f32]| -row.iter().zip(means).map(|(a, b)| a * b).sum::<f32>();
         let bias: Vec<f32> = both.chunks_exact(channels).map(shift).collect();
         let weights = ConvWeights { weight: &both, bias: &bias };
-        out.extend(WholeConv::same(1).forward(cpu, weights, x, shape));
+        out.extend(WholeConv::same(1).forward(cpu.single(), weights, x, shape));
     }
     out
 }

@@ -1,8 +1,9 @@
 //! Gradients: what training needs beside [`Conv`](crate::Conv) and [`Block`](crate::Block).
 //!
 //! In training a picture is never cut into bands. Here maps are whole, several of a [`Shape`] one after the
-//! other, and operations pad rows as they pad columns. Weights change at every step, so that they are taken as
-//! PyTorch keeps them and laid out anew each time, which costs little beside a batch.
+//! other, and operations pad rows as they pad columns. Weights that are trained change at every step, so that they are
+//! taken as PyTorch keeps them and laid out anew each time; those that stay are laid out once ([`ForwardConv`],
+//! [`BackwardConv`]).
 //!
 //! - [`WholeConv`]: a k x k convolution with any stride and padding, and an activation;
 //! - [`block_forward`] and [`block_gradients`]: the residual block, of which nothing is kept but its input;
@@ -17,7 +18,8 @@
 //! piece is summed by one thread, and the pieces are added in order: the result doesn't depend on the number of
 //! threads, not in its last bit.
 //!
-//! All of it is `f32`, on a CPU of bf16 too ([`Cpu::single`](crate::Cpu::single)).
+//! All of it is `f32`, on a CPU of bf16 too ([`Cpu::single`](crate::Cpu::single)), but for a [`WholeConv`]'s way
+//! forward and back to its input: there the products of maps and weights are as the CPU that is given says.
 
 mod block;
 mod blur;
@@ -34,14 +36,14 @@ mod winograd;
 pub use block::{block_forward, block_gradients};
 pub use blur::{blur, blur_gradient};
 pub use change::{Change, change, change_gradient};
-pub use conv::WholeConv;
+pub use conv::{BackwardConv, ForwardConv, WholeConv};
 pub use features::{
     gram, gram_gradient, instance_norm, instance_norm_gradient, pixel_norm, pixel_norm_gradient,
 };
 pub use norm::{NormGradients, norm_forward, norm_gradients};
 pub use rearrange::{join, max_pool2, max_pool2_gradient, part, pixel_shuffle, pixel_unshuffle};
 pub use upsample::{upsample2_add_whole, upsample2_gradient};
-pub use window::Border;
+pub use window::{Border, Resulting};
 
 use std::ops::Range;
 

@@ -13,6 +13,64 @@ pub enum Border {
     Zero,
 }
 
+/// What a convolution gave, behind its activation, and the gradient of that.
+#[derive(Debug, Clone, Copy)]
+pub struct Resulting<'a> {
+    /// Not looked at where there is no activation.
+    pub values: &'a [f32],
+    /// As many.
+    pub gradient: &'a [f32],
+}
+
+impl Resulting<'_> {
+    /// Are there so many values, where they matter?
+    pub(super) fn check(&self, len: usize, slope: f32) {
+        assert_eq!(self.gradient.len(), len);
+        assert!(slope == 1.0 || self.values.len() == len);
+    }
+
+    /// One of the maps.
+    pub(super) fn map(&self, map: usize, shape: Shape, slope: f32) -> Self {
+        let part = map * shape.len()..(map + 1) * shape.len();
+        let values = if slope == 1.0 { &[] } else { &self.values[part.clone()] };
+        Self { values, gradient: &self.gradient[part] }
+    }
+}
+
+/// The gradient of what goes into an activation, from that of the `result`: `slope` times as much where that isn't
+/// positive.
+#[inline(always)]
+pub(super) fn mask(gradient: &mut [f32], result: &[f32], slope: f32) {
+    for (gradient, result) in gradient.iter_mut().zip(result) {
+        *gradient = if *result > 0.0 { *gradient } else { *gradient * slope };
+    }
+}
+
+/// The same of rows and columns of a map that were copied; nothing without an activation.
+#[inline(always)]
+pub(super) fn mask_window(
+    result: &[f32],
+    slope: f32,
+    shape: Shape,
+    rows: Range<isize>,
+    cols: Range<isize>,
+    gradient: &mut [f32],
+) {
+    if slope == 1.0 {
+        return;
+    }
+    let last = shape.cols as isize;
+    let inside = cols.start.clamp(0, last) as usize..cols.end.clamp(0, last) as usize;
+    let before = (-cols.start).clamp(0, cols.end - cols.start) as usize * shape.channels;
+    for (y, gradient) in rows.zip(gradient.chunks_exact_mut(cols.len() * shape.channels)) {
+        if (0..shape.rows as isize).contains(&y) {
+            let row = &result[y as usize * shape.row_len()..][..shape.row_len()];
+            let row = &row[inside.start * shape.channels..inside.end * shape.channels];
+            mask(&mut gradient[before..], row, slope);
+        }
+    }
+}
+
 /// Copies rows and columns of a map to `out`, which is as large as they are or larger.
 pub(super) fn copy_window(
     map: &[f32],

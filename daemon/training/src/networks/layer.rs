@@ -65,7 +65,7 @@ impl Layer {
     /// # Errors
     /// If they don't fit.
     pub fn forward(&self, x: &Maps) -> Result<Maps> {
-        x.conv(&self.weight, &self.bias, self.conv)
+        x.rounded_conv(&self.weight, &self.bias, self.conv)
     }
 }
 

@@ -24,7 +24,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use utsushi_engine::differentiable::{Maps, WholeConv};
+use utsushi_engine::differentiable::{FrozenConv, Maps, WholeConv};
 
 /// A layer whose output is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,10 +81,14 @@ pub struct Perceptual {
 }
 
 #[derive(Debug)]
-struct Layer {
-    conv: WholeConv,
-    weight: Tensor,
-    bias: Tensor,
+enum Layer {
+    Frozen(FrozenConv),
+    /// While it is taught.
+    Trained {
+        conv: WholeConv,
+        weight: Tensor,
+        bias: Tensor,
+    },
 }
 
 impl Perceptual {
@@ -115,10 +119,13 @@ impl Perceptual {
                 _ => WholeConv::same(3),
             };
             let weights = weights.pp(name);
-            layers.push(Layer {
-                conv: WholeConv { slope: 0.0, ..conv },
-                weight: weights.get((outputs, inputs, conv.kernel, conv.kernel), "weight")?,
-                bias: weights.get(outputs, "bias")?,
+            let conv = WholeConv { slope: 0.0, ..conv };
+            let weight = weights.get((outputs, inputs, conv.kernel, conv.kernel), "weight")?;
+            let bias = weights.get(outputs, "bias")?;
+            let is_trained = weight.track_op() || bias.track_op();
+            layers.push(match is_trained {
+                true => Layer::Trained { conv, weight, bias },
+                false => Layer::Frozen(FrozenConv::new(&weight, &bias, conv)?),
             });
             inputs = outputs;
         }
@@ -138,7 +145,10 @@ impl Features for Perceptual {
         let mut maps = Vec::with_capacity(Self::LEVELS.len());
         let mut x = pictures.clone();
         for (layer, (_, _, level)) in self.layers.iter().zip(LAYERS) {
-            x = x.conv(&layer.weight, &layer.bias, layer.conv)?;
+            x = match layer {
+                Layer::Frozen(conv) => x.frozen_conv(conv)?,
+                Layer::Trained { conv, weight, bias } => x.conv(weight, bias, *conv)?,
+            };
             if level.is_some() {
                 maps.push(x.clone());
             }

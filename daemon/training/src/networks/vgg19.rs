@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Result, Tensor, bail};
-use utsushi_engine::differentiable::{Border, Maps, WholeConv};
+use utsushi_engine::differentiable::{Border, FrozenConv, Maps, WholeConv};
 
 use super::perceptual::{Features, Level};
 
@@ -46,14 +46,8 @@ const MOST_CHANNELS: usize = 512;
 pub struct Vgg19 {
     levels: Vec<Level>,
     /// Takes the mean colour away. Not in the first layer's bias, since borders are zero after it.
-    shift: Layer,
-    layers: Vec<Layer>,
-}
-
-#[derive(Debug)]
-struct Layer {
-    weight: Tensor,
-    bias: Tensor,
+    shift: [Tensor; 2],
+    layers: Vec<FrozenConv>,
 }
 
 /// Why there is no VGG19.
@@ -98,18 +92,18 @@ impl Vgg19 {
         let (mut levels, mut layers) = (Vec::new(), Vec::new());
         let mut inputs = 3;
         for (name, level, stride) in &LAYERS[..count] {
-            let layer = Layer::load(tensors, name, inputs)?;
-            let channels = layer.bias.dim(0)?;
-            inputs = channels;
-            levels.push(Level { name: level, channels, stride: *stride });
-            layers.push(layer);
+            let (mut weight, bias) = layer(tensors, name, inputs)?;
+            if layers.is_empty() {
+                weight = of_pictures(&weight)?;
+            }
+            inputs = bias.dim(0)?;
+            levels.push(Level { name: level, channels: inputs, stride: *stride });
+            layers.push(FrozenConv::new(&weight, &bias, CONV)?);
         }
-        layers[0].weight = of_pictures(&layers[0].weight)?;
-        let shift = MEAN.map(|mean| 1.0 - mean / 127.5);
-        let shift = Layer {
-            weight: Tensor::eye(3, candle_core::DType::F32, &Device::Cpu)?.reshape((3, 3, 1, 1))?,
-            bias: Tensor::new(&shift, &Device::Cpu)?,
-        };
+        let shift = [
+            Tensor::eye(3, candle_core::DType::F32, &Device::Cpu)?.reshape((3, 3, 1, 1))?,
+            Tensor::new(&MEAN.map(|mean| 1.0 - mean / 127.5), &Device::Cpu)?,
+        ];
         Ok(Self { levels, shift, layers })
     }
 }
@@ -119,23 +113,19 @@ fn of_pictures(weight: &Tensor) -> Result<Tensor> {
     (weight.flip(&[1])?.contiguous()? * 127.5)?.contiguous()
 }
 
-impl Layer {
-    fn load(tensors: &HashMap<String, Tensor>, name: &str, inputs: usize) -> Result<Self> {
-        let get = |name: String| match tensors.get(&name) {
-            Some(tensor) => Ok(tensor.clone()),
-            None => bail!("{name} is missing"),
-        };
-        let (weight, bias) = (get(format!("{name}.weight"))?, get(format!("{name}.bias"))?);
-        let outputs = bias.dims1()?;
-        let want = [outputs, inputs, CONV.kernel, CONV.kernel];
-        if weight.dims() != want || !(1..=MOST_CHANNELS).contains(&outputs) {
-            bail!("{name}.weight is {:?}, not {want:?}", weight.dims());
-        }
-        Ok(Self {
-            weight: weight.to_dtype(candle_core::DType::F32)?,
-            bias: bias.to_dtype(candle_core::DType::F32)?,
-        })
+/// A layer's weights and biases.
+fn layer(tensors: &HashMap<String, Tensor>, name: &str, inputs: usize) -> Result<(Tensor, Tensor)> {
+    let get = |name: String| match tensors.get(&name) {
+        Some(tensor) => tensor.to_dtype(candle_core::DType::F32),
+        None => bail!("{name} is missing"),
+    };
+    let (weight, bias) = (get(format!("{name}.weight"))?, get(format!("{name}.bias"))?);
+    let outputs = bias.dims1()?;
+    let want = [outputs, inputs, CONV.kernel, CONV.kernel];
+    if weight.dims() != want || !(1..=MOST_CHANNELS).contains(&outputs) {
+        bail!("{name}.weight is {:?}, not {want:?}", weight.dims());
     }
+    Ok((weight, bias))
 }
 
 impl Features for Vgg19 {
@@ -144,13 +134,14 @@ impl Features for Vgg19 {
     }
 
     fn see(&self, pictures: &Maps) -> Result<Vec<Maps>> {
-        let mut x = pictures.conv(&self.shift.weight, &self.shift.bias, WholeConv::same(1))?;
+        let [weight, bias] = &self.shift;
+        let mut x = pictures.conv(weight, bias, WholeConv::same(1))?;
         let (mut maps, mut stride) = (Vec::with_capacity(self.layers.len()), 1);
         for (level, layer) in self.levels.iter().zip(&self.layers) {
             if level.stride != stride {
                 (x, stride) = (x.max_pool2()?, level.stride);
             }
-            x = x.conv(&layer.weight, &layer.bias, CONV)?;
+            x = x.frozen_conv(layer)?;
             maps.push(x.clone());
         }
         Ok(maps)
