@@ -73,8 +73,10 @@ fn both_sides_of_the_game() {
 #[test]
 fn losses_of_pictures() {
     let golden = golden("losses");
-    let numbers = |name: &str| values(&golden[name]).try_into().expect("two numbers");
-    let palette = Palette { gain: numbers("gain"), shift: numbers("shift") };
+    let numbers = |name: &str| <[f32; 2]>::try_from(values(&golden[name])).expect("two numbers");
+    let ([gain_u, gain_v], [shift_u, shift_v]) = (numbers("gain"), numbers("shift"));
+    let matrix = [[1.0, 0.0, 0.0], [0.0, gain_u, 0.0], [0.0, 0.0, gain_v]];
+    let palette = &Palette { matrix, shift: [0.0, shift_u, shift_v] };
     let targets = &golden["targets"];
     check_maps(&golden, "l1", "pictures", |place, x| Ok(vec![l1(x, &place.bring(targets)?)?]));
     check_maps(&golden, "gradient_l1", "pictures", |place, x| {
@@ -114,18 +116,40 @@ fn losses_of_features() {
 
 #[test]
 fn palettes_move_towards_the_art() {
-    let colours = |mean, deviation| Colours { mean, deviation };
-    let photos = colours([0.1, 0.0], [0.1, 0.2]);
-    for (art, gain, shift) in [
-        (photos, [1.0, 1.0], [0.0, 0.0]),
-        (colours([0.2, -0.1], [0.12, 0.2]), [1.2, 1.0], [0.7 * (0.2 - 0.12), -0.07]),
+    let apart = |[y, u, v]: [f64; 3]| [[y * y, 0.0, 0.0], [0.0, u * u, 0.0], [0.0, 0.0, v * v]];
+    let colours = |mean, covariance| Colours { mean, covariance };
+    let photos = colours([-0.2, 0.1, 0.0], apart([0.4, 0.1, 0.2]));
+    // Lights are yellow, and darks blue.
+    let tinted = [[0.16, -0.03, 0.01], [-0.03, 0.02, 0.0], [0.01, 0.0, 0.04]];
+    for (art, want) in [
+        (photos, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+        (colours([0.1, 0.2, -0.1], apart([0.4, 0.12, 0.2])), apart([1.0, 1.2f64.sqrt(), 1.0])),
         // Not more than this.
-        (colours([0.1, 0.0], [0.9, 0.01]), [1.6, 0.8], [0.7 * (0.1 - 0.16), 0.0]),
+        (colours([0.0; 3], apart([0.01, 0.9, 0.2])), apart([0.4f64.sqrt(), 1.6f64.sqrt(), 1.0])),
+        (colours([0.0; 3], tinted), [[f64::NAN; 3]; 3]),
     ] {
         let palette = Palette::new(photos, art);
-        for i in 0..2 {
-            assert!((palette.gain[i] - gain[i]).abs() < 1e-6, "{art:?}: {palette:?}");
-            assert!((palette.shift[i] - shift[i]).abs() < 1e-6, "{art:?}: {palette:?}");
+        // All of the way, where the palette goes 0.7 of it.
+        let whole: [[f64; 3]; 3] = std::array::from_fn(|i| {
+            std::array::from_fn(|j| {
+                (f64::from(palette.matrix[i][j]) - if i == j { 0.3 } else { 0.0 }) / 0.7
+            })
+        });
+        for i in 0..3 {
+            let moved = (0..3).map(|j| f64::from(palette.matrix[i][j]) * photos.mean[j]).sum::<f64>();
+            let mean = photos.mean[i] + 0.7 * (art.mean[i] - photos.mean[i]);
+            assert!((moved + f64::from(palette.shift[i]) - mean).abs() < 1e-6, "{art:?}: {palette:?}");
+            for j in 0..3 {
+                if want[i][j].is_nan() {
+                    // The cloud becomes the art's.
+                    let at = |a: usize, b: usize| whole[i][a] * photos.covariance[a][b] * whole[j][b];
+                    let covariance = (0..9).map(|ab| at(ab / 3, ab % 3)).sum::<f64>();
+                    assert!((covariance - art.covariance[i][j]).abs() < 3e-3, "{i} {j}: {covariance}");
+                    assert!((whole[i][j] - whole[j][i]).abs() < 1e-6, "it turns nothing: {whole:?}");
+                } else {
+                    assert!((whole[i][j] - want[i][j]).abs() < 3e-3, "{art:?}: {whole:?}");
+                }
+            }
         }
     }
 }

@@ -4,7 +4,8 @@
 //! adversarial   hinge: what both sides of the game pay
 //! content       what a perceptual network sees, its contrast taken out
 //! gram          textures: how features go together
-//! colour        a palette, and what is left of a picture without it
+//! colour        colours against those of a target, and what is left of a picture without them
+//! palette       how colours become the art's
 //! smoothness    differences at a pixel and between neighbours
 //! ```
 //!
@@ -15,11 +16,13 @@ mod adversarial;
 mod colour;
 mod content;
 mod gram;
+mod palette;
 mod smoothness;
 
 pub use adversarial::{THRESHOLD, generator, hinge};
-pub use colour::{Colours, Palette, chroma, colour, colour_distances, grey, luminance};
+pub use colour::{chroma, colour, colour_distances, grey, luminance, luminance_and_chroma};
 pub use content::content;
 pub(crate) use content::contrast_floor;
 pub use gram::style;
+pub use palette::{Colours, Palette};
 pub use smoothness::{gradient_l1, l1};

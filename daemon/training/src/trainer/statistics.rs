@@ -6,7 +6,7 @@
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::snapshot::Snapshot;
-use crate::losses::{Colours, Palette, chroma};
+use crate::losses::{Colours, Palette, luminance_and_chroma};
 use crate::networks::perceptual::Level;
 
 /// Sums over the batches so far.
@@ -18,9 +18,11 @@ pub(super) struct Statistics {
     pictures: ColourSums,
 }
 
-/// How many pixels; the sums of U and V, and of their squares.
+/// How many pixels; the sums of Y, U and V, and of their products: YY, YU, YV, UU, UV, VV.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct ColourSums([f64; 5]);
+struct ColourSums([f64; SUMS]);
+
+const SUMS: usize = 1 + 3 + 6;
 
 impl Statistics {
     /// The levels whose Gram matrices are looked at: the first of each stride.
@@ -57,7 +59,7 @@ impl Statistics {
         let named = |(i, tensor): (usize, &Tensor)| (format!("gram.{i}"), tensor.clone());
         to.put(name, self.grams.iter().enumerate().map(named).collect());
         let colours = [self.art.0, self.pictures.0].concat();
-        let colours = Tensor::from_vec(colours, 10, &Device::Cpu)?;
+        let colours = Tensor::from_vec(colours, 2 * SUMS, &Device::Cpu)?;
         to.put(name, [("colours".to_owned(), colours)].into());
         to.steps.insert(name.to_owned(), self.batches);
         Ok(())
@@ -69,8 +71,8 @@ impl Statistics {
             bail!("{name} has no colours")
         };
         let (Ok(art), Ok(pictures)) = (
-            <[f64; 5]>::try_from(colours.get(..5).unwrap_or_default()),
-            <[f64; 5]>::try_from(colours.get(5..).unwrap_or_default()),
+            <[f64; SUMS]>::try_from(colours.get(..SUMS).unwrap_or_default()),
+            <[f64; SUMS]>::try_from(colours.get(SUMS..).unwrap_or_default()),
         ) else {
             bail!("{name} has {} numbers of colours", colours.len())
         };
@@ -91,24 +93,22 @@ impl Statistics {
 
 impl ColourSums {
     fn add(&mut self, pictures: &Tensor) -> Result<()> {
-        let [pixels, u, v, uu, vv] = &mut self.0;
-        let values: Vec<f32> = chroma(&pictures.clone().into())?.here()?.flatten_all()?.to_vec1()?;
-        for [a, b] in values.as_chunks().0 {
-            let (a, b) = (f64::from(*a), f64::from(*b));
-            *pixels += 1.0;
-            *u += a;
-            *v += b;
-            *uu += a * a;
-            *vv += b * b;
+        let maps = luminance_and_chroma(&pictures.clone().into())?;
+        let values: Vec<f32> = maps.here()?.flatten_all()?.to_vec1()?;
+        for pixel in values.as_chunks::<3>().0 {
+            let [y, u, v] = pixel.map(f64::from);
+            let of_pixel = [1.0, y, u, v, y * y, y * u, y * v, u * u, u * v, v * v];
+            self.0.iter_mut().zip(of_pixel).for_each(|(sum, value)| *sum += value);
         }
         Ok(())
     }
 
     fn colours(self) -> Colours {
-        let [pixels, u, v, uu, vv] = self.0;
-        let pixels = pixels.max(1.0);
-        let (u, v) = (u / pixels, v / pixels);
-        let deviation = |squares: f64, mean: f64| (squares / pixels - mean * mean).max(0.0).sqrt();
-        Colours { mean: [u, v], deviation: [deviation(uu, u), deviation(vv, v)] }
+        let pixels = self.0[0].max(1.0);
+        let [_, y, u, v, yy, yu, yv, uu, uv, vv] = self.0.map(|sum| sum / pixels);
+        let (mean, products) = ([y, u, v], [[yy, yu, yv], [yu, uu, uv], [yv, uv, vv]]);
+        let covariance =
+            std::array::from_fn(|i| std::array::from_fn(|j| products[i][j] - mean[i] * mean[j]));
+        Colours { mean, covariance }
     }
 }
