@@ -53,8 +53,8 @@ pub struct BlockTensors {
     pub project_bias: Tensor,
 }
 
-/// A residual block, of which training keeps nothing but its input. `noise` is a map's each.
-pub fn block(x: &Tensor, weights: &BlockTensors, noise: &[Noise]) -> Result<Tensor> {
+/// A residual block, of which training keeps nothing but its input. `noise` is that of all pixels, `[maps, rows, cols]`.
+pub fn block(x: &Tensor, weights: &BlockTensors, noise: Option<&Tensor>) -> Result<Tensor> {
     let BlockTensors {
         depthwise,
         depthwise_bias,
@@ -69,7 +69,8 @@ pub fn block(x: &Tensor, weights: &BlockTensors, noise: &[Noise]) -> Result<Tens
     let weights = weights.chain([expand, expand_bias, project, project_bias]);
     let flat = weights.map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
     let inside = expand_bias.dim(0)?;
-    x.contiguous()?.apply_op2(&Tensor::cat(&flat, 0)?, Block { inside, noise: noise.to_vec() })
+    let noise = noise.map(|noise| noise.flatten_all()?.to_vec1()).transpose()?.unwrap_or_default();
+    x.contiguous()?.apply_op2(&Tensor::cat(&flat, 0)?, Block { inside, noise })
 }
 
 /// `low` enlarged twice, bilinearly with half-pixel centres, plus `base`.
@@ -189,7 +190,7 @@ impl CustomOp3 for Norm {
 
 struct Block {
     inside: usize,
-    noise: Vec<Noise>,
+    noise: Vec<f32>,
 }
 
 impl CustomOp2 for Block {
@@ -210,8 +211,8 @@ impl CustomOp2 for Block {
         if ![least, least + shape.channels].contains(&flat.len()) {
             bail!("a block of {} channels can't have {} weights", shape.channels, flat.len());
         }
-        if self.noise.len() != count {
-            bail!("noise for {} maps, not {count}", self.noise.len());
+        if flat.len() > least && self.noise.len() != count * shape.rows * shape.cols {
+            bail!("noise for {} pixels, not {count} maps of {shape:?}", self.noise.len());
         }
         let weights = BlockWeights::from_flat(flat, shape.channels, self.inside);
         let x = slice(x, x_layout)?;

@@ -22,7 +22,7 @@ use candle_nn::VarBuilder;
 
 use crate::arch::Arch;
 use crate::arch::brush::{Sizes, TrainableBrush, Version};
-use crate::differentiable::{BlockTensors, Noise, block};
+use crate::differentiable::{BlockTensors, block};
 use crate::style_file::{StyleFile, StyleFileError};
 use crate::{Generator, Grain, Region};
 
@@ -213,7 +213,7 @@ fn calibrate<'a>(
 
 /// A block's channels after the ReLU, and a 1: `[pixels, channels + 1]`. Read off the block itself, as many
 /// channels at a time as it has outputs, with `p2` replaced by a selection.
-fn activations(x: &Tensor, weights: &BlockTensors, noise: &[Noise]) -> Result<Tensor> {
+fn activations(x: &Tensor, weights: &BlockTensors, noise: Option<&Tensor>) -> Result<Tensor> {
     let (outputs, inside) = weights.project.dims2()?;
     let mut parts = Vec::new();
     for first in (0..inside).step_by(outputs) {

@@ -10,7 +10,7 @@ use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Target, Write, multiply, pack};
 use crate::patch::{clamp_col, normalise};
 use crate::scratch::{Buffers, first, with_buffers};
-use crate::{Map, Noise, Shape, strip_rows};
+use crate::{Map, Shape, strip_rows};
 
 pub(crate) const KERNEL: usize = 5;
 pub(crate) const REACH: usize = KERNEL / 2;
@@ -65,15 +65,21 @@ impl Block {
         Self { cpu, channels, depthwise, expand, project }
     }
 
-    /// Runs the block: `x` has [`Block::REACH`] rows more than `out` on either side, and as many columns. `noise` is
-    /// that of `out`'s rows, and counts where the block has weights for it.
+    /// Has it weights for noise?
+    pub fn has_noise(&self) -> bool {
+        self.depthwise.has_noise()
+    }
+
+    /// Runs the block: `x` has [`Block::REACH`] rows more than `out` on either side, and as many columns. `noise` has a
+    /// value for each of `out`'s pixels, where the block has weights for it.
     ///
     /// # Panics
     /// If the lengths don't fit together.
-    pub fn run(&self, x: Map, noise: Noise, out: &mut [f32]) {
+    pub fn run(&self, x: Map, noise: &[f32], out: &mut [f32]) {
         let shape = x.shape();
         assert_eq!(shape.channels, self.channels);
         assert_eq!(out.len(), (shape.rows - 2 * REACH) * shape.row_len());
+        assert!(!self.has_noise() || noise.len() * self.channels == out.len());
         let strip = strip_rows(shape.rows - 2 * REACH);
         out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each(|(i, out)| {
             with_buffers(|buffers| {
@@ -86,7 +92,7 @@ impl Block {
 struct Strip<'a> {
     block: &'a Block,
     x: Map<'a>,
-    noise: Noise,
+    noise: &'a [f32],
     first: usize,
     buffers: &'a mut Buffers,
     out: &'a mut [f32],
@@ -130,8 +136,11 @@ impl Kernel for Strip<'_> {
             let expanded = first(expanded, whole * inside_words);
             for row in 0..rows {
                 let mut noise = [0.0; TILE_COLS];
-                let noise = &mut noise[..if self.block.depthwise.has_noise() { whole } else { 0 }];
-                self.noise.row(self.first + row, first_col, noise);
+                let noise = &mut noise[..if self.block.has_noise() { whole } else { 0 }];
+                if self.block.has_noise() {
+                    let at = (self.first + row) * cols + first_col;
+                    noise[..count].copy_from_slice(&self.noise[at..at + count]);
+                }
                 for v in 0..padded / L::COUNT {
                     let patch = &L::vectors(patch)[v * plane + row * patch_cols..];
                     self.block.depthwise.row(lanes, v, (patch, patch_cols), noise, whole, normed, padded);

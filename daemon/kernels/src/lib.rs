@@ -11,7 +11,7 @@
 //! - [`prepare()`]: what stands between the convolutions of networks that normalise over the whole picture;
 //! - [`upsample2_add`]: bilinear x2, added to another map;
 //! - [`blur_add`]: the binomial filter behind a pixel-shuffle, added to another map;
-//! - [`Noise`]: what a network paints strokes of, by position;
+//! - [`Noise`]: what a network paints strokes of, by position, along [`Directions`] or without;
 //! - [`Enlarge`]: a re-drawn picture to its source's size, along the source's edges;
 //! - [`backward`]: whole maps and their gradients, for training.
 //!
@@ -50,7 +50,7 @@ pub use cpu::Cpu;
 pub use depthwise::Depthwise;
 pub use enlarge::{Enlarge, LowRows};
 pub use map::{Map, Shape};
-pub use noise::Noise;
+pub use noise::{Directions, Noise};
 pub use patch::Source;
 pub use prepare::{Affine, Columns, PreparedRow, channel_sums, prepare};
 pub use tail::{Tail, TailWeights};

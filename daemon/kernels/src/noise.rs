@@ -6,6 +6,14 @@
 //!
 //! Four bytes of a hash (lowbias32, Wellons 2018, <https://nullprogram.com/blog/2018/07/31/>) are added up: their sum
 //! is nearly normal (Irwin-Hall), with a mean of 0, a deviation of 1, and nothing beyond 3.5.
+//!
+//! *Strokes* are noise that was averaged along lines (line integral convolution, Cabral and Leedom 1993,
+//! <https://doi.org/10.1145/166117.166151>), as a brush leaves it: nine pixels in the direction that a map of
+//! [`Directions`] says. Mean and deviation are the same.
+
+use rayon::prelude::*;
+
+use crate::cpu::{Cpu, Kernel, Lanes};
 
 /// The sum's mean.
 const MEAN: i32 = 4 * 255 / 2;
@@ -13,6 +21,65 @@ const MEAN: i32 = 4 * 255 / 2;
 const FIRST_KEY: u32 = 0x9e37_79b9;
 /// One over the sum's deviation, the square root of 4 (256² - 1) / 12.
 const SCALE: f32 = 0.006_765_875;
+
+/// Pixels on either side of one that a stroke goes on.
+const STROKE_REACH: i32 = 4;
+/// Twice the mean of a stroke's bytes' sum.
+const STROKE_MEAN: i32 = (2 * STROKE_REACH + 1) * 255;
+/// One over twice their deviation, the square root of 9 (256² - 1) / 12.
+const STROKE_SCALE: f32 = 0.002_255_292;
+/// What columns and rows are multiplied with before they are hashed.
+const STEPS: [u32; 2] = [0x9e37_79b1, 0x85eb_ca77];
+/// 256 times the cosine and the sine of each direction.
+const COSINES: [i32; Directions::COUNT] =
+    [256, 251, 237, 213, 181, 142, 98, 50, 0, -50, -98, -142, -181, -213, -237, -251];
+const SINES: [i32; Directions::COUNT] =
+    [0, 50, 98, 142, 181, 213, 237, 251, 256, 251, 237, 213, 181, 142, 98, 50];
+
+/// Which way strokes go in a picture: for each of its cells a direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directions {
+    /// Cells a row.
+    cols: usize,
+    /// Row by row: 0 is along a row, and from there on by a sixteenth of half a turn, towards the columns.
+    cells: Vec<u8>,
+}
+
+impl Directions {
+    /// Rows and columns of a cell, in pixels.
+    pub const CELL_PX: usize = 4;
+    /// How many directions there are.
+    pub const COUNT: usize = 16;
+
+    /// Of a picture with so many cells a row, none of whose rows are known yet.
+    pub fn new(cols: usize) -> Self {
+        Self { cols, cells: Vec::new() }
+    }
+
+    /// Adds a row of cells.
+    ///
+    /// # Panics
+    /// If it has another length than the others, or there are no such directions.
+    pub fn push(&mut self, row: &[u8]) {
+        assert!(row.len() == self.cols && row.iter().all(|d| usize::from(*d) < Self::COUNT));
+        self.cells.extend_from_slice(row);
+    }
+
+    /// Rows of cells.
+    pub fn rows(&self) -> usize {
+        self.cells.len() / self.cols
+    }
+
+    /// All of them.
+    pub fn cells(&self) -> &[u8] {
+        &self.cells
+    }
+
+    /// Those that row `row` of a map crosses that is `factor` times smaller than the picture.
+    fn of_row(&self, row: usize, factor: usize) -> &[u8] {
+        &self.cells[row * factor / Self::CELL_PX * self.cols..][..self.cols]
+    }
+}
 
 /// The noise of one layer of a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +113,34 @@ impl Noise {
         }
     }
 
+    /// 32 random bits at the map's first pixel.
+    pub fn bits(&self) -> u32 {
+        hash(hash(self.key ^ self.y) ^ self.x)
+    }
+
+    /// Strokes of `rows` rows of a map `factor` times smaller than the picture, which `directions` are of, from row `row`
+    /// of the map on, and `cols` columns.
+    ///
+    /// # Panics
+    /// If the directions aren't known so far.
+    pub fn strokes(
+        &self,
+        cpu: Cpu,
+        directions: &Directions,
+        factor: usize,
+        (row, rows): (usize, usize),
+        cols: usize,
+    ) -> Vec<f32> {
+        let mut out = vec![0.0; rows * cols];
+        if cols > 0 {
+            out.par_chunks_mut(cols).enumerate().for_each(|(i, out)| {
+                let directions = directions.of_row(row + i, factor);
+                cpu.run(StrokesOfRow { noise: *self, directions, factor, row: row + i, out });
+            });
+        }
+        out
+    }
+
     /// That of the map without its first rows.
     #[must_use]
     pub fn below(self, rows: usize) -> Self {
@@ -61,6 +156,51 @@ impl Noise {
     /// What a device needs to compute it: the key, the strength times the scale of a sum, the place.
     pub fn parts(&self) -> (u32, f32, (u32, u32)) {
         (self.key, SCALE * self.strength, (self.x, self.y))
+    }
+}
+
+struct StrokesOfRow<'a> {
+    noise: Noise,
+    directions: &'a [u8],
+    factor: usize,
+    row: usize,
+    out: &'a mut [f32],
+}
+
+impl Kernel for StrokesOfRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _: L) {
+        const RUN: usize = 64;
+        let Self { noise, directions, factor, row, out } = self;
+        let scale = STROKE_SCALE * noise.strength;
+        let first = noise.y.wrapping_add(row as u32).wrapping_mul(STEPS[1]);
+        for (run, out) in out.chunks_mut(RUN).enumerate() {
+            let (mut cosines, mut sines, mut places, mut sums) =
+                ([0i32; RUN], [0i32; RUN], [0u32; RUN], [0u32; RUN]);
+            for i in 0..out.len() {
+                let col = run * RUN + i;
+                let direction = usize::from(directions[col * factor / Directions::CELL_PX]);
+                cosines[i] = COSINES[direction];
+                sines[i] = SINES[direction];
+                places[i] = first.wrapping_add(noise.x.wrapping_add(col as u32).wrapping_mul(STEPS[0]));
+            }
+            for step in -STROKE_REACH..=STROKE_REACH {
+                // By indices, and without closures, so that it is vectors that are computed with.
+                for i in 0..RUN {
+                    let x = (step * cosines[i] + 128) >> 8;
+                    let y = (step * sines[i] + 128) >> 8;
+                    let place = places[i]
+                        .wrapping_add((x as u32).wrapping_mul(STEPS[0]))
+                        .wrapping_add((y as u32).wrapping_mul(STEPS[1]));
+                    sums[i] += hash(noise.key ^ place) & 255;
+                }
+            }
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = (2 * sum as i32 - STROKE_MEAN) as f32 * scale;
+            }
+        }
     }
 }
 

@@ -131,9 +131,7 @@ fn palettes_move_towards_the_art() {
         let palette = Palette::new(photos, art);
         // All of the way, where the palette goes 0.7 of it.
         let whole: [[f64; 3]; 3] = std::array::from_fn(|i| {
-            std::array::from_fn(|j| {
-                (f64::from(palette.matrix[i][j]) - if i == j { 0.3 } else { 0.0 }) / 0.7
-            })
+            std::array::from_fn(|j| (f64::from(palette.matrix[i][j]) - if i == j { 0.3 } else { 0.0 }) / 0.7)
         });
         for i in 0..3 {
             let moved = (0..3).map(|j| f64::from(palette.matrix[i][j]) * photos.mean[j]).sum::<f64>();

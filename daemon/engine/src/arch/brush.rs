@@ -28,7 +28,9 @@
 //! a grid (aliasing, Karras et al. 2021, <https://arxiv.org/abs/2106.12423>; Odena et al. 2016,
 //! <https://distill.pub/2016/deconv-checkerboard/>): with any weights, an even picture stays even. Noise, a value a
 //! pixel by its place in the picture, gives a style something to draw strokes of where the picture is even
-//! (Karras et al. 2019, <https://arxiv.org/abs/1812.04948>); how much of it a channel gets is the style's, too.
+//! (Karras et al. 2019, <https://arxiv.org/abs/1812.04948>); how much of it a channel gets is the style's, too. That of
+//! the blocks goes along the picture's forms (`flow`), as a painter's brush does: of noise without a direction, strokes
+//! become worms.
 //!
 //! Inside a block there are twice as many channels as outside, or fewer in a network that was [pruned](crate::prune).
 //!
@@ -36,6 +38,7 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+mod flow;
 mod folded;
 mod onnx;
 mod stream;
@@ -48,7 +51,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
-use utsushi_kernels::{Activation, Geometry, InputNorm, Noise};
+use utsushi_kernels::{Activation, Cpu, Directions, Geometry, InputNorm, Noise};
 
 use self::folded::{ConvTensors, Folded};
 use self::stream::BrushStream;
@@ -202,7 +205,8 @@ impl Sizes {
         let half = 2 * (1 + Block::REACH + filter);
         let quarter = 4 * (1 + Block::REACH * (n1 + n3));
         let eighth = 8 * (1 + Block::REACH * n2);
-        (full + half + quarter + eighth + MULTIPLE - 1) as u32
+        let flow = if version.has_noise() { flow::REACH_PX } else { 0 };
+        (full + half + quarter + eighth + flow + MULTIPLE - 1) as u32
     }
 }
 
@@ -253,6 +257,11 @@ struct PictureNoise {
 impl PictureNoise {
     fn new(sizes: Sizes, grain: Grain, origin: (usize, usize)) -> Self {
         Self { sizes, grain, origin }
+    }
+
+    /// The strokes of `rows` rows of a block's map from row `row` on, `cols` columns, where they go in these directions.
+    fn strokes(&self, layer: usize, directions: &Directions, rows: (usize, usize), cols: usize) -> Vec<f32> {
+        self.of_layer(layer).strokes(Cpu::detect(), directions, self.sizes.factor(layer), rows, cols)
     }
 
     fn of_layer(&self, layer: usize) -> Noise {

@@ -131,6 +131,18 @@ impl Maps {
         }
     }
 
+    /// The values, taken from a GPU if they are there. No gradients flow through what is taken.
+    ///
+    /// # Errors
+    /// If the GPU failed on the way.
+    pub fn taken(&self) -> Result<Tensor> {
+        match &self.0 {
+            Kind::Here(maps) => Ok(maps.detach()),
+            #[cfg(feature = "cuda")]
+            Kind::Gpu(maps) => maps.taken(),
+        }
+    }
+
     /// Their shape.
     pub fn dims(&self) -> &[usize] {
         match &self.0 {
@@ -189,7 +201,7 @@ impl Maps {
     ///
     /// # Errors
     /// As there.
-    pub fn block(&self, weights: &BlockTensors, noise: &[Noise]) -> Result<Self> {
+    pub fn block(&self, weights: &BlockTensors, noise: Option<&Tensor>) -> Result<Self> {
         operation!(self, x => super::block(x, weights, noise), x => x.block(weights, noise))
     }
 

@@ -17,7 +17,7 @@ use crate::block::{Depthwise5, KERNEL, REACH, RUN};
 use crate::cpu::{Cpu, Kernel, Lanes};
 use crate::gemm::{Panels, Taps, Target, Write, multiply};
 use crate::patch::normalise;
-use crate::{Block, BlockWeights, Map, Noise, Shape};
+use crate::{Block, BlockWeights, Map, Shape};
 
 impl<'a> BlockWeights<'a> {
     /// Values in all of them, but those for noise.
@@ -42,18 +42,18 @@ impl<'a> BlockWeights<'a> {
     }
 }
 
-/// Runs a block over whole maps, each with its noise.
+/// Runs a block over whole maps. `noise` has a value for each pixel, where the block has weights for it.
 ///
 /// # Panics
 /// If the lengths don't fit together.
-pub fn block_forward(cpu: Cpu, weights: BlockWeights, x: &[f32], shape: Shape, noise: &[Noise]) -> Vec<f32> {
+pub fn block_forward(cpu: Cpu, weights: BlockWeights, x: &[f32], shape: Shape, noise: &[f32]) -> Vec<f32> {
     let block = Block::new(cpu.single(), weights);
-    assert_eq!(noise.len(), count(x, shape));
+    assert!(count(x, shape) > 0);
     let mut out = vec![0.0; x.len()];
-    let maps = out.par_chunks_mut(shape.len()).zip(x.par_chunks_exact(shape.len())).zip(noise);
-    maps.for_each(|((out, x), noise)| {
+    let maps = out.par_chunks_mut(shape.len()).zip(x.par_chunks_exact(shape.len())).enumerate();
+    maps.for_each(|(map, (out, x))| {
         let rows = rows_with_context(x, shape, REACH);
-        block.run(Map::new(&rows, shape.cols, shape.channels), *noise, out);
+        block.run(Map::new(&rows, shape.cols, shape.channels), noise_of(noise, map, shape), out);
     });
     out
 }
@@ -68,13 +68,14 @@ pub fn block_gradients(
     weights: BlockWeights,
     x: &[f32],
     shape: Shape,
-    noise: &[Noise],
+    noise: &[f32],
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let cpu = cpu.single();
     let (channels, inside) = (weights.depthwise_bias.len(), weights.expand_bias.len());
     let maps = count(x, shape);
-    assert_eq!((shape.channels, gradient.len(), noise.len()), (channels, x.len(), maps));
+    assert_eq!((shape.channels, gradient.len()), (channels, x.len()));
+    assert!(weights.noise.is_empty() || noise.len() == maps * shape.rows * shape.cols);
     assert_eq!(weights.expand.len(), inside * channels);
     assert_eq!(weights.project.len(), inside * channels);
     let kernels = Kernels {
@@ -98,7 +99,7 @@ pub fn block_gradients(
     let sums = sum_in_order(strips, Scratch::default, |scratch, (piece, out)| {
         let map = piece.map * shape.len()..(piece.map + 1) * shape.len();
         let (x, gradient) = (&x[map.clone()], &gradient[map]);
-        let noise = noise[piece.map];
+        let noise = noise_of(noise, piece.map, shape);
         cpu.run(Inside { kernels: &kernels, x, noise, gradient, shape, piece, scratch, out })
     });
 
@@ -116,6 +117,12 @@ pub fn block_gradients(
     });
     let noise = weights.noise.len();
     (x_gradient, cpu.run(Unpack { channels, inside, noise, sums }))
+}
+
+/// That of one of the maps, if there is any.
+fn noise_of(noise: &[f32], map: usize, shape: Shape) -> &[f32] {
+    let pixels = shape.rows * shape.cols;
+    noise.get(map * pixels..(map + 1) * pixels).unwrap_or_default()
 }
 
 /// The weights, laid out.
@@ -158,7 +165,7 @@ fn sums_lens<L: Lanes>(channels: usize, inside: usize) -> [usize; 7] {
 struct Inside<'a> {
     kernels: &'a Kernels,
     x: &'a [f32],
-    noise: Noise,
+    noise: &'a [f32],
     gradient: &'a [f32],
     shape: Shape,
     piece: Piece,
@@ -205,7 +212,9 @@ impl Kernel for Inside<'_> {
                 // Beyond its end a row is written over by the next.
                 let normed = &mut normed[row * cols * padded..];
                 let noise = &mut noise[row * noise_cols..][..noise_cols];
-                self.noise.row(rows.start + row, 0, noise);
+                if noise_cols > 0 {
+                    noise[..cols].copy_from_slice(&self.noise[(rows.start + row) * cols..][..cols]);
+                }
                 window.convolve(lanes, depthwise, (patch, row), noise, whole, normed, padded);
             }
             for (pixel, factor) in normed.chunks_exact_mut(padded).zip(factors.iter_mut()) {

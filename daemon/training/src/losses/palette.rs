@@ -74,9 +74,7 @@ impl Palette {
     }
 
     fn rows(&self, pictures: &Maps, first: usize, last: usize) -> Result<Maps> {
-        let of_rgb = |row: &[f32; 3]| {
-            [0, 1, 2].map(|col| (0..3).map(|i| row[i] * YUV[i][col]).sum::<f32>())
-        };
+        let of_rgb = |row: &[f32; 3]| [0, 1, 2].map(|col| (0..3).map(|i| row[i] * YUV[i][col]).sum::<f32>());
         let matrix: Vec<[f32; 3]> = self.matrix[first..last].iter().map(of_rgb).collect();
         Ok(shifted(&pictures.detach(), &matrix, &self.shift[first..last])?.detach())
     }

@@ -57,12 +57,13 @@ impl Trainer {
         let statistics = &self.statistics[style_at];
         let palette = statistics.palette();
         let mut wanted = Wanted(Vec::new());
-        let l1_at = wanted.add(weights.l1, || Ok(vec![l1(&luminance(&drawn)?, &palette.luminance(&targets)?)?]))?;
+        let l1_at =
+            wanted.add(weights.l1, || Ok(vec![l1(&luminance(&drawn)?, &palette.luminance(&targets)?)?]))?;
         let content_at = wanted.add(weights.content, || Ok(vec![self.content(&features, &targets)?]))?;
         let grams_at = wanted.add(weights.style, || grams(&features, &gram_levels))?;
         let scores_at = wanted.add(weights.adversarial, || self.critics[style_at].scores(&views))?;
-        let colour_at = wanted
-            .add(weights.colour, || Ok(colour_distances(&drawn, &targets, &palette)?.into()))?;
+        let colour_at =
+            wanted.add(weights.colour, || Ok(colour_distances(&drawn, &targets, &palette)?.into()))?;
         let smoothness_at = wanted.add(weights.smoothness, || Ok(vec![drawn.total_variation()?]))?;
         let taken = place.take(&wanted.0)?;
         let of = |at: Range<usize>| &taken[at];

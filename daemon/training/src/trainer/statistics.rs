@@ -107,8 +107,7 @@ impl ColourSums {
         let pixels = self.0[0].max(1.0);
         let [_, y, u, v, yy, yu, yv, uu, uv, vv] = self.0.map(|sum| sum / pixels);
         let (mean, products) = ([y, u, v], [[yy, yu, yv], [yu, uu, uv], [yv, uv, vv]]);
-        let covariance =
-            std::array::from_fn(|i| std::array::from_fn(|j| products[i][j] - mean[i] * mean[j]));
+        let covariance = std::array::from_fn(|i| std::array::from_fn(|j| products[i][j] - mean[i] * mean[j]));
         Colours { mean, covariance }
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use candle_core::Result;
-use utsushi_kernels::{BLUR_REACH, Geometry, Noise};
+use utsushi_kernels::{BLUR_REACH, Directions, Geometry, Noise};
 
+use super::flow::Flow;
 use super::{ALIGNED_PX, Brush, Layers, MULTIPLE, PictureNoise, Version};
 use crate::arch::{Grain, Region, RowStream};
 use crate::bands::{Band, Context, Delay, Overlap, Padding};
@@ -28,6 +29,7 @@ pub(super) struct BrushStream {
     height: usize,
     layers: Arc<Layers>,
     input: Context,
+    strokes: Strokes,
     stem: Context,
     e1: Vec<BlockRows>,
     down: Context,
@@ -51,24 +53,73 @@ pub(super) struct BrushStream {
     full: Delay,
 }
 
-/// The rows that come to a block, and the noise of those that it gives next.
+/// The rows that come to a block, and the number of the next that it gives.
 struct BlockRows {
     context: Context,
-    noise: Noise,
+    layer: usize,
+    row: usize,
 }
 
 impl BlockRows {
-    fn through(&mut self, block: &Block, h: Band) -> Result<Band> {
-        let h = self.context.push(h)?.map(|h| block.forward(h, self.noise))?;
-        self.noise = self.noise.below(h.rows.count());
+    fn through(&mut self, block: &Block, strokes: &Strokes, h: Band) -> Result<Band> {
+        let (layer, row) = (self.layer, self.row);
+        let h = self.context.push(h)?.map(|h| {
+            let rows = h.count().saturating_sub(2 * Block::REACH);
+            block.forward(h, &strokes.of_rows(layer, (row, rows), h.shape()?.cols))
+        })?;
+        self.row += h.rows.count();
         Ok(h)
+    }
+}
+
+/// Which way strokes go, and the rows of x that wait until that is known.
+struct Strokes {
+    noise: PictureNoise,
+    /// Of a network that has noise.
+    flow: Option<Flow>,
+    waiting: Delay,
+    /// Rows of x that went on.
+    gone: usize,
+}
+
+impl Strokes {
+    fn new(version: Version, noise: PictureNoise, width: usize) -> Self {
+        let flow = version.has_noise().then(|| Flow::new(width, &noise));
+        Self { noise, flow, waiting: Delay::default(), gone: 0 }
+    }
+
+    /// Takes rows of x, and gives those whose directions are known.
+    fn through(&mut self, x: Band) -> Result<Band> {
+        let Some(flow) = &mut self.flow else { return Ok(x) };
+        if !x.rows.is_empty() {
+            x.rows.read(|x| {
+                (0..x.shape().rows).for_each(|row| flow.push(x.row(row), false));
+                Ok(())
+            })?;
+        }
+        if x.last {
+            flow.push(&[], true);
+        }
+        self.waiting.push(&x.rows);
+        let known = flow.directions().rows() * Directions::CELL_PX / MULTIPLE * MULTIPLE;
+        let rows = self.waiting.take(known - self.gone)?;
+        self.gone = known;
+        Ok(Band { rows, last: x.last })
+    }
+
+    /// The noise of so many rows of a block's map.
+    fn of_rows(&self, layer: usize, rows: (usize, usize), cols: usize) -> Vec<f32> {
+        match &self.flow {
+            Some(flow) => self.noise.strokes(layer, flow.directions(), rows, cols),
+            None => Vec::new(),
+        }
     }
 }
 
 impl RowStream for BrushStream {
     fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()> {
         let x = self.padding.push(rows)?;
-        let x = self.input.push(x)?;
+        let x = self.strokes.through(self.input.push(x)?)?;
         let y = self.network(x)?;
         // The padding's rows come first and last, and are dropped.
         let (left, above) = self.before;
@@ -91,7 +142,7 @@ impl BrushStream {
         let mut layer = 0;
         let mut rows = || {
             layer += 1;
-            BlockRows { context: Context::new(Block::REACH), noise: noise.of_layer(layer - 1) }
+            BlockRows { context: Context::new(Block::REACH), layer: layer - 1, row: 0 }
         };
         let mut blocks = |blocks: &[Block]| blocks.iter().map(|_| rows()).collect();
         Self {
@@ -102,6 +153,7 @@ impl BrushStream {
             drawn: 0,
             height,
             input: Context::in_multiples(0, MULTIPLE),
+            strokes: Strokes::new(brush.version, noise, (before.0 + width).next_multiple_of(MULTIPLE)),
             stem: Context::in_multiples(1, Geometry::TILE_ROWS),
             e1: blocks(&layers.e1),
             down: Context::in_multiples(0, 2),
@@ -128,10 +180,10 @@ impl BrushStream {
         self.skip_x.push(&x.rows);
 
         let h = unshuffled(&mut self.stem, 4, &x)?.map(|x| layers.stem.forward(x))?;
-        let h = through(&mut self.e1, &layers.e1, h)?;
+        let h = through(&mut self.e1, &layers.e1, &self.strokes, h)?;
         self.quarter.push(&h.rows);
         let h = self.down.push(h)?.map(|h| layers.down.forward(h))?;
-        let h = through(&mut self.mid, &layers.mid, h)?;
+        let h = through(&mut self.mid, &layers.mid, &self.strokes, h)?;
         // At the picture's end many rows come at once, and what becomes of them is large: a few at a time.
         let most = (PIECE_PX / MULTIPLE / self.width).max(MIN_PIECE_ROWS);
         let mut drawn = Rows::default();
@@ -147,7 +199,7 @@ impl BrushStream {
         let is_end = h.last;
         let h = h.map(|h| layers.up.forward(h))?;
         let h = self.up.push(h)?.map(|h| upsample2_add(h, &self.quarter.take((h.count() - 2) * 2)?))?;
-        let h = through(&mut self.d1, &layers.d1, h)?;
+        let h = through(&mut self.d1, &layers.d1, &self.strokes, h)?;
         let h = if !self.version.has_noise() {
             if !h.rows.is_empty() {
                 self.catch_up_skip(h.rows.count() * 2, is_end)?;
@@ -160,7 +212,7 @@ impl BrushStream {
             }
             Band { rows: h, last: is_end }.map(|h| blur_add(h, rows.clone(), &self.half.take(rows.len())?))?
         };
-        let h = self.b2.through(&layers.b2, h)?;
+        let h = self.b2.through(&layers.b2, &self.strokes, h)?;
         let x = self.full.take(h.rows.count() * 2)?;
         let (x, rows) = self.tail_x.push(Band { rows: x, last: h.last })?;
         let last = h.last;
@@ -187,8 +239,8 @@ impl BrushStream {
     }
 }
 
-fn through(rows: &mut [BlockRows], blocks: &[Block], h: Band) -> Result<Band> {
-    rows.iter_mut().zip(blocks).try_fold(h, |h, (rows, block)| rows.through(block, h))
+fn through(rows: &mut [BlockRows], blocks: &[Block], strokes: &Strokes, h: Band) -> Result<Band> {
+    rows.iter_mut().zip(blocks).try_fold(h, |h, (rows, block)| rows.through(block, strokes, h))
 }
 
 /// Gives rows their context as they are after a pixel-unshuffle by `factor`, where a row is `factor` rows of x

@@ -3,12 +3,14 @@
 //! Its weights stay as a style file has them, one tensor a name, so that training's variables are a style. What
 //! [`Brush`](super::Brush) folds once, here is folded at every step, by operations that have gradients.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use utsushi_kernels::Directions;
 
+use super::flow::Flow;
 use super::{MULTIPLE, PictureNoise, Sizes, Version};
 use crate::arch::Grain;
-use crate::differentiable::{BlockTensors, Maps, Noise, Place, WholeConv};
+use crate::differentiable::{BlockTensors, Maps, Place, WholeConv};
 
 /// The network, its styles not mixed yet.
 pub struct TrainableBrush {
@@ -112,14 +114,15 @@ impl TrainableBrush {
             bail!("the noise of {} pictures for {count}", grains.len());
         }
         let mix = &shares.unsqueeze(0)?;
-        let layer = |layer| -> Vec<Noise> {
-            grains.iter().map(|grain| PictureNoise::new(self.sizes, *grain, (0, 0)).of_layer(layer)).collect()
-        };
+        let noise: Vec<_> =
+            grains.iter().map(|grain| PictureNoise::new(self.sizes, *grain, (0, 0))).collect();
+        let flows = if self.zf.is_some() { flows(pictures, &noise)? } else { Vec::new() };
         let mut next = 0;
-        let mut through = |x, blocks: &[Block]| {
+        let mut through = |x: Maps, blocks: &[Block]| {
             blocks.iter().try_fold(x, |x, block| {
                 next += 1;
-                block.forward(&x, mix, &layer(next - 1), watch)
+                let strokes = strokes(&noise, &flows, next - 1, x.dims())?;
+                block.forward(&x, mix, strokes.as_ref(), watch)
             })
         };
         let quarter = through(self.stem.forward(&pictures.pixel_unshuffle(4)?)?, &self.e1)?;
@@ -131,15 +134,45 @@ impl TrainableBrush {
         let half = through(half, std::slice::from_ref(&self.b2))?;
         let mut full = filtered(self.h2.forward(&self.n2.forward(&half, mix)?)?.pixel_shuffle(2)?)?;
         if let Some(zf) = &self.zf {
-            full = full.add_noise(&mix.matmul(zf)?.flatten_all()?, &layer(self.sizes.block_count()))?;
+            let layer: Vec<_> = noise.iter().map(|noise| noise.of_layer(self.sizes.block_count())).collect();
+            full = full.add_noise(&mix.matmul(zf)?.flatten_all()?, &layer)?;
         }
         let full = self.dw.forward(&full.join(pictures)?)?;
         self.rgb.forward(&full)?.add(pictures)
     }
 }
 
+/// Which way strokes go in each picture, `[pictures, height, width, 3]`.
+fn flows(pictures: &Maps, noise: &[PictureNoise]) -> Result<Vec<Directions>> {
+    let pictures = pictures.taken()?;
+    let width = pictures.dim(2)?;
+    let of_picture = |(i, noise): (usize, &PictureNoise)| {
+        let values: Vec<f32> = pictures.get(i)?.flatten_all()?.to_vec1()?;
+        let mut flow = Flow::new(width, noise);
+        flow.push(&values, true);
+        Ok(flow.into_directions())
+    };
+    noise.iter().enumerate().map(of_picture).collect()
+}
+
+/// The strokes of a layer's maps, `[maps, rows, cols]`; nothing without directions.
+fn strokes(
+    noise: &[PictureNoise],
+    flows: &[Directions],
+    layer: usize,
+    dims: &[usize],
+) -> Result<Option<Tensor>> {
+    let [maps, rows, cols, _] = *dims else { bail!("no maps: {dims:?}") };
+    if flows.is_empty() {
+        return Ok(None);
+    }
+    let of_map = |(noise, flow): (&PictureNoise, &Directions)| noise.strokes(layer, flow, (0, rows), cols);
+    let values: Vec<f32> = noise.iter().zip(flows).flat_map(of_map).collect();
+    Tensor::from_vec(values, (maps, rows, cols), &Device::Cpu).map(Some)
+}
+
 /// Sees a block's input, folded weights and noise.
-pub(crate) type Watch<'a> = dyn FnMut(&Maps, &BlockTensors, &[Noise]) -> Result<()> + 'a;
+pub(crate) type Watch<'a> = dyn FnMut(&Maps, &BlockTensors, Option<&Tensor>) -> Result<()> + 'a;
 
 /// A convolution.
 struct Layer {
@@ -208,7 +241,7 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Maps, mix: &Tensor, noise: &[Noise], watch: &mut Watch) -> Result<Maps> {
+    fn forward(&self, x: &Maps, mix: &Tensor, noise: Option<&Tensor>, watch: &mut Watch) -> Result<Maps> {
         let (scale, shift) = self.n.mixed(mix)?;
         let p1 = self.p1.weight.flatten_from(1)?;
         let gain = self.g.flatten_all()?;
