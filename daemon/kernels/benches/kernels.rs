@@ -73,10 +73,11 @@ fn main() {
         );
         let rows_of_x: Vec<_> = x.chunks_exact(shape.row_len()).collect();
         let map = Map::new(&rows_of_x, cols, channels);
+        let strokes = noise(rows * cols);
         let mut out = vec![0.0; rows * shape.row_len()];
         let flops = 2.0 * (rows * cols * channels * (25 + 4 * channels)) as f64;
         report(name, flops, flops, &mut || {
-            block.run(map, Noise::new(1, 2, 1.0, (0, 0)), &mut out);
+            block.run(map, &strokes, &mut out);
             black_box(&out);
         });
     }

@@ -30,11 +30,12 @@ const STROKE_MEAN: i32 = (2 * STROKE_REACH + 1) * 255;
 const STROKE_SCALE: f32 = 0.002_255_292;
 /// What columns and rows are multiplied with before they are hashed.
 const STEPS: [u32; 2] = [0x9e37_79b1, 0x85eb_ca77];
-/// 256 times the cosine and the sine of each direction.
-const COSINES: [i32; Directions::COUNT] =
-    [256, 251, 237, 213, 181, 142, 98, 50, 0, -50, -98, -142, -181, -213, -237, -251];
-const SINES: [i32; Directions::COUNT] =
-    [0, 50, 98, 142, 181, 213, 237, 251, 256, 251, 237, 213, 181, 142, 98, 50];
+/// From one of a stroke's pixels to the next, in columns and rows, times 256: a step is one column or one row, so that no
+/// pixel counts twice.
+const COLS: [i32; Directions::COUNT] =
+    [256, 256, 256, 256, 256, 171, 106, 51, 0, -51, -106, -171, -256, -256, -256, -256];
+const ROWS: [i32; Directions::COUNT] =
+    [0, 51, 106, 171, 256, 256, 256, 256, 256, 256, 256, 256, 256, 171, 106, 51];
 
 /// Which way strokes go in a picture: for each of its cells a direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,20 +178,20 @@ impl Kernel for StrokesOfRow<'_> {
         let scale = STROKE_SCALE * noise.strength;
         let first = noise.y.wrapping_add(row as u32).wrapping_mul(STEPS[1]);
         for (run, out) in out.chunks_mut(RUN).enumerate() {
-            let (mut cosines, mut sines, mut places, mut sums) =
+            let (mut across, mut down, mut places, mut sums) =
                 ([0i32; RUN], [0i32; RUN], [0u32; RUN], [0u32; RUN]);
             for i in 0..out.len() {
                 let col = run * RUN + i;
                 let direction = usize::from(directions[col * factor / Directions::CELL_PX]);
-                cosines[i] = COSINES[direction];
-                sines[i] = SINES[direction];
+                across[i] = COLS[direction];
+                down[i] = ROWS[direction];
                 places[i] = first.wrapping_add(noise.x.wrapping_add(col as u32).wrapping_mul(STEPS[0]));
             }
             for step in -STROKE_REACH..=STROKE_REACH {
                 // By indices, and without closures, so that it is vectors that are computed with.
                 for i in 0..RUN {
-                    let x = (step * cosines[i] + 128) >> 8;
-                    let y = (step * sines[i] + 128) >> 8;
+                    let x = (step * across[i] + 128) >> 8;
+                    let y = (step * down[i] + 128) >> 8;
                     let place = places[i]
                         .wrapping_add((x as u32).wrapping_mul(STEPS[0]))
                         .wrapping_add((y as u32).wrapping_mul(STEPS[1]));
@@ -252,6 +253,67 @@ mod tests {
         }
     }
 
+    /// Strokes of a map at half the size, all in one direction.
+    fn strokes(noise: Noise, direction: u8, side: usize) -> Vec<f32> {
+        let mut directions = Directions::new(side / 2);
+        (0..side / 2).for_each(|_| directions.push(&vec![direction; side / 2]));
+        let cpu = Cpu::detect();
+        let strokes = noise.strokes(cpu, &directions, 2, (0, side), side);
+        for other in Cpu::available() {
+            assert!(noise.strokes(other, &directions, 2, (0, side), side) == strokes, "{other:?}");
+        }
+        strokes
+    }
+
+    #[test]
+    fn strokes_are_noise_along_their_direction() {
+        const SIDE: usize = 256;
+        // Where a stroke goes on to in two steps, and what lies across it.
+        for (direction, along, across) in [
+            (0, 2, 2 * SIDE),
+            (4, 2 * SIDE + 2, SIDE * 2 - 2),
+            (8, 2 * SIDE, 2),
+            (12, 2 * SIDE - 2, 2 * SIDE + 2),
+        ] {
+            let values = strokes(Noise::new(7, 3, 1.0, (5, 9)), direction, SIDE);
+            let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
+            assert!(mean.abs() < 0.02, "{direction}: mean {mean}");
+            let variance = correlation(&values, &values);
+            assert!((variance - 1.0).abs() < 0.03, "{direction}: variance {variance}");
+            // Seven of nine pixels are the same.
+            let shared = correlation(&values, &values[along..]);
+            assert!((shared - 7.0 / 9.0).abs() < 0.03, "{direction}: along it {shared}");
+            let other = correlation(&values, &values[across..]);
+            assert!(other.abs() < 0.03, "{direction}: across it {other}");
+        }
+    }
+
+    #[test]
+    fn strokes_of_a_part_are_those_of_the_whole() {
+        let cells = |cols: usize, rows: usize, (x, y): (usize, usize)| {
+            let mut directions = Directions::new(cols);
+            for row in 0..rows {
+                let row: Vec<u8> = (0..cols).map(|col| ((x + col) * 5 + (y + row) * 3) as u8 % 16).collect();
+                directions.push(&row);
+            }
+            directions
+        };
+        for (factor, of_cell) in [(2, 2), (4, 1), (8, 1)] {
+            // The part begins with cell (4, 6).
+            let (x, y) = (4 * 4 / factor, 6 * 4 / factor);
+            let cpu = Cpu::detect();
+            let of = |at, directions: &Directions, rows, cols| {
+                Noise::new(1, 0, 0.5, at).strokes(cpu, directions, factor, rows, cols)
+            };
+            let (cols, part) = (80 * of_cell * 4 / factor.max(4), 70 * of_cell * 4 / factor.max(4));
+            let whole = of((0, 0), &cells(80, 30, (0, 0)), (0, y + 9), cols);
+            let drawn = of((x as u32, y as u32), &cells(70, 20, (4, 6)), (3, 5), part);
+            for (row, values) in drawn.chunks_exact(part).enumerate() {
+                assert!(values == &whole[(y + 3 + row) * cols + x..][..part], "1/{factor}, row {row}");
+            }
+        }
+    }
+
     #[test]
     fn a_part_has_that_of_the_whole() {
         let whole = map(Noise::new(1, 0, 0.5, (0, 0)), 20, 30);
@@ -270,5 +332,8 @@ mod tests {
         let mut row = [0.0; 4];
         Noise::new(0, 0, 1.0, (0, 0)).row(0, 0, &mut row);
         assert_eq!(row.map(|v| (v / SCALE).round() as i32), [-192, 69, 218, -15]);
+        let strokes = strokes(Noise::new(0, 0, 1.0, (0, 0)), 5, 4);
+        let sums: Vec<i32> = strokes[..4].iter().map(|v| (v / STROKE_SCALE).round() as i32).collect();
+        assert_eq!(sums, [237, -17, -275, -1161]);
     }
 }

@@ -7,7 +7,7 @@ use utsushi_kernels::backward::{
     instance_norm_gradient, join, max_pool2, max_pool2_gradient, norm_forward, norm_gradients, part,
     pixel_norm, pixel_norm_gradient, pixel_shuffle, pixel_unshuffle, upsample2_add_whole, upsample2_gradient,
 };
-use utsushi_kernels::{BlockWeights, ConvWeights, Cpu, Noise, Shape};
+use utsushi_kernels::{BlockWeights, ConvWeights, Cpu, Shape};
 
 mod noise;
 
@@ -261,8 +261,8 @@ fn blocks() {
         let of_noise = if rows % 2 == 0 { channels } else { 0 };
         let flat = noise(2, BlockWeights::flat_len(channels, inside) + of_noise);
         let gradient = noise(3, x.len());
-        let positions: Vec<_> = (0..maps as u64).map(|seed| Noise::new(seed, 1, 0.7, (3, 5))).collect();
-        let noises = noise_values(&positions, shape);
+        let values = noise(4, maps * rows * cols);
+        let noises = wide(&values);
         let forward = |inputs: &[Vec<f64>]| {
             let (x, flat) = (&inputs[0], &inputs[1][..]);
             let (depthwise, flat) = flat.split_at(25 * channels);
@@ -288,24 +288,11 @@ fn blocks() {
         let weights = BlockWeights::from_flat(&flat, channels, inside);
         for cpu in Cpu::available() {
             let what = format!("{maps} {shape:?} with {inside} inside, {cpu:?}");
-            assert_close(&what, &block_forward(cpu, weights, &x, shape, &positions), &want);
-            let (d_x, d_flat) = block_gradients(cpu, weights, &x, shape, &positions, &gradient);
+            assert_close(&what, &block_forward(cpu, weights, &x, shape, &values), &want);
+            let (d_x, d_flat) = block_gradients(cpu, weights, &x, shape, &values, &gradient);
             differences.check(&what, &[&d_x, &d_flat]);
         }
     }
-}
-
-/// Maps of noise, a value a pixel.
-fn noise_values(noises: &[Noise], shape: Shape) -> Vec<f64> {
-    let mut row = vec![0.0; shape.cols];
-    let mut values = Vec::new();
-    for noise in noises {
-        for y in 0..shape.rows {
-            noise.row(y, 0, &mut row);
-            values.extend(wide(&row));
-        }
-    }
-    values
 }
 
 /// One channel of a map, without its mean.
@@ -474,7 +461,7 @@ fn threads_do_not_change_a_bit() {
     let (weight, bias) = (noise(2, 12 * 12 * 9), noise(3, 12));
     let weights = ConvWeights { weight: &weight, bias: &bias };
     let flat = noise(4, BlockWeights::flat_len(12, 24) + 12);
-    let positions = [1, 2].map(|seed| Noise::new(seed, 0, 1.0, (0, 0)));
+    let values = noise(6, 2 * shape.rows * shape.cols);
     let gradient = noise(5, x.len());
     let result = Resulting { values: &[], gradient: &gradient };
     let cpu = Cpu::detect();
@@ -482,7 +469,7 @@ fn threads_do_not_change_a_bit() {
         let norm = norm_gradients(cpu, &bias, &x, &gradient);
         let (d_weight, d_bias) = conv.weight_gradients(cpu, &x, shape, result, 12);
         let (d_x, d_flat) =
-            block_gradients(cpu, BlockWeights::from_flat(&flat, 12, 24), &x, shape, &positions, &gradient);
+            block_gradients(cpu, BlockWeights::from_flat(&flat, 12, 24), &x, shape, &values, &gradient);
         let forward = conv.forward(cpu, weights, &x, shape);
         let d_input = conv.input_gradient(cpu, weights, result, shape);
         let small = norm.scale.into_iter().chain(norm.shift).chain(norm.x);

@@ -9,8 +9,8 @@ use std::fs;
 
 use safetensors::SafeTensors;
 use utsushi_kernels::{
-    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Noise, Shape,
-    Source, upsample2_add,
+    Activation, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Shape, Source,
+    upsample2_add,
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/goldens");
@@ -145,7 +145,7 @@ fn run_block(golden: &Golden, cpu: Cpu, expand: &Layer, project: &Layer) -> Vec<
     let input = golden.map("input");
     let x = input.padded(Block::REACH, 1);
     let mut out = vec![f32::NAN; input.data.len()];
-    Block::new(cpu, weights).run(x.view(&x.rows()), Noise::new(0, 0, 1.0, (0, 0)), &mut out);
+    Block::new(cpu, weights).run(x.view(&x.rows()), &[], &mut out);
     out
 }
 

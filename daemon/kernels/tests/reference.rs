@@ -1,8 +1,8 @@
 //! Every kernel, on every instruction set of this machine, against a naive reference in `f64`.
 
 use utsushi_kernels::{
-    Activation, Affine, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Noise,
-    Shape, Source, upsample2_add,
+    Activation, Affine, Block, BlockWeights, Conv, ConvWeights, Cpu, Geometry, InputNorm, Map as Rows, Shape,
+    Source, upsample2_add,
 };
 
 mod noise;
@@ -297,16 +297,14 @@ fn blocks() {
         let (expand, expand_bias) = (noise(4, inside * channels), noise(5, inside));
         let (project, project_bias) = (noise(6, channels * inside), noise(7, channels));
         let inner = &x[Block::REACH * shape.row_len()..][..rows * shape.row_len()];
-        let positions = Noise::new(3, 1, 0.5, (6, 9));
+        let values = noise(9, rows * cols);
         // Every second has noise.
         let of_noise = if cols % 2 == 0 { noise(8, channels) } else { Vec::new() };
         let mut convolved = Map::from(shape, &x).conv(&depthwise, &depthwise_bias, 5, 1);
         if !of_noise.is_empty() {
-            let mut values = vec![0.0; cols];
-            for (row, pixels) in convolved.data.chunks_exact_mut(cols * channels).enumerate() {
-                positions.row(row, 0, &mut values);
-                for (i, value) in pixels.iter_mut().enumerate() {
-                    *value += f64::from(of_noise[i % channels] * values[i / channels]);
+            for (pixel, value) in convolved.data.chunks_exact_mut(channels).zip(&values) {
+                for (channel, weight) in pixel.iter_mut().zip(&of_noise) {
+                    *channel += f64::from(weight * value);
                 }
             }
         }
@@ -327,7 +325,7 @@ fn blocks() {
         };
         for cpu in Cpu::available() {
             let mut out = vec![f32::NAN; want.data.len()];
-            Block::new(cpu, weights).run(map(shape, &rows_of(shape, &x)), positions, &mut out);
+            Block::new(cpu, weights).run(map(shape, &rows_of(shape, &x)), &values, &mut out);
             // What is inside is about as large as the square root of the channels.
             let exact = Exact::products(cpu, 32 * inside);
             assert_close(&format!("{channels} {rows}x{cols} {cpu:?}"), &out, &want, exact);
