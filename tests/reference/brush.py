@@ -39,14 +39,72 @@ class Noise:
     seed: int = 0
     strength: float = 1.0
 
-    def map(self, layer: int, height: int, width: int) -> Tensor:
+    def key(self, layer: int) -> Tensor:
         key = noise_hash(torch.tensor(layer ^ 0x9E3779B9))
         for part in (self.seed >> 32, self.seed & 0xFFFFFFFF):
             key = noise_hash(part ^ key)
+        return key
+
+    def map(self, layer: int, height: int, width: int) -> Tensor:
+        key = self.key(layer)
         rows = noise_hash(key ^ torch.arange(height))
         values = noise_hash(rows[:, None] ^ torch.arange(width))
         total = sum(values >> shift & 255 for shift in (0, 8, 16, 24)) - 510
         return total.double() * (self.strength / (4 * (256**2 - 1) / 12) ** 0.5)
+
+
+    def strokes(self, layer: int, height: int, width: int, directions: Tensor) -> Tensor:
+        """White noise, averaged along the directions of the picture's cells."""
+        key = self.key(layer)
+        cell = 4 * len(directions)  # pixels of the padded picture
+        factor = cell // height
+        rows, cols = torch.arange(height)[:, None], torch.arange(width)[None]
+        direction = directions[rows * factor // 4, cols * factor // 4]
+        total = torch.zeros(height, width, dtype=torch.long)
+        for step in range(-4, 5):
+            x = cols + (step * STROKE_COLS[direction] + 128 >> 8)
+            y = rows + (step * STROKE_ROWS[direction] + 128 >> 8)
+            place = x * 0x9E3779B1 + y * 0x85EBCA77 & 0xFFFFFFFF
+            total += noise_hash(key ^ place) & 255
+        return (2 * total - 9 * 255).double() * (self.strength / 2 / (9 * (256**2 - 1) / 12) ** 0.5)
+
+    def flow(self, picture: Tensor) -> Tensor:
+        """Which way strokes go in a picture, 3 x H x W: of each cell of 4 x 4 pixels, a number of sixteenths of half a
+        turn (daemon/engine/src/arch/brush/flow.rs)."""
+        weights = picture.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+        cells = F.avg_pool2d((picture.detach() * weights).sum(0)[None], 4)[0]
+        gx, gy = torch.zeros_like(cells), torch.zeros_like(cells)
+        gx[:, :-1] = cells[:, 1:] - cells[:, :-1]
+        gy[:-1] = cells[1:] - cells[:-1]
+        tensor = torch.stack([gx * gx - gy * gy, 2 * gx * gy])[:, None]
+        taps = torch.exp(-(torch.arange(-9, 10, dtype=cells.dtype) ** 2) / (2 * 3**2))
+        taps = taps / taps.sum()
+        tensor = F.conv2d(F.pad(tensor, (9, 9, 9, 9), mode="replicate"), taps.view(1, 1, 1, -1))
+        tensor = F.conv2d(tensor, taps.view(1, 1, -1, 1))[:, 0]
+        angles = torch.arange(16, dtype=cells.dtype) * (2 * torch.pi / 16)
+        circle = torch.stack([angles.cos(), angles.sin()])
+
+        # Random vectors at every 24th cell, and between them interpolated.
+        height, width = cells.shape
+        points = torch.arange(max(height, width) // 24 + 2)
+        key = self.key(0xFFFFFFFF)
+        numbers = noise_hash(noise_hash(key ^ points)[:, None] ^ points) >> 28
+
+        def part(length: int) -> tuple[Tensor, Tensor]:
+            at = torch.arange(length)
+            share = (at % 24).to(cells.dtype) / 24
+            return at // 24, share * share * (3 - 2 * share)
+
+        (row, down), (col, across) = part(height), part(width)
+        vectors = circle[:, numbers]
+        left = vectors[:, :, col] + (vectors[:, :, col + 1] - vectors[:, :, col]) * across
+        sway = left[:, row] + (left[:, row + 1] - left[:, row]) * down[:, None]
+        return torch.einsum("khw,kd->hwd", 0.002 * sway - tensor, circle).argmax(2)
+
+
+# From one of a stroke's pixels to the next, in columns and rows, times 256.
+STROKE_COLS = torch.tensor([256, 256, 256, 256, 256, 171, 106, 51, 0, -51, -106, -171, -256, -256, -256, -256])
+STROKE_ROWS = torch.tensor([0, 51, 106, 171, 256, 256, 256, 256, 256, 256, 256, 256, 256, 171, 106, 51])
 
 
 def noise_hash(x: Tensor) -> Tensor:
@@ -152,8 +210,11 @@ class Brush(nn.Module):
         noises = noises or [Noise()] * len(picture)
         before, deepest, after = self.sizes.blocks
 
+        flows = [noise.flow(picture) for noise, picture in zip(noises, picture)]
+
         def noise(layer: int, like: Tensor) -> Tensor:
-            maps = [noise.map(layer, *like.shape[2:]) for noise in noises]
+            size = like.shape[2:]
+            maps = [noise.strokes(layer, *size, flow) for noise, flow in zip(noises, flows)]
             return torch.stack(maps)[:, None].to(like.dtype)
 
         x = self.e1(self.picture_to_quarter(picture), mix, noise, 0)
@@ -163,7 +224,8 @@ class Brush(nn.Module):
         x = self.b2(x, mix, noise(before + deepest + after, x))
         x = self.to_full(x, mix)
         if self.zf is not None:
-            x = x + (mix @ self.zf).view(1, -1, 1, 1) * noise(before + deepest + after + 1, x)
+            maps = [noise.map(before + deepest + after + 1, *x.shape[2:]) for noise in noises]
+            x = x + (mix @ self.zf).view(1, -1, 1, 1) * torch.stack(maps)[:, None].to(x.dtype)
         return self.head(self.merge(x, picture), picture)
 
     def filtered(self, shuffled: Tensor) -> Tensor:
