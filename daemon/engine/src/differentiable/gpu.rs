@@ -56,6 +56,12 @@ impl GpuMaps {
         self.tape.detached(self)
     }
 
+    /// The values on the processor, without gradients.
+    pub(super) fn taken(&self) -> Result<Tensor> {
+        let values = self.tape.bench().download(&[&*self.tape.values(self.node)]).map_err(failed)?;
+        Tensor::from_vec(values, &self.dims[..], &candle_core::Device::Cpu)
+    }
+
     pub(super) fn conv(&self, weight: &Tensor, bias: &Tensor, conv: WholeConv) -> Result<Self> {
         self.conv_adding(weight, bias, conv, None)
     }
@@ -91,8 +97,9 @@ impl GpuMaps {
         self.tape.note(self.node, self.dims.clone(), From::Norm { affine: Some(affine) })
     }
 
-    pub(super) fn block(&self, weights: &BlockTensors, noise: &[Noise]) -> Result<Self> {
-        let channels = self.batch()?.channels;
+    /// `noise` is that of all pixels, `[maps, rows, cols]`, and on the processor.
+    pub(super) fn block(&self, weights: &BlockTensors, noise: Option<&Tensor>) -> Result<Self> {
+        let Batch { maps, rows, cols, channels } = self.batch()?;
         let (depthwise, bias) = (&weights.depthwise, &weights.depthwise_bias);
         if depthwise.dims() != [channels, 1, 5, 5] || bias.dims() != [channels] {
             bail!("{:?} with a block's weights {:?}", self.dims, depthwise.dims());
@@ -100,7 +107,11 @@ impl GpuMaps {
         let (weight, bias) = (self.tape.bring(depthwise)?.node, self.tape.bring(bias)?.node);
         let mut convolved = self.tape.note(self.node, self.dims.clone(), From::Depthwise { weight, bias })?;
         if let Some(weights) = &weights.noise {
-            convolved = convolved.add_noise(weights, noise)?;
+            let Some(noise) = noise.filter(|noise| noise.dims() == [maps, rows, cols]) else {
+                bail!("{:?} with noise {:?}", self.dims, noise.map(Tensor::dims));
+            };
+            let noise = self.tape.given(noise, vec![maps, rows, cols, 1])?;
+            convolved = convolved.adding(weights, &noise)?;
         }
         let normed = self.tape.note(convolved.node, self.dims.clone(), From::Norm { affine: None })?;
         let point = WholeConv::same(1);
@@ -118,17 +129,25 @@ impl GpuMaps {
     }
 
     pub(super) fn add_noise(&self, weights: &Tensor, noise: &[Noise]) -> Result<Self> {
-        let Batch { maps, rows, cols, channels } = self.batch()?;
-        if weights.dims() != [channels] || noise.len() != maps {
-            bail!("{:?} weights for the noise of {} maps of {:?}", weights.dims(), noise.len(), self.dims);
+        let Batch { maps, rows, cols, .. } = self.batch()?;
+        if noise.len() != maps {
+            bail!("the noise of {} maps for {:?}", noise.len(), self.dims);
         }
         let parts = noise.iter().map(|noise| {
             let (key, scale, (x, y)) = noise.parts();
             utsushi_cuda::Noise { key, scale, x, y }
         });
-        let noise = self.tape.noise(&parts.collect::<Vec<_>>(), rows, cols)?.node;
+        self.adding(weights, &self.tape.noise(&parts.collect::<Vec<_>>(), rows, cols)?)
+    }
+
+    /// Adds noise, a value a pixel, to each channel as much as its weight says.
+    fn adding(&self, weights: &Tensor, noise: &Self) -> Result<Self> {
+        let channels = self.batch()?.channels;
+        if weights.dims() != [channels] {
+            bail!("{:?} weights for the noise of {:?}", weights.dims(), self.dims);
+        }
         let weights = self.tape.bring(weights)?.node;
-        self.tape.note(self.node, self.dims.clone(), From::AddNoise { weights, noise })
+        self.tape.note(self.node, self.dims.clone(), From::AddNoise { weights, noise: noise.node })
     }
 
     pub(super) fn upsample2_add(&self, base: &Self) -> Result<Self> {

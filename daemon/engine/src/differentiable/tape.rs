@@ -124,6 +124,13 @@ impl Tape {
         Ok(self.constant(Arc::new(values), vec![maps.len(), rows, cols, 1]))
     }
 
+    /// Values of the processor's that no gradients flow to, as what they are here.
+    pub(super) fn given(self: &Arc<Self>, tensor: &Tensor, dims: Vec<usize>) -> Result<GpuMaps> {
+        let contiguous = tensor.contiguous()?;
+        let values = self.bench.upload(&values(&contiguous)?).map_err(failed)?;
+        Ok(self.constant(Arc::new(values), dims))
+    }
+
     /// Values that no gradients flow to.
     fn constant(self: &Arc<Self>, values: Arc<Values>, dims: Vec<usize>) -> GpuMaps {
         let node = self.state().push(Node { values, dims: dims.clone(), is_tracked: false, made: None });
