@@ -239,6 +239,7 @@ static const std::map<std::string, Kernel> kernels = {
     {"tail_of_brush", kernel(tail_of_brush)},
     {"tail_that_filters", kernel(tail_that_filters)},
     {"blur_add_maps", kernel(blur_add_maps)},
+    {"strokes_of_map", kernel(strokes_of_map)},
     {"unshuffle_picture", kernel(unshuffle_picture)},
     {"upsample2_add_maps", kernel(upsample2_add_maps)},
 };

@@ -1,10 +1,11 @@
 // A residual block, x + p2(ReLU(p1(n(dw(x) + z noise)))), in one pass: dw is depthwise 5x5, n the norm over a pixel's
-// channels, p1 and p2 are 1x1; n's scale and shift are folded into p1. Borders are repeated. Without `z` there is no noise.
+// channels, p1 and p2 are 1x1; n's scale and shift are folded into p1. Borders are repeated. Noise is a value a pixel; without
+// `z` there is none.
 //
 // A thread convolves just those values that it has to hold as fragments of the first product, and that product's sums
 // are, rounded, fragments of the second: between x and the result nothing goes through memory.
 #pragma once
-#include "noise.cuh"
+#include "device.cuh"
 
 template <int CHANNELS> struct BlockTile {
     static constexpr int WARPS = CHANNELS <= 48 ? 8 : CHANNELS <= 96 ? 4 : 2;
@@ -16,7 +17,7 @@ template <int CHANNELS> struct BlockTile {
 };
 
 template <int CHANNELS>
-__device__ void block(const words4 *x, words4 *out, const pair *dw, const pair *dw_bias, const pair *z, Noise noise,
+__device__ void block(const words4 *x, words4 *out, const pair *dw, const pair *dw_bias, const pair *z, const float *noise,
                       const words2 *p1, const pair *p1_bias, const words2 *p2, const pair *p2_bias, int rows, int cols,
                       int channels, int inside) {
     using Tile = BlockTile<CHANNELS>;
@@ -74,11 +75,11 @@ __device__ void block(const words4 *x, words4 *out, const pair *dw, const pair *
         if (z) {
 #pragma unroll
             for (int row = 0; row < 2; row++) {
-                const int of_map = first_row + own_row + row, col = first_col + lane.pixel;
-                const word of_row = noise_of_row(noise, of_map);
+                // Of pixels beyond the map nothing is kept: there any value will do.
+                const float *of_row = noise + (long long)clamp(first_row + own_row + row, rows) * cols;
 #pragma unroll
                 for (int p = 0; p < 2; p++) {
-                    const float value = noise_at(noise, of_row, col + 8 * p);
+                    const float value = of_row[clamp(first_col + lane.pixel + 8 * p, cols)];
 #pragma unroll
                     for (int i = 0; i < 2 * K; i++) {
                         const pair weight = z[i * 4 + lane.part];

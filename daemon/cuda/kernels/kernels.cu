@@ -2,12 +2,13 @@
 #include "block.cuh"
 #include "blur.cuh"
 #include "conv.cuh"
+#include "noise.cuh"
 #include "rearrange.cuh"
 #include "tail.cuh"
 
 #define FOR_CHANNELS(C)                                                                                                \
     KERNEL(BlockTile<C>::WARPS *WARP)                                                                                  \
-    block_##C(const words4 *x, words4 *out, const pair *dw, const pair *dw_bias, const pair *z, Noise noise,           \
+    block_##C(const words4 *x, words4 *out, const pair *dw, const pair *dw_bias, const pair *z, const float *noise,    \
               const words2 *p1, const pair *p1_bias, const words2 *p2, const pair *p2_bias, int rows, int cols,        \
               int channels, int inside) {                                                                              \
         block<C>(x, out, dw, dw_bias, z, noise, p1, p1_bias, p2, p2_bias, rows, cols, channels, inside);               \
@@ -37,6 +38,12 @@ KERNEL(256)
 unshuffle_picture(const f16 *picture, f16 *by4, f16 *by2, int height, int width, int above, int left, int rows,
                   int cols) {
     unshuffle(picture, by4, by2, height, width, above, left, rows, cols);
+}
+
+KERNEL(256)
+strokes_of_map(const unsigned char *directions, float *out, Noise noise, int rows, int cols, int factor,
+               int cells_a_row) {
+    strokes(directions, out, noise, rows, cols, factor, cells_a_row);
 }
 
 KERNEL(256)

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::launch::{BlockWeights, ConvWeights, Geometry, Noise, TailWeights, Wanted, width_for};
 use crate::packing::{fragments, padded};
+use crate::strokes::Strokes;
 use crate::workspace::{self, Channels, Map, Padded, Workspace};
 use crate::{Error, Gpu};
 
@@ -86,8 +87,11 @@ pub struct Part<'a> {
     pub above: usize,
     /// And columns to the left.
     pub left: usize,
-    /// Of each block and of the last layers, in order, where the padded part begins.
+    /// Of each block and of the last layers, in order, where the padded part begins. That of a block is of strokes.
     pub noise: &'a [Noise],
+    /// Which way these go in each cell of 4 x 4 pixels of the part, padded to multiples of 8, `[rows / 4, columns / 4]`;
+    /// nothing for networks without noise.
+    pub directions: &'a [u8],
 }
 
 /// A brush on a GPU, its mix of styles folded in.
@@ -156,7 +160,7 @@ impl Brush {
 
     /// How much of the GPU's memory a band of this size, padding above and to the left included, takes, in bytes.
     pub fn band_bytes(&self, rows: usize, width: usize) -> u64 {
-        workspace::bytes(padding(rows, width), self.channels)
+        workspace::bytes(padding(rows, width), self.channels, self.has_noise())
     }
 
     /// Re-draws rows `wanted` of a picture, or of a band of one. Borders are repeated, those of the band, too: whoever
@@ -167,9 +171,9 @@ impl Brush {
     /// If the GPU's memory is full, of which all is free again then, or the GPU fails. `out` is as before.
     ///
     /// # Panics
-    /// If the rows aren't whole or aren't there, or there isn't the noise of all layers.
+    /// If the rows aren't whole or aren't there, or there isn't the noise of all layers, or the direction of each cell.
     pub fn draw(&self, part: Part<'_>, wanted: Range<usize>, out: &mut Vec<f32>) -> Result<(), Error> {
-        let Part { picture, width, above, left, noise } = part;
+        let Part { picture, width, above, left, noise, .. } = part;
         let height = picture.len() / (width * 3);
         assert!(picture.len() == height * width * 3 && wanted.end <= height && !wanted.is_empty());
         assert_eq!(noise.len(), self.e1.len() + self.mid.len() + self.d1.len() + 2);
@@ -178,7 +182,7 @@ impl Brush {
         let workspace = || self.gpu.workspace.lock().unwrap_or_else(PoisonError::into_inner);
         let mut own = take(&mut *workspace());
         let wanted = Wanted { height, width, above, left, first: wanted.start, count: wanted.len() };
-        let drawn = self.draw_in(&mut own, picture, wanted, noise, out);
+        let drawn = self.draw_in(&mut own, part, wanted, out);
         if drawn.is_ok() {
             drop(replace(&mut *workspace(), own));
         } else {
@@ -191,24 +195,19 @@ impl Brush {
     fn draw_in(
         &self,
         workspace: &mut Workspace,
-        picture: &[f32],
+        part: Part<'_>,
         wanted: Wanted,
-        noise: &[Noise],
         out: &mut Vec<f32>,
     ) -> Result<(), Error> {
         let gpu = &*self.gpu;
+        let Part { picture, noise, directions, .. } = part;
         let Wanted { height, width, above, left, first, count } = wanted;
         let (of_e1, noise) = noise.split_at(self.e1.len());
         let (of_mid, noise) = noise.split_at(self.mid.len());
         let (of_d1, noise) = noise.split_at(self.d1.len());
         let (of_b2, of_tail) = (noise[0], noise[1]);
-        workspace.reserve(
-            &gpu.stream,
-            padding(above + height, left + width),
-            self.channels,
-            picture.len(),
-            count * width * 3,
-        )?;
+        let padded = padding(above + height, left + width);
+        workspace.reserve(&gpu.stream, padded, self.channels, picture.len(), count * width * 3)?;
         let Workspace {
             staging,
             picture: x,
@@ -219,28 +218,33 @@ impl Brush {
             eighth: [e, e2],
             up,
             half: [h, h2],
+            strokes,
         } = workspace;
+        if self.has_noise() {
+            strokes.reserve(&gpu.stream, padded)?;
+            gpu.upload_directions(directions, strokes)?;
+        }
         gpu.upload(picture, staging, x)?;
         gpu.unshuffle(x, wanted, by4, by2)?;
 
         gpu.conv(by4, q, &self.stem, Geometry::around(3))?;
-        self.blocks(&self.e1, of_e1, q, q2)?;
+        self.blocks(&self.e1, of_e1, strokes, q, q2)?;
         gpu.conv(q, e, &self.down, Geometry { stride: 2, pad: 0, ..Geometry::around(2) })?;
-        self.blocks(&self.mid, of_mid, e, e2)?;
+        self.blocks(&self.mid, of_mid, strokes, e, e2)?;
         gpu.conv(e, up, &self.up, Geometry::around(1))?;
         gpu.upsample2_add(up, q, q2)?;
         swap(q, q2);
-        self.blocks(&self.d1, of_d1, q, q2)?;
+        self.blocks(&self.d1, of_d1, strokes, q, q2)?;
 
         gpu.conv(by2, h, &self.skip, Geometry::around(3))?;
         let shuffled = Geometry { normed: Some(self.h1_normed), shuffle: true, ..Geometry::around(1) };
-        if self.filters() {
+        if self.has_noise() {
             gpu.conv(q, h2, &self.h1, shuffled)?;
             gpu.blur_add(h2, h)?;
         } else {
             gpu.conv(q, h, &self.h1, Geometry { adds: true, ..shuffled })?;
         }
-        gpu.block(h, h2, &self.b2, of_b2)?;
+        gpu.block(h, h2, &self.b2, strokes, of_b2)?;
         gpu.tail(h2, x, result, &self.tail, wanted, of_tail)?;
         gpu.download_onto(&picture[first * width * 3..][..count * width * 3], result, staging, out)
     }
@@ -250,18 +254,19 @@ impl Brush {
         &self,
         blocks: &[BlockWeights],
         noise: &[Noise],
+        strokes: &mut Strokes,
         x: &mut Map,
         spare: &mut Map,
     ) -> Result<(), Error> {
         for (block, noise) in blocks.iter().zip(noise) {
-            self.gpu.block(x, spare, block, *noise)?;
+            self.gpu.block(x, spare, block, strokes, *noise)?;
             swap(x, spare);
         }
         Ok(())
     }
 
-    /// Does it filter what it has shuffled?
-    fn filters(&self) -> bool {
+    /// Has it noise? Then it filters what it has shuffled, too.
+    fn has_noise(&self) -> bool {
         self.tail.noise.is_some()
     }
 }

@@ -6,6 +6,7 @@ use cudarc::driver::{CudaSlice, DeviceRepr, LaunchConfig, PushKernelArg};
 
 use crate::Error;
 use crate::gpu::Gpu;
+use crate::strokes::Strokes;
 use crate::workspace::{Buffer, Map, Shape};
 
 /// A kernel, and the shared memory that it needs, in bytes.
@@ -38,6 +39,7 @@ macro_rules! widths {
 }
 
 static WIDTHS: [Width; 6] = widths![16, 32, 48, 64, 96, 128];
+const STROKES: Kernel = Kernel { name: "strokes_of_map", shared: 0 };
 const UNSHUFFLE: Kernel = Kernel { name: "unshuffle_picture", shared: 0 };
 const UPSAMPLE: Kernel = Kernel { name: "upsample2_add_maps", shared: 0 };
 const BLUR: Kernel = Kernel { name: "blur_add_maps", shared: 0 };
@@ -46,7 +48,7 @@ const FILTERING_TAIL: Kernel = Kernel { name: "tail_that_filters", shared: tail:
 
 /// All of them.
 pub(crate) fn kernels() -> impl Iterator<Item = Kernel> {
-    let others = [UNSHUFFLE, UPSAMPLE, BLUR, TAIL, FILTERING_TAIL];
+    let others = [STROKES, UNSHUFFLE, UPSAMPLE, BLUR, TAIL, FILTERING_TAIL];
     WIDTHS.iter().flat_map(|width| [width.block, width.conv]).chain(others)
 }
 
@@ -159,7 +161,7 @@ unsafe impl DeviceRepr for Convolution {}
 /// A null pointer.
 const NULL: u64 = 0;
 
-/// A layer's noise: the parts of `utsushi_kernels::Noise`, and `Noise` of `kernels/noise.cuh`.
+/// A layer's noise: the parts of `utsushi_kernels::Noise`, of a block those for strokes; and `Noise` of `kernels/noise.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct Noise {
@@ -307,16 +309,40 @@ impl Gpu {
         Ok(())
     }
 
-    /// A residual block.
+    /// The strokes of a map of so many rows and columns go to the plane.
+    pub(crate) fn strokes(
+        &self,
+        strokes: &mut Strokes,
+        noise: Noise,
+        (rows, cols): (usize, usize),
+    ) -> Result<(), Error> {
+        let factor = strokes.factor(rows, cols);
+        let config = each(rows * cols);
+        let (rows, cols, factor, cells) = (int(rows), int(cols), int(factor), int(strokes.cells_a_row()));
+        let (directions, plane) = strokes.buffers();
+        let mut launch = self.stream.launch_builder(self.kernel(STROKES.name));
+        launch.arg(directions.slice()).arg(plane.slice_mut()).arg(&noise);
+        launch.arg(&rows).arg(&cols).arg(&factor).arg(&cells);
+        // SAFETY: The arguments are those that the kernel declares; `factor` is one by which the directions are those of such
+        // a map, for which the plane has room, and each of them is one that the kernel has.
+        unsafe { launch.launch(config) }?;
+        Ok(())
+    }
+
+    /// A residual block. Where it has noise, the plane is that of its map then.
     pub(crate) fn block(
         &self,
         x: &Map,
         out: &mut Map,
         weights: &BlockWeights,
+        strokes: &mut Strokes,
         noise: Noise,
     ) -> Result<(), Error> {
         let Shape { rows, cols, channels } = x.shape();
         assert_eq!(out.shape(), x.shape());
+        if weights.noise.is_some() {
+            self.strokes(strokes, noise, (rows, cols))?;
+        }
         let function = width(channels).block;
         let warps = block_warps(channels);
         let config = tiles(rows, cols, WARP_ROWS * warps, 1, warps, function);
@@ -325,15 +351,14 @@ impl Gpu {
         launch.arg(x.values.slice()).arg(out.values.slice_mut());
         launch.arg(&weights.depthwise).arg(&weights.depthwise_bias);
         match &weights.noise {
-            Some(weights) => launch.arg(weights),
-            None => launch.arg(&NULL),
+            Some(weights) => launch.arg(weights).arg(strokes.plane().slice()),
+            None => launch.arg(&NULL).arg(&NULL),
         };
-        launch.arg(&noise);
         launch.arg(&weights.expand).arg(&weights.expand_bias);
         launch.arg(&weights.project).arg(&weights.project_bias);
         launch.arg(&rows).arg(&cols).arg(&normed).arg(&inside);
-        // SAFETY: The arguments are those that the kernel declares, both maps have the shape that it is told, and the
-        // weights were packed for so many channels.
+        // SAFETY: The arguments are those that the kernel declares, both maps have the shape that it is told, the plane has a
+        // value for each of their pixels, and the weights were packed for so many channels.
         unsafe { launch.launch(config) }?;
         Ok(())
     }

@@ -13,6 +13,7 @@ mod error;
 mod gpu;
 mod launch;
 mod packing;
+mod strokes;
 pub mod training;
 mod transfer;
 mod workspace;

@@ -4,15 +4,21 @@
 
 use std::sync::Arc;
 
-use cudarc::driver::{CudaSlice, CudaStream, PinnedHostSlice};
+use cudarc::driver::{CudaSlice, CudaStream, DeviceRepr, PinnedHostSlice};
 
 use crate::Error;
+use crate::strokes::{self, Strokes};
 
-/// Memory of the GPU that grows with what it has to hold, which is f16.
-#[derive(Default)]
-pub(crate) struct Buffer(Option<CudaSlice<u16>>);
+/// Memory of the GPU that grows with what it has to hold: f16, if nothing else is said.
+pub(crate) struct Buffer<T = u16>(Option<CudaSlice<T>>);
 
-impl Buffer {
+impl<T> Default for Buffer<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: DeviceRepr> Buffer<T> {
     /// Makes room for so many values. What was in it is lost.
     pub(crate) fn reserve(&mut self, stream: &Arc<CudaStream>, len: usize) -> Result<(), Error> {
         if self.0.as_ref().is_none_or(|room| room.len() < len) {
@@ -26,13 +32,13 @@ impl Buffer {
 
     /// # Panics
     /// If no room was made.
-    pub(crate) fn slice(&self) -> &CudaSlice<u16> {
+    pub(crate) fn slice(&self) -> &CudaSlice<T> {
         self.0.as_ref().expect("room was made")
     }
 
     /// # Panics
     /// If no room was made.
-    pub(crate) fn slice_mut(&mut self) -> &mut CudaSlice<u16> {
+    pub(crate) fn slice_mut(&mut self) -> &mut CudaSlice<T> {
         self.0.as_mut().expect("room was made")
     }
 }
@@ -133,6 +139,8 @@ pub(crate) struct Workspace {
     pub(crate) eighth: [Map; 2],
     pub(crate) up: Map,
     pub(crate) half: [Map; 2],
+    /// Of networks that have noise.
+    pub(crate) strokes: Strokes,
 }
 
 /// A picture's size as a network has it: sides are multiples of 8 pixels.
@@ -178,8 +186,9 @@ fn shapes(padded: Padded, channels: Channels) -> [Shape; 9] {
     [shape(4, 48), shape(2, 16), quarter, quarter, eighth, eighth, shape(8, channels.quarter), half, half]
 }
 
-/// How much of the GPU's memory a picture takes, in bytes: maps, picture and result.
-pub(crate) fn bytes(padded: Padded, channels: Channels) -> u64 {
+/// How much of the GPU's memory a picture takes, in bytes: maps, picture and result, and strokes where there is noise.
+pub(crate) fn bytes(padded: Padded, channels: Channels, has_noise: bool) -> u64 {
     let maps: usize = shapes(padded, channels).into_iter().map(|shape| shape.len() * size_of::<u16>()).sum();
-    (maps + 2 * padded.height * padded.width * 3 * size_of::<u16>()) as u64
+    let strokes = if has_noise { strokes::bytes(padded) } else { 0 };
+    (maps + strokes + 2 * padded.height * padded.width * 3 * size_of::<u16>()) as u64
 }

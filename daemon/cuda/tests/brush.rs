@@ -90,16 +90,27 @@ impl Picture {
         Self { values: (y..y + height).flat_map(row).collect(), width, height }
     }
 
+    /// Which way strokes go in the cells of the part of another that begins there: each its own way.
+    fn directions(&self, [x, y]: [usize; 2]) -> Vec<u8> {
+        let cells = |first: usize, side: usize| first / 8 * 2..(first + side).next_multiple_of(8) / 4;
+        let of_row = |row: usize| {
+            cells(x, self.width).map(move |col| ((row * 3 + col * 5 + row * col / 7) % 16) as u8)
+        };
+        cells(y, self.height).flat_map(of_row).collect()
+    }
+
     /// Re-drawn, rows `wanted` of it, as the part of another that begins there.
     fn draw(&self, brush: &Brush, [x, y]: [usize; 2], strength: f32, wanted: std::ops::Range<usize>) -> Self {
         let (left, above) = (x % 8, y % 8);
         let of = |(layer, factor): (usize, usize)| {
             let place = (((x - left) / factor) as u32, ((y - above) / factor) as u32);
-            let (key, scale, (x, y)) = Noise::new(3, layer as u32, strength, place).parts();
+            let noise = Noise::new(3, layer as u32, strength, place);
+            let (key, scale, (x, y)) = if factor > 1 { noise.stroke_parts() } else { noise.parts() };
             Placed { key, scale, x, y }
         };
         let noise: Vec<_> = FACTORS.into_iter().enumerate().map(of).collect();
-        let part = Part { picture: &self.values, width: self.width, above, left, noise: &noise };
+        let (picture, width, directions) = (&self.values, self.width, &self.directions([x, y]));
+        let part = Part { picture, width, above, left, noise: &noise, directions };
         let (mut values, height) = (Vec::new(), wanted.len());
         brush.draw(part, wanted, &mut values).expect("the GPU draws");
         Self { values, width: self.width, height }
@@ -164,12 +175,14 @@ fn even_pictures_stay_even_without_noise() {
 fn each_layer_has_its_noise() {
     let Some(brush) = brush(true) else { return };
     let picture = Picture::new(24, 24);
-    let draw = |noise: &[Placed]| {
-        let part = Part { picture: &picture.values, width: 24, above: 0, left: 0, noise };
+    let directions = picture.directions([0, 0]);
+    let draw_along = |noise: &[Placed], directions: &[u8]| {
+        let part = Part { picture: &picture.values, width: 24, above: 0, left: 0, noise, directions };
         let mut out = Vec::new();
         brush.draw(part, 0..24, &mut out).expect("the GPU draws");
         out
     };
+    let draw = |noise: &[Placed]| draw_along(noise, &directions);
     let none = [Placed { key: 1, scale: 0.0, x: 0, y: 0 }; 5];
     let still = draw(&none);
     for layer in 0..5 {
@@ -183,6 +196,18 @@ fn each_layer_has_its_noise() {
         assert!(own != still, "layer {layer}");
         for change in [|n: &mut Placed| n.key = 2, |n: &mut Placed| n.x = 1, |n: &mut Placed| n.y = 1] {
             assert!(with(change) != own, "layer {layer}: key and place matter");
+        }
+        let mut noise = none;
+        noise[layer].scale = 0.005;
+        for cell in 0..directions.len() {
+            // A pixel at an eighth of the size has four cells, and the direction of the first.
+            let mut turned = directions.clone();
+            turned[cell] ^= 8;
+            let is_looked_at = match FACTORS[layer] {
+                8 => cell / 6 % 2 == 0 && cell % 2 == 0,
+                factor => factor > 1,
+            };
+            assert_eq!(draw_along(&noise, &turned) != own, is_looked_at, "layer {layer}: cell {cell}");
         }
     }
 }

@@ -158,6 +158,11 @@ impl Noise {
     pub fn parts(&self) -> (u32, f32, (u32, u32)) {
         (self.key, SCALE * self.strength, (self.x, self.y))
     }
+
+    /// The same for [strokes](Self::strokes), whose sums have another scale.
+    pub fn stroke_parts(&self) -> (u32, f32, (u32, u32)) {
+        (self.key, STROKE_SCALE * self.strength, (self.x, self.y))
+    }
 }
 
 struct StrokesOfRow<'a> {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor, bail};
 use utsushi_cuda::{self as cuda, Error};
+use utsushi_kernels::Directions;
 
+use super::flow::{self, Flow};
 use super::folded::{ConvTensors, Folded};
 use super::{ALIGNED_PX, Brush, MULTIPLE, PictureNoise, Sizes};
 use crate::arch::{Generator, Grain, Region, RowStream};
+use crate::bands::Padding;
 use crate::device::Device;
 use crate::ops::BlockTensors;
 
@@ -41,8 +44,15 @@ impl CudaBrush {
         }
     }
 
+    /// How many rows beyond one the processor looks, its directions included.
     fn reach_rows(&self) -> usize {
         (self.cpu.reach_px() as usize).next_multiple_of(MULTIPLE)
+    }
+
+    /// The same where directions are known.
+    fn network_rows(&self) -> usize {
+        let flow = if self.cpu.version.has_noise() { flow::REACH_PX } else { 0 };
+        (self.cpu.reach_px() as usize - flow).next_multiple_of(MULTIPLE)
     }
 }
 
@@ -97,20 +107,25 @@ impl Generator for CudaBrush {
     fn memory_bytes(&self, height: usize, width: usize) -> u64 {
         // The rows that wait, and those that are done.
         let rows = height.min(band_rows(width) + 2 * self.reach_rows());
-        (2 * rows * width * 3 * size_of::<f32>()) as u64 + self.cpu.memory_bytes(height, width)
+        let cells = height.div_ceil(Directions::CELL_PX) * width.div_ceil(Directions::CELL_PX);
+        (2 * rows * width * 3 * size_of::<f32>() + cells) as u64 + self.cpu.memory_bytes(height, width)
     }
 }
 
 impl CudaBrush {
     fn band_stream(&self, region: Region, grain: Grain, band_rows: usize) -> BandStream {
         let Region { x, y, .. } = region;
+        let before = (x % ALIGNED_PX, y % ALIGNED_PX);
+        let noise = PictureNoise::new(self.cpu.sizes, grain, (x - before.0, y - before.1));
         BandStream {
             band_rows,
             reach: self.reach_rows(),
+            network: self.network_rows(),
+            strokes: self.cpu.version.has_noise().then(|| Strokes::new(region, before, &noise)),
             region,
             grain,
             sizes: self.cpu.sizes,
-            before: (x % ALIGNED_PX, y % ALIGNED_PX),
+            before,
             held: Vec::new(),
             first: 0,
             given: 0,
@@ -135,9 +150,14 @@ struct BandStream {
     before: (usize, usize),
     /// Rows that are drawn at a time.
     band_rows: usize,
+    /// How many rows beyond one the processor looks, and the network alone, where directions are known.
     reach: usize,
+    network: usize,
+    /// Of a network that has noise.
+    strokes: Option<Strokes>,
+    /// Rows that a band still needs, or the processor if it takes over.
     held: Vec<f32>,
-    /// The first row that is needed, and held: with the padding a multiple of 8, or the region's first, or its end.
+    /// The first of them: with the padding a multiple of 8, or the region's first, or its end.
     first: usize,
     /// Rows that are drawn.
     given: usize,
@@ -146,6 +166,52 @@ struct BandStream {
     cpu: Brush,
     /// The rest of the picture, on the processor.
     rest: Option<Rest>,
+}
+
+/// Which way strokes go in a region, as far as that is known.
+struct Strokes {
+    padding: Padding,
+    /// Of the padded region, as the processor has it.
+    flow: Flow,
+}
+
+impl Strokes {
+    fn new(
+        Region { width, height, .. }: Region,
+        (left, above): (usize, usize),
+        noise: &PictureNoise,
+    ) -> Self {
+        let padding = Padding::new(height, width, MULTIPLE, 1).beginning((above, left));
+        Self { flow: Flow::new(padding.padded().1, noise), padding }
+    }
+
+    /// Takes the region's next rows, each `width` pixels.
+    fn push(&mut self, rows: &[f32], width: usize) -> Result<()> {
+        // A few at a time, so that what is padded stays near the processor.
+        for rows in rows.chunks(MULTIPLE * width * 3) {
+            let padded = self.padding.push(rows)?;
+            padded.rows.read(|rows| {
+                (0..rows.shape().rows).for_each(|row| self.flow.push(rows.row(row), false));
+                Ok(())
+            })?;
+            if padded.last {
+                self.flow.push(&[], true);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows of the padded region have their directions, in multiples of 8.
+    fn known(&self) -> usize {
+        self.flow.directions().rows() * Directions::CELL_PX / MULTIPLE * MULTIPLE
+    }
+
+    /// The directions of so many rows of the padded region, with those up to a multiple of 8, from one that is a multiple on.
+    fn of_rows(&self, first: usize, count: usize) -> &[u8] {
+        let cells = self.padding.padded().1 / Directions::CELL_PX;
+        let rows = count.next_multiple_of(MULTIPLE) / Directions::CELL_PX;
+        &self.flow.directions().cells()[first / Directions::CELL_PX * cells..][..rows * cells]
+    }
 }
 
 /// What is left of a picture, as a picture of its own that begins so far above that nobody sees it.
@@ -164,6 +230,9 @@ impl RowStream for BandStream {
         let (row_len, values) = (width * 3, self.held.len() + rows.len());
         if rows.is_empty() || !values.is_multiple_of(row_len) || self.first + values / row_len > height {
             bail!("{} values are no rows of a picture of {width} x {height}", rows.len());
+        }
+        if let Some(strokes) = &mut self.strokes {
+            strokes.push(rows, width)?;
         }
         if self.held.is_empty() {
             // A picture that comes as a whole isn't copied: that would take as long as drawing it.
@@ -187,21 +256,28 @@ impl BandStream {
         let (row_len, begin) = (self.region.width * 3, self.first);
         let taken = begin + rows.len() / row_len;
         let is_end = taken == self.region.height;
+        let of_strokes = |strokes: &Strokes| strokes.known().saturating_sub(self.before.1).min(taken);
+        let known = self.strokes.as_ref().map_or(taken, of_strokes);
         while self.given < self.region.height {
-            let ready = if is_end { self.region.height } else { taken.saturating_sub(self.reach) };
+            let ready = if is_end { self.region.height } else { known.saturating_sub(self.network) };
             let to = ready.min(self.given + self.band_rows);
             if !is_end && to < self.given + self.band_rows {
                 break;
             }
-            let below = taken.min(to + self.reach);
+            let (first, below) = (self.needed_from(self.given, self.network), known.min(to + self.network));
+            let above = if first == 0 { self.before.1 } else { 0 };
+            let padded_first = self.before.1 + first - above;
+            let directions =
+                self.strokes.as_ref().map(|strokes| strokes.of_rows(padded_first, above + below - first));
             let part = cuda::Part {
-                picture: &rows[(self.first - begin) * row_len..(below - begin) * row_len],
+                picture: &rows[(first - begin) * row_len..(below - begin) * row_len],
                 width: self.region.width,
-                above: if self.first == 0 { self.before.1 } else { 0 },
+                above,
                 left: self.before.0,
-                noise: &self.noise(),
+                noise: &self.noise(padded_first),
+                directions: directions.unwrap_or_default(),
             };
-            match self.gpu.draw(part, self.given - self.first..to - self.first, out) {
+            match self.gpu.draw(part, self.given - first..to - first, out) {
                 Ok(()) => self.forget_before(to),
                 Err(Error::OutOfMemory) if self.band_rows > MIN_BAND_ROWS => {
                     let half = self.band_rows.min(self.region.height) / 2;
@@ -222,21 +298,27 @@ impl BandStream {
         Ok((self.first - begin) * row_len)
     }
 
-    /// Of each layer, for a band that begins with `self.first`.
-    fn noise(&self) -> Vec<cuda::Noise> {
+    /// Of each layer, for a band that begins with this row of the padded region.
+    fn noise(&self, first: usize) -> Vec<cuda::Noise> {
         let (left, above) = self.before;
-        let first = if self.first == 0 { self.region.y - above } else { self.region.y + self.first };
-        let noise = PictureNoise::new(self.sizes, self.grain, (self.region.x - left, first));
-        let layers = (0..=self.sizes.block_count()).map(|layer| noise.of_layer(layer).parts());
+        let origin = (self.region.x - left, self.region.y - above + first);
+        let noise = PictureNoise::new(self.sizes, self.grain, origin);
+        let blocks = self.sizes.block_count();
+        let strokes = (0..blocks).map(|layer| noise.of_layer(layer).stroke_parts());
+        let layers = strokes.chain([noise.of_layer(blocks).parts()]);
         layers.map(|(key, scale, (x, y))| cuda::Noise { key, scale, x, y }).collect()
     }
 
-    /// Rows before this one are drawn, and needed only as far as the network looks.
+    /// The first of the rows that are looked at for those from `row` on.
+    fn needed_from(&self, row: usize, reach: usize) -> usize {
+        let above = self.before.1;
+        ((above + row).saturating_sub(reach) / MULTIPLE * MULTIPLE).saturating_sub(above)
+    }
+
+    /// Rows before this one are drawn, and needed only as far as others look.
     fn forget_before(&mut self, row: usize) {
         self.given = row;
-        let above = self.before.1;
-        let needed = (above + row).saturating_sub(self.reach) / MULTIPLE * MULTIPLE;
-        self.first = if row == self.region.height { row } else { needed.saturating_sub(above) };
+        self.first = if row == self.region.height { row } else { self.needed_from(row, self.reach) };
     }
 
     /// Goes on with these rows, those from `self.first` on, on the processor.
@@ -326,11 +408,11 @@ mod tests {
     fn the_processor_goes_on_with_the_same_noise() {
         let Some(network) = network() else { return };
         for (x, y) in [(0, 0), (3, 5), (21, 15)] {
-            let region = Region { width: 13, height: 330, x, y };
-            let whole = draw(network.band_stream(region, GRAIN, 400), region, 330);
+            let region = Region { width: 13, height: 400, x, y };
+            let whole = draw(network.band_stream(region, GRAIN, 400), region, 400);
             let (mut stream, mut drawn) = (network.band_stream(region, GRAIN, 64), Vec::new());
             let picture = picture(region);
-            let (first, others) = picture.split_at(280 * 13 * 3);
+            let (first, others) = picture.split_at(360 * 13 * 3);
             stream.push(first, &mut drawn).expect("it draws");
             let on_gpu = drawn.len();
             assert!(on_gpu > 0 && stream.first > 0, "{} rows", stream.given);
