@@ -133,10 +133,10 @@ impl Flow {
                 &self.blurred[at - self.first]
             };
             let mut sums: Vec<f32> = around(0).iter().map(|value| value * WEIGHTS[0]).collect();
-            for by in 1..=BLUR {
+            for (by, weight) in WEIGHTS.iter().enumerate().skip(1) {
                 let (above, below) = (around(-(by as isize)), around(by as isize));
                 for ((sum, above), below) in sums.iter_mut().zip(above).zip(below) {
-                    *sum += (above + below) * WEIGHTS[by];
+                    *sum += (above + below) * weight;
                 }
             }
             let direction = |(col, tensor): (usize, &[f32; 2])| {
