@@ -33,7 +33,7 @@ pub(super) struct Teacher {
 /// What art is whose nearest built-in style this is; drawn, if it isn't known.
 pub(super) fn kind_of(like: &str) -> Kind {
     match like {
-        "oil" | "van-gogh" | "impressionist" => Kind::Painted,
+        "oil" | "van-gogh" | "impressionist" | "paint" => Kind::Painted,
         _ => Kind::Drawn,
     }
 }
@@ -249,8 +249,8 @@ mod tests {
         for like in [None, Some("mine"), Some("cel"), Some("comic")] {
             check(like, Some("cel"), 1.0, [0.25, 0.6]);
         }
-        for like in ["oil", "van-gogh", "impressionist"] {
-            check(Some(like), Some("oil"), 0.7, [0.4, 0.9]);
+        for like in ["oil", "van-gogh", "impressionist", "paint"] {
+            check(Some(like), Some("paint"), 0.7, [0.4, 0.9]);
         }
         check(Some("restore"), None, 1.0, [0.5, 1.0]);
     }

@@ -193,7 +193,7 @@ impl Kind {
     pub fn base(self) -> &'static str {
         match self {
             Self::Drawn => "cel",
-            Self::Painted => "oil",
+            Self::Painted => "paint",
         }
     }
 }

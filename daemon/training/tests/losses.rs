@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 use utsushi_engine::differentiable::{Maps, Place};
 use utsushi_engine::{Device as Chosen, DeviceChoice};
+use utsushi_kernels::Cpu;
 use utsushi_training::losses::{
     Colours, Palette, chroma, colour, colour_distances, content, generator, gradient_l1, grey, hinge, l1,
     luminance, style,
@@ -35,8 +36,12 @@ fn place() -> Place {
 
 #[track_caller]
 fn assert_close(what: &str, got: &Tensor, want: &Tensor) {
-    // On a GPU products are of TF32.
+    // On a GPU products are of TF32, and a discriminator's on some processors of bf16.
     let share = if place().is_gpu() { 5e-3 } else { 1e-4 };
+    assert_within(what, got, want, share);
+}
+
+fn assert_within(what: &str, got: &Tensor, want: &Tensor, share: f32) {
     assert_eq!(got.dims(), want.dims(), "{what}");
     let (got, want) = (values(got), values(want));
     let largest = want.iter().fold(1e-6, |most, v| f32::max(most, v.abs()));
@@ -155,6 +160,10 @@ fn palettes_move_towards_the_art() {
 #[test]
 fn layers_are_those_of_pytorch() {
     let golden = golden("layers");
+    let close = |what: &str, got: &Tensor, want: &Tensor| {
+        let rounds = Cpu::detect() != Cpu::detect().single();
+        assert_within(what, got, want, if rounds { 0.1 } else { 1e-4 });
+    };
     let is_weight = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());
     let weights: Tensors =
         golden.iter().filter(|(name, _)| is_weight(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -170,17 +179,17 @@ fn layers_are_those_of_pytorch() {
     };
     let features = Var::from_tensor(&golden["features"]).expect("a variable");
     let trained = scores(parameters.trained(), &features).expect("scores");
-    assert_close("scores", &trained, &golden["scores"]);
+    close("scores", &trained, &golden["scores"]);
     let gradients = trained.sqr().and_then(|s| s.sum_all()?.backward()).expect("gradients");
-    assert_close("features", gradients.get(&features).expect("a gradient"), &golden["gradient.features"]);
+    close("features", gradients.get(&features).expect("a gradient"), &golden["gradient.features"]);
     for (name, variable) in parameters.iter() {
         let gradient = gradients.get(variable).unwrap_or_else(|| panic!("{name} has no gradient"));
-        assert_close(name, gradient, &golden[&format!("gradient.{name}")]);
+        close(name, gradient, &golden[&format!("gradient.{name}")]);
     }
     // Frozen ones pass the gradient on, and get none.
     let frozen = scores(parameters.frozen(), &features).expect("scores");
     let gradients = frozen.sqr().and_then(|s| s.sum_all()?.backward()).expect("gradients");
-    assert_close("frozen", gradients.get(&features).expect("a gradient"), &golden["gradient.features"]);
+    close("frozen", gradients.get(&features).expect("a gradient"), &golden["gradient.features"]);
     assert!(parameters.iter().all(|(_, variable)| gradients.get(variable).is_none()));
 }
 
