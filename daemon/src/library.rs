@@ -24,7 +24,6 @@ const BUILT_IN: &[(&[u8], &str)] = &[
     built_in!("cel"),
     built_in!("anime"),
     built_in!("comic"),
-    built_in!("ukiyo-e"),
     built_in!("oil"),
     built_in!("van-gogh"),
     built_in!("impressionist"),
