@@ -162,7 +162,7 @@ impl Maps {
         }
     }
 
-    /// [`conv`](super::conv)
+    /// [`conv`](super::conv())
     ///
     /// # Errors
     /// As there; so all that follow.
