@@ -15,26 +15,26 @@ fn what_a_style_drew_is_most_like_the_style() {
         let file = format!("{name}.jpg");
         fs::copy(sample(&file), photos.join(&file)).expect("a photo");
     }
-    home.expect(0, &["batch", "photos", "-o", "art", "--style", "oil"]);
+    home.expect(0, &["batch", "photos", "-o", "art", "--style", "paint"]);
     let judged = |style: &str| -> Value {
         let told = home.expect(0, &["evaluate", style, "--art", "art", "--photos", "photos", "--json"]);
         serde_json::from_slice(&told.stdout).expect("an object")
     };
-    let (oil, restore) = (judged("oil"), judged("restore"));
+    let (paint, restore) = (judged("paint"), judged("restore"));
     let number = |of: &Value, key: &str| of[key].as_f64().unwrap_or_else(|| panic!("{key} in {of}"));
-    for scores in [&oil, &restore] {
+    for scores in [&paint, &restore] {
         // Of art, the cat is too long and narrow.
         assert_eq!((number(scores, "pictures"), number(scores, "photos")), (3.0, 4.0));
-        assert_eq!(number(scores, "photos_kid"), number(&oil, "photos_kid"));
+        assert_eq!(number(scores, "photos_kid"), number(&paint, "photos_kid"));
         assert!((0.0..0.8).contains(&number(scores, "content")), "{scores}");
         assert!((0.5..1.5).contains(&number(scores, "diversity")), "{scores}");
         assert!(number(scores, "seconds_per_megapixel") > 0.0, "{scores}");
     }
-    assert!(number(&oil, "kid") < number(&restore, "kid"), "{oil}, {restore}");
-    assert!(number(&oil, "kid") < number(&oil, "photos_kid"), "{oil}");
-    assert!(number(&restore, "content") < number(&oil, "content"), "{oil}, {restore}");
+    assert!(number(&paint, "kid") < number(&restore, "kid"), "{paint}, {restore}");
+    assert!(number(&paint, "kid") < number(&paint, "photos_kid"), "{paint}");
+    assert!(number(&restore, "content") < number(&paint, "content"), "{paint}, {restore}");
 
-    let text = home.expect(0, &["evaluate", "oil", "--art", "art", "--photos", "photos"]).stdout;
+    let text = home.expect(0, &["evaluate", "paint", "--art", "art", "--photos", "photos"]).stdout;
     let text = String::from_utf8(text).expect("UTF-8");
     let words = ["KID ", "against 3 pictures", "content ", "from the 4 photos", "s a megapixel"];
     assert!(words.iter().all(|word| text.contains(word)), "{text}");
