@@ -139,12 +139,12 @@ impl Flow {
                     *sum += (above + below) * weight;
                 }
             }
-            let direction = |(col, tensor): (usize, &[f32; 2])| {
-                let [u, v] = self.sway.at(col, row);
+            let sway = self.sway.of_row(row, self.cols);
+            let direction = |(tensor, [u, v]): (&[f32; 2], [f32; 2])| {
                 // Along an edge, at right angles to what changes.
                 nearest([SWAY * u - tensor[0], SWAY * v - tensor[1]])
             };
-            let row: Vec<u8> = sums.as_chunks().0.iter().enumerate().map(direction).collect();
+            let row: Vec<u8> = sums.as_chunks().0.iter().zip(sway).map(direction).collect();
             self.directions.push(&row);
             while self.first + BLUR < self.directions.rows() {
                 self.blurred.pop_front();
@@ -184,28 +184,30 @@ fn blurred_tensors(luminance: &[f32], below: &[f32]) -> Vec<f32> {
         let [gx, gy] = [luminance[(col + 1).min(cols - 1)] - luminance[col], below[col] - luminance[col]];
         [gx * gx - gy * gy, 2.0 * gx * gy]
     };
-    let tensors: Vec<[f32; 2]> = (0..cols).map(tensor).collect();
-    let blurred = |col: usize| {
-        let mut sum = tensors[col].map(|value| value * WEIGHTS[0]);
-        for by in 1..=BLUR {
-            let (before, after) = (tensors[col.saturating_sub(by)], tensors[(col + by).min(cols - 1)]);
-            (0..2).for_each(|i| sum[i] += (before[i] + after[i]) * WEIGHTS[by]);
+    // Those at the ends repeated, and U and V by turns.
+    let padded: Vec<f32> =
+        (0..cols + 2 * BLUR).flat_map(|i| tensor(i.saturating_sub(BLUR).min(cols - 1))).collect();
+    let mut blurred: Vec<f32> =
+        padded[2 * BLUR..][..2 * cols].iter().map(|value| value * WEIGHTS[0]).collect();
+    for (by, weight) in WEIGHTS.iter().enumerate().skip(1) {
+        let (before, after) = (&padded[2 * (BLUR - by)..], &padded[2 * (BLUR + by)..]);
+        for ((sum, before), after) in blurred.iter_mut().zip(before).zip(after) {
+            *sum += (before + after) * weight;
         }
-        sum
-    };
-    (0..cols).flat_map(blurred).collect()
+    }
+    blurred
 }
 
 /// The direction that comes nearest to a vector at twice its angle.
 fn nearest([u, v]: [f32; 2]) -> u8 {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (direction, [cosine, sine]) in TWICE.iter().enumerate() {
-        let along = u * cosine + v * sine;
-        if along > best.1 {
-            best = (direction as u8, along);
-        }
-    }
-    best.0
+    /// Tangents of a half, and of one and a half, of the 22.5 degrees between directions.
+    const BOUNDS: [f32; 2] = [0.198_912_37, 0.668_178_6];
+    let (across, down) = (u.abs(), v.abs());
+    let (larger, smaller) = (across.max(down), across.min(down));
+    let of_octant: u8 = BOUNDS.iter().map(|bound| u8::from(smaller > bound * larger)).sum();
+    let of_quarter = if down > across { 4 - of_octant } else { of_octant };
+    let of_half = if u < 0.0 { 8 - of_quarter } else { of_quarter };
+    if v < 0.0 { (16 - of_half) % 16 } else { of_half }
 }
 
 /// A field of vectors by place in the picture: random at points, and interpolated between them.
@@ -221,19 +223,23 @@ impl Sway {
         Self { seed: noise.grain.seed, origin: (x / CELL_PX, y / CELL_PX) }
     }
 
-    fn at(&self, col: usize, row: usize) -> [f32; 2] {
-        let (x, y) = (self.origin.0 + col, self.origin.1 + row);
+    /// Of so many cells of a row.
+    fn of_row(&self, row: usize, cols: usize) -> impl Iterator<Item = [f32; 2]> {
+        let (left, y) = (self.origin.0, self.origin.1 + row);
         let part = |at: usize| {
             let share = (at % SWAY_CELLS) as f32 / SWAY_CELLS as f32;
             share * share * (3.0 - 2.0 * share)
         };
-        let (across, down) = (part(x), part(y));
-        let [top, bottom] = [0, 1].map(|below| {
-            let [left, right] =
-                [0, 1].map(|right| self.point(x / SWAY_CELLS + right, y / SWAY_CELLS + below));
-            mixed(left, right, across)
-        });
-        mixed(top, bottom, down)
+        let first = left / SWAY_CELLS;
+        let points = |y: usize| -> Vec<[f32; 2]> {
+            (first..(left + cols) / SWAY_CELLS + 2).map(|x| self.point(x, y)).collect()
+        };
+        let (above, below) = (points(y / SWAY_CELLS), points(y / SWAY_CELLS + 1));
+        (left..left + cols).map(move |x| {
+            let at = x / SWAY_CELLS - first;
+            let [top, bottom] = [&above, &below].map(|points| mixed(points[at], points[at + 1], part(x)));
+            mixed(top, bottom, part(y))
+        })
     }
 
     fn point(&self, x: usize, y: usize) -> [f32; 2] {
