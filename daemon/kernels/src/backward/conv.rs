@@ -60,16 +60,17 @@ impl WholeConv {
     /// If there are not as many weights as the bias and the kernel say.
     pub fn with_weights(self, cpu: Cpu, weights: ConvWeights) -> ForwardConv {
         let (inputs, outputs) = self.channels(weights);
-        if winograd::pays(&self, inputs, outputs) {
+        let (taps, even) = (self.kernel * self.kernel, for_pixels_of(cpu, inputs));
+        ForwardConv(if winograd::pays(&self, inputs, outputs) {
             let way = Way::Winograd(winograd::of_forward(cpu, weights));
-            return ForwardConv { conv: self, cpu, inputs, outputs, way };
-        }
-        let (cpu, taps) = (for_pixels_of(cpu, inputs), self.kernel * self.kernel);
-        let panels = Panels::new(cpu, taps * inputs, weights.bias.to_vec(), |i, o| {
-            let (tap, input) = (i / inputs, i % inputs);
-            weights.weight[(o * inputs + input) * taps + tap]
-        });
-        ForwardConv { conv: self, cpu, inputs, outputs, way: Way::Direct(vec![panels]) }
+            LaidOut { conv: self, cpu, inputs, outputs, way }
+        } else {
+            let panels = Panels::new(even, taps * inputs, weights.bias.to_vec(), |i, o| {
+                let (tap, input) = (i / inputs, i % inputs);
+                weights.weight[(o * inputs + input) * taps + tap]
+            });
+            LaidOut { conv: self, cpu: even, inputs, outputs, way: Way::Direct(vec![panels]) }
+        })
     }
 
     /// Lays out weights to pass gradients back through them.
@@ -78,13 +79,14 @@ impl WholeConv {
     /// If there are not as many weights as the bias and the kernel say.
     pub fn with_turned_weights(self, cpu: Cpu, weights: ConvWeights) -> BackwardConv {
         let (inputs, outputs) = self.channels(weights);
-        if winograd::pays(&self, inputs, outputs) {
+        let even = for_pixels_of(cpu, outputs);
+        BackwardConv(if winograd::pays(&self, inputs, outputs) {
             let way = Way::Winograd(winograd::of_input_gradient(cpu, weights));
-            return BackwardConv { conv: self, cpu, inputs, outputs, way };
-        }
-        let cpu = for_pixels_of(cpu, outputs);
-        let way = Way::Direct(turned(cpu, &self, weights.weight, inputs, outputs));
-        BackwardConv { conv: self, cpu, inputs, outputs, way }
+            LaidOut { conv: self, cpu, inputs, outputs, way }
+        } else {
+            let way = Way::Direct(turned(even, &self, weights.weight, inputs, outputs));
+            LaidOut { conv: self, cpu: even, inputs, outputs, way }
+        })
     }
 
     /// Input and output channels.
@@ -143,17 +145,14 @@ impl WholeConv {
 
 /// A convolution with weights, laid out for a CPU.
 #[derive(Debug)]
-pub struct ForwardConv {
-    conv: WholeConv,
-    cpu: Cpu,
-    inputs: usize,
-    outputs: usize,
-    way: Way,
-}
+pub struct ForwardConv(LaidOut);
 
 /// The way back through a convolution with weights, laid out for a CPU: from a result and its gradient to its input's.
 #[derive(Debug)]
-pub struct BackwardConv {
+pub struct BackwardConv(LaidOut);
+
+#[derive(Debug)]
+struct LaidOut {
     conv: WholeConv,
     cpu: Cpu,
     inputs: usize,
@@ -180,7 +179,7 @@ impl ForwardConv {
     /// # Panics
     /// If these are no such maps, or have other channels than the weights.
     pub fn run(&self, x: &[f32], shape: Shape) -> Vec<f32> {
-        let Self { ref conv, cpu, inputs, outputs, ref way } = *self;
+        let LaidOut { ref conv, cpu, inputs, outputs, ref way } = self.0;
         assert_eq!(shape.channels, inputs);
         let out_shape = conv.sizes(shape, outputs);
         let panels = match way {
@@ -208,7 +207,7 @@ impl BackwardConv {
     /// # Panics
     /// If the lengths don't fit together.
     pub fn run(&self, result: Resulting, shape: Shape) -> Vec<f32> {
-        let Self { ref conv, cpu, inputs, outputs, ref way } = *self;
+        let LaidOut { ref conv, cpu, inputs, outputs, ref way } = self.0;
         assert_eq!(shape.channels, inputs);
         let out_shape = conv.sizes(shape, outputs);
         let panels = match way {
