@@ -99,8 +99,8 @@ fn report(state: State) -> Report {
         report.point(Kind::Loss, "content", step, 1.0 / (step as f64));
         report.point(Kind::Vital, "learning rate", step, 0.0004);
     }
-    report.point(Kind::Score, "KID", 500, 0.8);
-    report.point(Kind::Score, "KID", 1000, 0.3);
+    report.point(Kind::Score, "distance to the art", 500, 0.8);
+    report.point(Kind::Score, "distance to the art", 1000, 0.3);
     (report.state, report.step, report.of) = (state, 1000, Some(2000));
     report.figures = vec![("Art".into(), "41 pictures".into())];
     report.event(700, "went back to step 600, at <half> the rate");
@@ -128,7 +128,7 @@ fn a_page_shows_and_does_what_it_should() {
         check(&told, "/then", json!({"shown": ["0"], "cut": "inset(0px 0px 0px 20%)", "label": "0"}));
         check(&told, "/images", json!(4 + 3 * 4 + 2 * 4));
         check(&told, "/broken", json!(0));
-        check(&told, "/charts", json!(["KID", "content", "learning rate"]));
+        check(&told, "/charts", json!(["distance to the art", "content", "learning rate"]));
         check(&told, "/pointless", json!(0));
         check(&told, "/width", json!(view.width));
         check(&told, "/beyond", json!([]));

@@ -26,8 +26,8 @@ const ART_PX: u32 = 384;
 
 /// Judge a style by what it makes of photos, and by the art it was learned from
 ///
-/// KID says how far the results are from the art: at 0 they can't be told apart; that of the photos themselves is where
-/// a style begins. Content says how far they are from what
+/// Distance says how far the results are from the art, by how they are painted: at 0 they can't be told apart; that of the
+/// photos themselves is where a style begins. Content says how far they are from what
 /// the photos show: at 0 they show exactly that. Diversity says how unlike each other they are, against the photos. All
 /// three are about what a perceptual network sees; only numbers from the same pictures can be compared.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ struct Told<'a> {
     style: &'a str,
     pictures: usize,
     photos: usize,
-    photos_kid: f64,
+    photos_distance: f64,
     #[serde(flatten)]
     scores: Scores,
 }
@@ -83,8 +83,9 @@ impl Evaluate {
         let judge = Judge::new(features, &stacked(&art, SIDE_PX)?, &stacked(&photos, SIDE_PX)?)?;
         let scores = judge.judge(features, &stacked(&results, SIDE_PX)?)?;
         let scores = Scores { seconds_per_megapixel: Some(seconds), ..scores };
-        let photos_kid = judge.judge(features, judge.photos())?.kid;
-        let told = Told { style: &self.style, pictures: art.len(), photos: photos.len(), photos_kid, scores };
+        let photos_distance = judge.judge(features, judge.photos())?.distance;
+        let told =
+            Told { style: &self.style, pictures: art.len(), photos: photos.len(), photos_distance, scores };
         let mut out = io::stdout().lock();
         match self.json {
             true => writeln!(out, "{}", serde_json::to_string(&told)?)?,
@@ -98,10 +99,10 @@ fn wanted(long_side_px: u32) -> Wanted {
     Wanted { most: MOST_PICTURES, least: LEAST_PICTURES, long_side_px, short_side_px: SIDE_PX as u32 }
 }
 
-fn describe(Told { pictures, photos, photos_kid, scores, .. }: &Told) -> String {
-    let Scores { kid, kid_error, content, diversity, seconds_per_megapixel, .. } = scores;
+fn describe(Told { pictures, photos, photos_distance, scores, .. }: &Told) -> String {
+    let Scores { distance, distance_error, content, diversity, seconds_per_megapixel, .. } = scores;
     format!(
-        "KID        {kid:.4} (standard error {kid_error:.4}), against {pictures} pictures; the photos': {photos_kid:.4}\n\
+        "distance   {distance:.4} (standard error {distance_error:.4}), against {pictures} pictures; the photos': {photos_distance:.4}\n\
          content    {content:.3} from the {photos} photos\n\
          diversity  {diversity:.3} of the photos'\n\
          time       {:.3} s a megapixel\n",
@@ -116,25 +117,27 @@ mod tests {
     #[test]
     fn words() {
         let scores = Scores {
-            kid: 0.1,
-            kid_error: 0.02,
+            distance: 0.1,
+            distance_error: 0.02,
             content: 0.5,
             diversity: 0.75,
             art_accuracy: None,
             result_accuracy: None,
             seconds_per_megapixel: Some(0.25),
         };
-        let told = Told { style: "hana", pictures: 30, photos: 20, photos_kid: 0.3, scores };
+        let told = Told { style: "hana", pictures: 30, photos: 20, photos_distance: 0.3, scores };
         assert_eq!(
             describe(&told),
-            "KID        0.1000 (standard error 0.0200), against 30 pictures; the photos': 0.3000\n\
+            "distance   0.1000 (standard error 0.0200), against 30 pictures; the photos': 0.3000\n\
              content    0.500 from the 20 photos\n\
              diversity  0.750 of the photos'\n\
              time       0.250 s a megapixel\n"
         );
         let json = serde_json::to_string(&told).expect("numbers");
         assert!(
-            json.starts_with(r#"{"style":"hana","pictures":30,"photos":20,"photos_kid":0.3,"kid":0.1,"#),
+            json.starts_with(
+                r#"{"style":"hana","pictures":30,"photos":20,"photos_distance":0.3,"distance":0.1,"#
+            ),
             "{json}"
         );
     }

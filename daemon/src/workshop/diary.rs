@@ -66,9 +66,11 @@ impl Diary {
 
     /// Notes how good the style was found.
     pub(super) fn judged(&mut self, Sitting { step, scores }: &Sitting) {
-        for (name, value) in
-            [("KID", scores.kid), ("content distance", scores.content), ("diversity", scores.diversity)]
-        {
+        for (name, value) in [
+            ("distance to the art", scores.distance),
+            ("content distance", scores.content),
+            ("diversity", scores.diversity),
+        ] {
             self.report.point(Kind::Score, name, *step, value);
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> R
     Ok(Order { like: Some(like), ..order.clone() })
 }
 
-/// Ids with the distance of what they draw from the art (KID), the nearest first.
+/// Ids with the distance of what they draw from the art, the nearest first.
 fn ranking(order: &Order, library: &Library) -> Result<Vec<(String, f64)>, Halt> {
     let failed = |error: &dyn std::fmt::Display| Halt::Failed(error.to_string());
     let each = MOST_ART.div_ceil(order.art.len().max(1));
@@ -49,7 +49,7 @@ fn ranking(order: &Order, library: &Library) -> Result<Vec<(String, f64)>, Halt>
         let Some((_, file)) = library.volume(id) else { continue };
         let generator = file.generator(&[1.0]).map_err(|error| failed(&error))?;
         let scores = judge.hear(&*features, &*generator).map_err(|error| failed(&error))?;
-        found.push((id.to_owned(), scores.kid));
+        found.push((id.to_owned(), scores.distance));
     }
     found.sort_by(|(_, a), (_, b)| a.total_cmp(b));
     Ok(found)
@@ -65,11 +65,11 @@ fn some(folder: &Path, most: usize) -> Vec<Picture> {
 }
 
 fn words(id: &str, found: &[(String, f64)]) -> String {
-    let found: Vec<_> = found.iter().map(|(id, kid)| format!("{id} {kid:.3}")).collect();
+    let found: Vec<_> = found.iter().map(|(id, distance)| format!("{id} {distance:.3}")).collect();
     match found.is_empty() {
         true => format!("starting from {id}: there are too few pictures to see what the art is like"),
         false => {
-            format!("starting from {id}; how far the art is from each style (KID): {}", found.join(", "))
+            format!("starting from {id}; how far the art is from each style: {}", found.join(", "))
         }
     }
 }

@@ -9,7 +9,7 @@
 //! optimiser     Adam, moving average, learning-rate schedule, gradient clipping
 //! trainer       the stages, a step at a time; going back where a step went wrong
 //! checkpoint    all of a trainer's state, in one file
-//! evaluate      how good is it: KID, content distance, diversity
+//! evaluate      how good is it: distance to the art, content distance, diversity
 //! report        a page to look at
 //! recipe        every number of it, as a file
 //! ```

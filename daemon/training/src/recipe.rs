@@ -11,6 +11,7 @@ use utsushi_engine::style_file::is_style_id;
 
 use crate::abstraction::Settings;
 use crate::data::{Content, Crops, Damage, MIN_SIDE_PX, Picture, Sheet};
+use crate::losses::usual_share;
 
 /// The longest recipe that is read.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -89,6 +90,9 @@ pub struct Imitation {
 pub struct Adversarial {
     /// Batches of art over which the fixed targets (Gram matrices and palette) are measured first.
     pub statistics_batches: u64,
+    /// How much of the way colours go from the target's to the art's.
+    #[serde(default = "usual_share")]
+    pub palette: f64,
     /// The discriminator's learning rate, which stays.
     pub discriminator_rate: f64,
     /// What the generator minimises.
@@ -265,6 +269,7 @@ impl Recipe {
             }),
             adversarial: Some(Adversarial {
                 statistics_batches: 40,
+                palette: usual_share(),
                 discriminator_rate: 6e-4,
                 weights: Weights { l1, content: 1.5, style: 1.5, adversarial, colour: 4.0, smoothness: 0.01 },
                 course: course(45.0, &[160], 0.99),
@@ -439,8 +444,9 @@ impl Imitation {
 
 impl Adversarial {
     fn check(&self) -> Result<(), RecipeError> {
-        let Self { statistics_batches, discriminator_rate, weights: w, course } = self;
+        let Self { statistics_batches, palette, discriminator_rate, weights: w, course } = self;
         range("adversarial.statistics_batches", *statistics_batches, 1, 10_000)?;
+        range("adversarial.palette", *palette, 0.0, 1.0)?;
         range("adversarial.discriminator_rate", *discriminator_rate, 0.0, 1.0)?;
         for (name, value) in [
             ("weights.l1", w.l1),

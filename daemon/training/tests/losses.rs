@@ -133,7 +133,7 @@ fn palettes_move_towards_the_art() {
         (colours([0.0; 3], apart([0.01, 0.9, 0.2])), apart([0.4f64.sqrt(), 1.6f64.sqrt(), 1.0])),
         (colours([0.0; 3], tinted), [[f64::NAN; 3]; 3]),
     ] {
-        let palette = Palette::new(photos, art);
+        let palette = Palette::new(photos, art, 0.7);
         // All of the way, where the palette goes 0.7 of it.
         let whole: [[f64; 3]; 3] = std::array::from_fn(|i| {
             std::array::from_fn(|j| (f64::from(palette.matrix[i][j]) - if i == j { 0.3 } else { 0.0 }) / 0.7)

@@ -25,18 +25,18 @@ fn what_a_style_drew_is_most_like_the_style() {
     for scores in [&paint, &restore] {
         // Of art, the cat is too long and narrow.
         assert_eq!((number(scores, "pictures"), number(scores, "photos")), (3.0, 4.0));
-        assert_eq!(number(scores, "photos_kid"), number(&paint, "photos_kid"));
+        assert_eq!(number(scores, "photos_distance"), number(&paint, "photos_distance"));
         assert!((0.0..0.8).contains(&number(scores, "content")), "{scores}");
         assert!((0.5..1.5).contains(&number(scores, "diversity")), "{scores}");
         assert!(number(scores, "seconds_per_megapixel") > 0.0, "{scores}");
     }
-    assert!(number(&paint, "kid") < number(&restore, "kid"), "{paint}, {restore}");
-    assert!(number(&paint, "kid") < number(&paint, "photos_kid"), "{paint}");
+    assert!(number(&paint, "distance") < number(&restore, "distance"), "{paint}, {restore}");
+    assert!(number(&paint, "distance") < number(&paint, "photos_distance"), "{paint}");
     assert!(number(&restore, "content") < number(&paint, "content"), "{paint}, {restore}");
 
     let text = home.expect(0, &["evaluate", "paint", "--art", "art", "--photos", "photos"]).stdout;
     let text = String::from_utf8(text).expect("UTF-8");
-    let words = ["KID ", "against 3 pictures", "content ", "from the 4 photos", "s a megapixel"];
+    let words = ["distance ", "against 3 pictures", "content ", "from the 4 photos", "s a megapixel"];
     assert!(words.iter().all(|word| text.contains(word)), "{text}");
 }
 

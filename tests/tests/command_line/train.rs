@@ -56,7 +56,7 @@ fn a_preset_starts_from_what_art_of_its_kind_begins_with() {
     home.expect(0, &["batch", "photos", "-o", "art", "--style", "impressionist"]);
     home.expect(0, &["train", "--name", "Hana", "--art", "art", "--photos", "photos", "--steps", "1"]);
     let log = String::from_utf8(home.expect(0, &["jobs", "log", "1"]).stdout).expect("UTF-8");
-    let nearest = "starting from paint; how far the art is from each style (KID): impressionist";
+    let nearest = "starting from paint; how far the art is from each style: impressionist";
     assert!(log.contains(nearest), "painted art, by what it is nearest to: {log}");
     let told = String::from_utf8(home.expect(0, &["styles", "show", "hana"]).stdout).expect("UTF-8");
     assert!(told.contains("starting from paint"), "{told}");

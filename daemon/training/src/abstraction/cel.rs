@@ -3,24 +3,33 @@
 use super::gaussian::gaussian;
 use super::{Lines, Planes, Settings};
 
+/// Where darks are made lighter, their colours grow with them, at most so much: noise has colours, too.
+const MOST_LIFTED: f32 = 1.6;
+
 /// Draws it in place. With luminance `L` in 0..1, and what differs from it as colour:
-/// `L' = (L + contrast (L - ½)(1 - |2L - 1|)) (1 - darkness e)`, where the line `e` is
-/// `gain (wide(L) - narrow(L) - threshold)` in 0..1, two Gaussians of `L`; colours times `chroma`. Then
+/// `L' = (G + contrast (G - ½)(1 - |2G - 1|)) (1 - darkness e)`, where `G` is `L` to the power `gamma` and the line `e` is
+/// `gain (wide - narrow - threshold)` in 0..1, two Gaussians of `L` or of `photo`, the luminance before it was smoothed;
+/// colours times `chroma`, and times `G / L` between 1 and [`MOST_LIFTED`]. Then
 /// `shadows (1 - L)² + lights L² + ink darkness e` is added.
-pub(super) fn draw(picture: &mut Planes, settings: &Settings) {
+pub(super) fn draw(picture: &mut Planes, photo: &[f32], settings: &Settings) {
     let (width, height) = (picture.width, picture.height);
     let luma = picture.luminance();
-    let Lines { narrow_px, wide_px, threshold, gain, darkness, ink } = settings.lines;
-    let narrow = gaussian(&luma, (width, height), narrow_px);
-    let wide = gaussian(&luma, (width, height), wide_px);
+    let lifted = |l: &f32| l.clamp(0.0, 1.0).powf(settings.gamma);
+    let luma_lifted: Vec<f32> =
+        if settings.gamma == 1.0 { luma.clone() } else { luma.iter().map(lifted).collect() };
+    let Lines { narrow_px, wide_px, threshold, gain, darkness, ink, of_photo } = settings.lines;
+    let drawn = if of_photo { &photo.iter().map(lifted).collect() } else { &luma_lifted };
+    let narrow = gaussian(drawn, (width, height), narrow_px);
+    let wide = gaussian(drawn, (width, height), wide_px);
     let line = |(narrow, wide): (&f32, &f32)| darkness * (gain * (wide - narrow - threshold)).clamp(0.0, 1.0);
     let lines: Vec<f32> = narrow.iter().zip(&wide).map(line).collect();
     for (colour, plane) in picture.rgb.iter_mut().enumerate() {
         let (shadow, light, ink) = (settings.shadows[colour], settings.lights[colour], ink[colour]);
-        for ((value, l), line) in plane.iter_mut().zip(&luma).zip(&lines) {
-            let curved = l + settings.contrast * (l - 0.5) * (1.0 - (2.0 * l - 1.0).abs());
+        for (((value, l), g), line) in plane.iter_mut().zip(&luma).zip(&luma_lifted).zip(&lines) {
+            let curved = g + settings.contrast * (g - 0.5) * (1.0 - (2.0 * g - 1.0).abs());
+            let chroma = settings.chroma * (g / l.max(f32::EPSILON)).clamp(1.0, MOST_LIFTED);
             let tint = shadow * (1.0 - l).powi(2) + light * l.powi(2) + ink * line;
-            *value = curved * (1.0 - line) + settings.chroma * (*value - l) + tint;
+            *value = curved * (1.0 - line) + chroma * (*value - l) + tint;
         }
     }
 }

@@ -35,6 +35,10 @@ pub struct Settings {
     pub lambda: f32,
     /// The growth of β from step to step (κ), over 1: the larger, the faster and the coarser.
     pub kappa: f32,
+    /// Edges are weighed in the photo to this power: below 1, those in the dark count more.
+    pub edges_gamma: f32,
+    /// Luminance to this power: below 1, all is lighter, darks most.
+    pub gamma: f32,
     /// Colours are so much stronger than in the photo.
     pub chroma: f32,
     /// Strength of the S-shaped curve that makes darks darker and lights lighter, at most 1; below 0, the other way.
@@ -69,6 +73,8 @@ pub struct Lines {
     pub darkness: f32,
     /// The ink of a line, in red, green and blue of 0..1.
     pub ink: [f32; 3],
+    /// Lines of the photo, those that smoothing takes away, too.
+    pub of_photo: bool,
 }
 
 impl Default for Settings {
@@ -76,6 +82,8 @@ impl Default for Settings {
         Self {
             lambda: 0.012,
             kappa: 2.0,
+            edges_gamma: 1.0,
+            gamma: 1.0,
             chroma: 1.25,
             contrast: 0.12,
             shadows: [0.0; 3],
@@ -89,7 +97,15 @@ impl Default for Settings {
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { narrow_px: 0.9, wide_px: 2.0, threshold: 0.012, gain: 7.0, darkness: 0.75, ink: [0.0; 3] }
+        Self {
+            narrow_px: 0.9,
+            wide_px: 2.0,
+            threshold: 0.012,
+            gain: 7.0,
+            darkness: 0.75,
+            ink: [0.0; 3],
+            of_photo: false,
+        }
     }
 }
 
@@ -115,6 +131,8 @@ impl Settings {
                 "0, or within 0.000001 and 1",
             ),
             ("kappa", self.kappa, (1.05..=16.0).contains(&self.kappa), "within 1.05 and 16"),
+            ("edges_gamma", self.edges_gamma, (0.2..=2.0).contains(&self.edges_gamma), "within 0.2 and 2"),
+            ("gamma", self.gamma, (0.2..=2.0).contains(&self.gamma), "within 0.2 and 2"),
             ("chroma", self.chroma, (0.0..=4.0).contains(&self.chroma), "within 0 and 4"),
             ("contrast", self.contrast, (-1.0..=1.0).contains(&self.contrast), "within -1 and 1"),
             colour("shadows", self.shadows),
@@ -159,17 +177,17 @@ fn colour(setting: &'static str, colour: [f32; 3]) -> Checked {
 pub fn abstraction(photo: &Picture, settings: &Settings) -> Picture {
     settings.check().expect("settings were checked");
     let mut planes = Planes::of(photo);
-    let texture = (!settings.strokes.is_empty()).then(|| planes.luminance());
+    let luminance = planes.luminance();
     if settings.lambda > 0.0 {
+        planes.raise(settings.edges_gamma);
         l0::smooth(&mut planes, settings.lambda, settings.kappa);
+        planes.raise(1.0 / settings.edges_gamma);
     }
     if let Some(flow) = &settings.flow {
         flow.draw(&mut planes);
     }
-    cel::draw(&mut planes, settings);
-    if let Some(texture) = texture {
-        strokes::draw(&texture, &mut planes, &settings.strokes);
-    }
+    cel::draw(&mut planes, &luminance, settings);
+    strokes::draw(&luminance, &mut planes, &settings.strokes);
     planes.to_picture()
 }
 
@@ -188,6 +206,13 @@ impl Planes {
             width: picture.width as usize,
             height: picture.height as usize,
             rgb: std::array::from_fn(plane),
+        }
+    }
+
+    /// Each value to this power.
+    fn raise(&mut self, power: f32) {
+        if power != 1.0 {
+            self.rgb.iter_mut().flatten().for_each(|value| *value = value.clamp(0.0, 1.0).powf(power));
         }
     }
 

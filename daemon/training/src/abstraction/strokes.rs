@@ -76,7 +76,7 @@ impl Strokes {
 
 /// Draws strokes of a photo's luminance onto what became of the photo.
 pub(super) fn draw(luma: &[f32], picture: &mut Planes, kinds: &[Strokes]) {
-    if luma.is_empty() {
+    if luma.is_empty() || kinds.is_empty() {
         return;
     }
     let shapes = Field::of(picture);

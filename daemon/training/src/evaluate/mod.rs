@@ -1,7 +1,7 @@
 //! How good is a style? By numbers that can be compared, taken from held-out pictures.
 //!
 //! ```text
-//! KID        are results like the art? 0: they can't be told apart
+//! distance   are results painted like the art? 0: they can't be told apart
 //! content    do results show what the photos show? 0: exactly that
 //! diversity  are results unlike each other? 0: all are the same
 //! ```
@@ -10,7 +10,7 @@
 //! compared. They depend on the scale of the pictures too: the same crops have to be judged from checkpoint to
 //! checkpoint.
 
-mod kid;
+mod energy;
 mod pooled;
 mod scores;
 mod stack;
@@ -22,7 +22,7 @@ use utsushi_engine::differentiable::instance_norm;
 use crate::losses::{contrast_floor, grey};
 use crate::networks::perceptual::Features;
 
-pub use kid::{Kid, LEAST_PICTURES, kid};
+pub use energy::{Energy, LEAST_PICTURES, energy};
 pub use pooled::{Pooled, pooled};
 pub use scores::{Bounds, Scores, best};
 pub use stack::stacked;
@@ -48,8 +48,8 @@ impl Judge {
             }
         }
         let art = pooled(features, art)?;
-        let photo_diversity = diversity(&pooled(features, photos)?.scaled_as(&art));
-        Ok(Self { art: art.scaled_as(&art), photos: photos.clone(), photo_diversity })
+        let photo_diversity = pooled(features, photos)?.scaled_as(&art).diversity();
+        Ok(Self { art, photos: photos.clone(), photo_diversity })
     }
 
     /// The photos that results are drawn from, in their order.
@@ -77,12 +77,12 @@ impl Judge {
     /// If they have other sizes, or the network fails.
     pub fn judge(&self, features: &dyn Features, results: &Tensor) -> Result<Scores> {
         let pooled = pooled(features, results)?.scaled_as(&self.art);
-        let Kid { value, standard_error } = kid(pooled.rows(), self.art.rows());
+        let Energy { value, standard_error } = energy(&pooled, &self.art.scaled_as(&self.art));
         Ok(Scores {
-            kid: value,
-            kid_error: standard_error,
+            distance: value,
+            distance_error: standard_error,
             content: content_distance(features, results, &self.photos)?,
-            diversity: diversity(&pooled) / self.photo_diversity.max(f64::MIN_POSITIVE),
+            diversity: pooled.diversity() / self.photo_diversity.max(f64::MIN_POSITIVE),
             art_accuracy: None,
             result_accuracy: None,
             seconds_per_megapixel: None,
@@ -115,18 +115,6 @@ fn whitened(features: &dyn Features, picture: &Tensor) -> Result<Tensor> {
     let maps = features.forward(grey(&picture.clone().into())?.here()?)?;
     let Some(map) = maps.last() else { candle_core::bail!("a perceptual network without levels") };
     instance_norm(map, contrast_floor(&map.clone().into())?)
-}
-
-/// The mean distance between two pictures of a set: the root mean square difference of their pooled features.
-fn diversity(pooled: &Pooled) -> f64 {
-    let rows = pooled.rows();
-    let distance = |a: &[f32], b: &[f32]| {
-        let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-        (sum / a.len() as f64).sqrt()
-    };
-    let pairs = (0..rows.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
-    let count = rows.len() * rows.len().saturating_sub(1) / 2;
-    pairs.map(|(i, j)| distance(&rows[i], &rows[j])).sum::<f64>() / count.max(1) as f64
 }
 
 #[cfg(test)]

@@ -1,53 +1,144 @@
-//! A picture as one list of numbers: the mean of each feature over the picture.
+//! A picture as lists of numbers: the mean of each feature over cells of it, at full and at half size.
+//!
+//! Cells, since few pictures have many of them, and what is painted differs less from cell to cell than what is shown does
+//! from picture to picture. Half size, since grain is gone there, and strokes and lines aren't; full size, since there a
+//! grid can be seen.
 
 use candle_core::{D, Result, Tensor};
 
 use crate::networks::perceptual::Features;
 
+/// A cell's side, in pixels of the picture.
+const CELL_PX: usize = 64;
+
 /// Pooled features of pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pooled {
-    rows: Vec<Vec<f32>>,
-    /// The root mean square of each feature over the pictures.
-    scales: Vec<f32>,
+    /// Of the pictures in each size that they are looked at in.
+    pub(super) sizes: Vec<Cells>,
+}
+
+/// The features of the cells of pictures in one size.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cells {
+    /// Features of a cell.
+    pub(super) features: usize,
+    /// For each picture its cells, one after the other.
+    values: Vec<Vec<f32>>,
+}
+
+impl Cells {
+    /// For each picture its cells, one after the other.
+    pub(super) fn pictures(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.iter().map(Vec::as_slice)
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.iter().flat_map(|picture| picture.chunks_exact(self.features))
+    }
+
+    /// The standard deviation of each feature over all cells.
+    fn deviations(&self) -> Vec<f32> {
+        let count = self.cells().count() as f32;
+        let mean = |of: &dyn Fn(&[f32]) -> f32| self.cells().map(of).sum::<f32>() / count;
+        let deviation = |i: usize| {
+            let centre = mean(&|cell| cell[i]);
+            mean(&|cell| (cell[i] - centre).powi(2)).sqrt()
+        };
+        (0..self.features).map(deviation).collect()
+    }
+
+    fn divided(&self, by: &[f32]) -> Self {
+        // Where the reference never varies, so much less than anywhere else, nothing can be told.
+        let least = 1e-4 * by.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let value = |(value, &by): (&f32, &f32)| if by > least { value / by } else { 0.0 };
+        let picture = |picture: &Vec<f32>| {
+            picture.chunks_exact(self.features).flat_map(|cell| cell.iter().zip(by).map(value)).collect()
+        };
+        Self { features: self.features, values: self.values.iter().map(picture).collect() }
+    }
 }
 
 impl Pooled {
-    /// From a list a picture, all of the same length.
-    pub fn new(rows: Vec<Vec<f32>>) -> Self {
-        let length = rows.first().map_or(0, Vec::len);
-        let square = |i: usize| rows.iter().map(|row| row[i].powi(2)).sum::<f32>() / rows.len() as f32;
-        let scales = (0..length).map(|i| square(i).sqrt()).collect();
-        Self { rows, scales }
+    /// How many pictures.
+    pub fn pictures(&self) -> usize {
+        self.sizes.first().map_or(0, |cells| cells.values.len())
     }
 
-    /// A list a picture.
-    pub fn rows(&self) -> &[Vec<f32>] {
-        &self.rows
-    }
-
-    /// Each feature divided by its root mean square over `reference`: then none outweighs the others because its
-    /// layer's numbers are large. A feature that the reference never shows is left out.
+    /// Each feature divided by its standard deviation over the cells of `reference`: then none outweighs the others because
+    /// its layer's numbers are large.
     pub fn scaled_as(&self, reference: &Self) -> Self {
-        let scaled = |row: &Vec<f32>| {
-            let values = row.iter().zip(&reference.scales);
-            values.map(|(value, &scale)| if scale > f32::EPSILON { value / scale } else { 0.0 }).collect()
+        let sizes = self.sizes.iter().zip(&reference.sizes);
+        Self { sizes: sizes.map(|(cells, reference)| cells.divided(&reference.deviations())).collect() }
+    }
+
+    /// The mean distance between two pictures: the root mean square difference of their features at full size, each the
+    /// mean over the picture's cells.
+    pub(super) fn diversity(&self) -> f64 {
+        let Some(cells) = self.sizes.first() else { return 0.0 };
+        let row = |picture: &[f32]| -> Vec<f64> {
+            let count = picture.len() / cells.features;
+            let sum =
+                |i: usize| picture.iter().skip(i).step_by(cells.features).map(|&v| f64::from(v)).sum::<f64>();
+            (0..cells.features).map(|i| sum(i) / count as f64).collect()
         };
-        Self { rows: self.rows.iter().map(scaled).collect(), scales: reference.scales.clone() }
+        let rows: Vec<_> = cells.pictures().map(row).collect();
+        let distance = |a: &[f64], b: &[f64]| {
+            let sum: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+            (sum / a.len() as f64).sqrt()
+        };
+        let pairs = (0..rows.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+        let count = rows.len() * rows.len().saturating_sub(1) / 2;
+        pairs.map(|(i, j)| distance(&rows[i], &rows[j])).sum::<f64>() / count.max(1) as f64
+    }
+
+    /// From cells, `[pictures, cells, features]`, in one size.
+    #[cfg(test)]
+    pub(super) fn of_cells(cells: &Tensor) -> Result<Self> {
+        let features = cells.dim(D::Minus1)?;
+        Ok(Self { sizes: vec![Cells { features, values: cells.flatten_from(1)?.to_vec2()? }] })
     }
 }
 
-/// The features of pictures, `[pictures, height, width, 3]` in -1..1, each level's averaged over the picture, one
-/// level after the other.
+/// The features of pictures, `[pictures, height, width, 3]` in -1..1, those of all levels one after the other.
 ///
 /// # Errors
-/// If the network fails.
+/// If the network fails, or the pictures are too small for it.
 pub fn pooled(features: &dyn Features, pictures: &Tensor) -> Result<Pooled> {
-    let pool = |i: usize| {
+    let in_size = |pictures: &Tensor| -> Result<Cells> {
+        let (count, height, width, _) = pictures.dims4()?;
+        let grid = (height.div_ceil(CELL_PX), width.div_ceil(CELL_PX));
         // A picture at a time: maps are large.
-        let maps = features.forward(&pictures.narrow(0, i, 1)?)?;
-        let means = maps.iter().map(|map| map.flatten(0, 2)?.mean(0)).collect::<Result<Vec<_>>>()?;
-        Tensor::cat(&means, D::Minus1)?.to_vec1()
+        let pool = |i: usize| {
+            let maps = features.forward(&pictures.narrow(0, i, 1)?)?;
+            let means = maps.iter().map(|map| averaged(map, grid)).collect::<Result<Vec<_>>>()?;
+            let cells = Tensor::cat(&means, D::Minus1)?;
+            Ok((cells.dim(D::Minus1)?, cells.flatten_all()?.to_vec1()?))
+        };
+        let cells = (0..count).map(pool).collect::<Result<Vec<_>>>()?;
+        let features = cells.first().map_or(0, |(features, _)| *features);
+        Ok(Cells { features, values: cells.into_iter().map(|(_, values)| values).collect() })
     };
-    Ok(Pooled::new((0..pictures.dim(0)?).map(pool).collect::<Result<_>>()?))
+    let (_, height, width, _) = pictures.dims4()?;
+    let half = averaged_by(pictures, (height / 2, width / 2))?;
+    Ok(Pooled { sizes: vec![in_size(pictures)?, in_size(&half)?] })
+}
+
+/// The means over the cells of a grid, `[cells, channels]`.
+fn averaged(map: &Tensor, grid: (usize, usize)) -> Result<Tensor> {
+    averaged_by(map, grid)?.flatten(0, 2)
+}
+
+/// Maps reduced to this height and width; what doesn't divide is left out.
+fn averaged_by(maps: &Tensor, (rows, columns): (usize, usize)) -> Result<Tensor> {
+    let (count, height, width, channels) = maps.dims4()?;
+    let (tall, wide) = (height / rows.max(1), width / columns.max(1));
+    if tall == 0 || wide == 0 {
+        candle_core::bail!("a picture of {width} x {height} pixels is too small to be judged");
+    }
+    let maps = maps.narrow(1, 0, tall * rows)?.narrow(2, 0, wide * columns)?.contiguous()?;
+    maps.reshape((count * rows, tall, columns, wide * channels))?
+        .mean(1)?
+        .reshape((count, rows, columns, wide, channels))?
+        .mean(3)
 }

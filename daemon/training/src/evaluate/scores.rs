@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 /// How good a checkpoint is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// How far results are from the art: KID. Around 0 they can't be told apart.
-    pub kid: f64,
+    /// How far results are from the art, by how they are painted: energy distance. Around 0 they can't be told apart.
+    pub distance: f64,
     /// Its standard error.
-    pub kid_error: f64,
+    pub distance_error: f64,
     /// How far results are from what the photos show; 0: exactly that, some 0.8: something else.
     pub content: f64,
     /// How unlike results are to each other, as a share of how unlike the photos are.
@@ -48,23 +48,24 @@ impl Bounds {
 /// The best of several checkpoints, as a place in the list.
 ///
 /// - Scores that are no numbers are out.
-/// - Of those within the bounds the one with the least KID; among all whose KID is larger by no more than a quarter of
+/// - Of those within the bounds the one with the least distance; among all whose distance is larger by no more than a quarter of
 ///   that one's standard error, the one that keeps most of the content. (A quarter: all were judged by the same
 ///   pictures, so that most of the error is the same for all.)
 /// - If none is within the bounds, the one that keeps most of the content.
 ///
 /// Of equals, the later.
 pub fn best(checkpoints: &[Scores], bounds: Bounds) -> Option<usize> {
-    let is_number = |s: &Scores| [s.kid, s.kid_error, s.content, s.diversity].iter().all(|v| v.is_finite());
+    let is_number =
+        |s: &Scores| [s.distance, s.distance_error, s.content, s.diversity].iter().all(|v| v.is_finite());
     let numbers = || checkpoints.iter().enumerate().filter(|(_, scores)| is_number(scores));
     let within = || numbers().filter(|(_, scores)| bounds.hold(scores));
     let by = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or(Ordering::Equal);
     let by_content =
         |(i, a): &(usize, &Scores), (j, b): &(usize, &Scores)| by(a.content, b.content).then(j.cmp(i));
-    let Some((_, nearest)) = within().min_by(|(_, a), (_, b)| by(a.kid, b.kid)) else {
+    let Some((_, nearest)) = within().min_by(|(_, a), (_, b)| by(a.distance, b.distance)) else {
         return numbers().min_by(by_content).map(|(place, _)| place);
     };
-    let as_near = |scores: &Scores| scores.kid <= nearest.kid + nearest.kid_error / 4.0;
+    let as_near = |scores: &Scores| scores.distance <= nearest.distance + nearest.distance_error / 4.0;
     within().filter(|(_, scores)| as_near(scores)).min_by(by_content).map(|(place, _)| place)
 }
 
@@ -72,11 +73,11 @@ pub fn best(checkpoints: &[Scores], bounds: Bounds) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn scores(kid: f64, content: f64, diversity: f64) -> Scores {
+    fn scores(distance: f64, content: f64, diversity: f64) -> Scores {
         let none = None;
         Scores {
-            kid,
-            kid_error: 0.05,
+            distance,
+            distance_error: 0.05,
             content,
             diversity,
             art_accuracy: none,

@@ -24,5 +24,5 @@ pub use colour::{chroma, colour, colour_distances, grey, luminance, luminance_an
 pub use content::content;
 pub(crate) use content::contrast_floor;
 pub use gram::style;
-pub use palette::{Colours, Palette};
+pub use palette::{Colours, Palette, usual_share};
 pub use smoothness::{gradient_l1, l1};

@@ -11,8 +11,11 @@ use utsushi_engine::differentiable::Maps;
 
 use super::colour::{YUV, shifted};
 
-/// How much of the way colours go to the art's.
-const SHARE: f64 = 0.7;
+/// How much of the way colours go to the art's, unless a recipe says otherwise.
+pub fn usual_share() -> f64 {
+    0.7
+}
+
 /// How much the cloud may be narrowed and spread in any direction.
 const GAINS: [f64; 2] = [0.4, 1.6];
 /// What is added to variances: pictures may be of one colour.
@@ -39,8 +42,8 @@ pub struct Colours {
 }
 
 impl Palette {
-    /// From pictures with these colours 0.7 of the way to art with those.
-    pub fn new(pictures: Colours, art: Colours) -> Self {
+    /// From pictures with these colours a share of the way to art with those.
+    pub fn new(pictures: Colours, art: Colours, share: f64) -> Self {
         // With P and A the covariances, P^-1/2 (P^1/2 A P^1/2)^1/2 P^-1/2.
         let [p, a] = [pictures, art].map(|colours| sum(&colours.covariance, &scaled(FLOOR)));
         let root = of_values(&p, f64::sqrt);
@@ -48,10 +51,10 @@ impl Palette {
         let between = of_values(&product(&product(&root, &a), &root), |value| value.max(0.0).sqrt());
         let whole = product(&product(&inverse, &between), &inverse);
         let whole = of_values(&whole, |gain| gain.clamp(GAINS[0], GAINS[1]));
-        let matrix = sum(&scaled(1.0 - SHARE), &whole.map(|row| row.map(|value| SHARE * value)));
+        let matrix = sum(&scaled(1.0 - share), &whole.map(|row| row.map(|value| share * value)));
         let shift = |i: usize| {
             let [own, moved] = [pictures.mean[i], times(&matrix[i], &pictures.mean)];
-            own + SHARE * (art.mean[i] - own) - moved
+            own + share * (art.mean[i] - own) - moved
         };
         let shift = [shift(0) as f32, shift(1) as f32, shift(2) as f32];
         Self { matrix: matrix.map(|row| row.map(|value| value as f32)), shift }

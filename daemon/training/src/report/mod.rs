@@ -61,7 +61,7 @@ pub struct Report {
     pub minutes: f64,
     /// Minutes that are left, about.
     pub minutes_left: Option<f64>,
-    /// A few figures that matter most, by name: how many pictures, the best KID.
+    /// A few figures that matter most, by name: how many pictures, the least distance to the art.
     pub figures: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     curves: Vec<Curve>,

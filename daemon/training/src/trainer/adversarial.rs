@@ -55,7 +55,7 @@ impl Trainer {
 
         // All of it goes back through the generator at once.
         let statistics = &self.statistics[style_at];
-        let palette = statistics.palette();
+        let palette = statistics.palette(recipe.palette);
         let mut wanted = Wanted(Vec::new());
         let l1_at =
             wanted.add(weights.l1, || Ok(vec![l1(&luminance(&drawn)?, &palette.luminance(&targets)?)?]))?;

@@ -50,9 +50,9 @@ impl Statistics {
         self.grams.iter().map(|sum| sum / self.batches as f64).collect()
     }
 
-    /// From what photos become to the art.
-    pub(super) fn palette(&self) -> Palette {
-        Palette::new(self.pictures.colours(), self.art.colours())
+    /// From what photos become a share of the way to the art.
+    pub(super) fn palette(&self, share: f64) -> Palette {
+        Palette::new(self.pictures.colours(), self.art.colours(), share)
     }
 
     pub(super) fn save(&self, name: &str, to: &mut Snapshot) -> Result<()> {
