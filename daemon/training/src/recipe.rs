@@ -1,8 +1,11 @@
 //! Every number of a training, as a TOML file that reproduces it.
 //!
-//! A file says everything: nothing that is left out has a value of its own, so that an old file means what it
-//! meant. [`Recipe::preset`] gives one to begin with. What version 0.1 had and no version has any more is passed over.
+//! A file says everything, so that an old file means what it meant: what came later stands, left out, for what was done
+//! before. [`Recipe::preset`] gives one to begin with. What version 0.1 had and no version has any more is passed over.
 
+mod checks;
+
+use checks::{range, wrong};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -10,7 +13,7 @@ use utsushi_engine::arch::brush::Sizes;
 use utsushi_engine::style_file::is_style_id;
 
 use crate::abstraction::Settings;
-use crate::data::{Content, Crops, Damage, MIN_SIDE_PX, Picture, Sheet};
+use crate::data::{Content, Crops, Damage, Picture, Sheet};
 use crate::losses::usual_share;
 
 /// The longest recipe that is read.
@@ -93,12 +96,20 @@ pub struct Adversarial {
     /// How much of the way colours go from the target's to the art's.
     #[serde(default = "usual_share")]
     pub palette: f64,
+    /// How much of the way from what the stage began with to what it ended with the style goes (network interpolation,
+    /// Wang et al. 2019, <https://arxiv.org/abs/1811.10515>): in between, flat surfaces stay clean and keep the strokes.
+    #[serde(default = "all_of_it")]
+    pub share: f64,
     /// The discriminator's learning rate, which stays.
     pub discriminator_rate: f64,
     /// What the generator minimises.
     pub weights: Weights,
     /// How it runs.
     pub course: Course,
+}
+
+fn all_of_it() -> f64 {
+    1.0
 }
 
 /// How much each loss of the generator counts; 0 for not at all.
@@ -270,6 +281,7 @@ impl Recipe {
             adversarial: Some(Adversarial {
                 statistics_batches: 40,
                 palette: usual_share(),
+                share: all_of_it(),
                 discriminator_rate: 6e-4,
                 weights: Weights { l1, content: 1.5, style: 1.5, adversarial, colour: 4.0, smoothness: 0.01 },
                 course: course(45.0, &[160], 0.99),
@@ -411,110 +423,6 @@ fn without_retired(text: &str) -> Option<toml::Table> {
         removed |= table.is_some_and(|table| table.remove(*last).is_some());
     }
     removed.then_some(all)
-}
-
-const MOST_WEIGHT: f64 = 1e4;
-const MOST_STEPS: u64 = 1_000_000_000;
-
-impl Pictures {
-    fn check(&self) -> Result<(), RecipeError> {
-        for (name, side) in [("photo_side_px", self.photo_side_px), ("art_side_px", self.art_side_px)] {
-            range(&format!("pictures.{name}"), side, MIN_SIDE_PX, 8192)?;
-        }
-        for (name, [least, most]) in [("photo_scales", self.photo_scales), ("art_scales", self.art_scales)] {
-            range(&format!("pictures.{name}"), least, 0.01, 1.0)?;
-            range(&format!("pictures.{name}"), most, least, 1.0)?;
-        }
-        Ok(())
-    }
-}
-
-impl Imitation {
-    fn check(&self) -> Result<(), RecipeError> {
-        let losses = [("l1", self.l1), ("gradient", self.gradient), ("content", self.content)];
-        for (name, weight) in losses {
-            range(&format!("imitation.{name}"), weight, 0.0, MOST_WEIGHT)?;
-        }
-        if losses.iter().all(|(_, weight)| *weight == 0.0) {
-            return Err(wrong("imitation", "without any loss", "l1, gradient or content above 0"));
-        }
-        self.course.check("imitation.course")
-    }
-}
-
-impl Adversarial {
-    fn check(&self) -> Result<(), RecipeError> {
-        let Self { statistics_batches, palette, discriminator_rate, weights: w, course } = self;
-        range("adversarial.statistics_batches", *statistics_batches, 1, 10_000)?;
-        range("adversarial.palette", *palette, 0.0, 1.0)?;
-        range("adversarial.discriminator_rate", *discriminator_rate, 0.0, 1.0)?;
-        for (name, value) in [
-            ("weights.l1", w.l1),
-            ("weights.content", w.content),
-            ("weights.style", w.style),
-            ("weights.adversarial", w.adversarial),
-            ("weights.colour", w.colour),
-            ("weights.smoothness", w.smoothness),
-        ] {
-            range(&format!("adversarial.{name}"), value, 0.0, MOST_WEIGHT)?;
-        }
-        course.check("adversarial.course")
-    }
-}
-
-impl Course {
-    fn check(&self, name: &str) -> Result<(), RecipeError> {
-        let field = |field: &str| format!("{name}.{field}");
-        match self.length {
-            Length::Steps(steps) => range(&field("length.steps"), steps, 1, MOST_STEPS)?,
-            Length::Minutes(minutes) => range(&field("length.minutes"), minutes, 0.1, 1e6)?,
-        }
-        range(&field("batch"), self.batch, 1, 64)?;
-        range(&field("crops_px, in number,"), self.crops_px.len(), 1, 16)?;
-        for side in &self.crops_px {
-            range(&field("crops_px"), *side, 64, 1024)?;
-            if !side.is_multiple_of(MULTIPLE_PX) {
-                return Err(wrong(field("crops_px"), side, format!("a multiple of {MULTIPLE_PX}")));
-            }
-        }
-        range(&field("learning_rate"), self.learning_rate, 0.0, 1.0)?;
-        range(&field("warm_up_steps"), self.warm_up_steps, 0, MOST_STEPS)?;
-        range(&field("last_rate_share"), self.last_rate_share, 0.0, 1.0)?;
-        for beta in self.betas {
-            range(&field("betas"), beta, 0.0, 0.999_999)?;
-        }
-        range(&field("most_gradient"), self.most_gradient, 1e-6, 1e6)?;
-        range(&field("average_decay"), self.average_decay, 0.0, 0.999_999)
-    }
-}
-
-impl Watch {
-    fn check(&self) -> Result<(), RecipeError> {
-        range("watch.keep_every", self.keep_every, 1, MOST_STEPS)?;
-        range("watch.gradient_factor", self.gradient_factor, 1.0, 1e9)?;
-        range("watch.steps_in_row", self.steps_in_row, 1, 10_000)?;
-        range("watch.accuracy", self.accuracy, 0.5, 1.0)?;
-        range("watch.accuracy_steps", self.accuracy_steps, 1, 10_000)?;
-        range("watch.least_variation", self.least_variation, 0.0, 1.0)?;
-        range("watch.most_returns", self.most_returns, 0, 1000)
-    }
-}
-
-fn wrong(field: impl Into<String>, value: impl ToString, must: impl ToString) -> RecipeError {
-    RecipeError::Wrong { field: field.into(), value: value.to_string(), must: must.to_string() }
-}
-
-/// NaN is in no range.
-fn range<T: PartialOrd + std::fmt::Display>(
-    field: &str,
-    value: T,
-    least: T,
-    most: T,
-) -> Result<(), RecipeError> {
-    if least <= value && value <= most {
-        return Ok(());
-    }
-    Err(wrong(field, value, format!("{least} to {most}")))
 }
 
 #[cfg(test)]

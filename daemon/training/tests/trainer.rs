@@ -95,6 +95,7 @@ fn everything(steps: u64) -> Recipe {
     let first = imitation(3);
     let adversarial = both.adversarial.map(|stage| Adversarial {
         statistics_batches: 2,
+        share: 0.5,
         course: Course { length: Length::Steps(steps), ..first.imitation.clone().expect("a stage").course },
         ..stage
     });
@@ -199,6 +200,26 @@ fn imitation_resumes_bit_for_bit() {
 fn every_stage_resumes_bit_for_bit() {
     let rounds = if place().is_gpu() { 2 } else { 7 };
     check_resuming(&everything(rounds), &with_art(), 3 + 4 + rounds, &[2, 3, 4, 6, 7, 9, 12, 13]);
+}
+
+#[test]
+fn a_style_goes_a_share_of_the_way() {
+    let ended = |share| {
+        let mut recipe = everything(4);
+        recipe.adversarial.iter_mut().for_each(|stage| stage.share = share);
+        let mut trainer = Trainer::new(recipe, with_art(), None).expect("a trainer");
+        run(&mut trainer, 11);
+        assert!(trainer.is_done());
+        weights(&trainer)
+    };
+    let (none, quarter, all) = (ended(0.0), ended(0.25), ended(1.0));
+    assert_ne!(none, all);
+    for ((name, none), ((_, quarter), (_, all))) in none.iter().zip(quarter.iter().zip(&all)) {
+        let between = |((none, quarter), all): ((&f32, &f32), &f32)| {
+            (none + 0.25 * (all - none) - quarter).abs() < 1e-5
+        };
+        assert!(none.iter().zip(quarter).zip(all).all(between), "{name}");
+    }
 }
 
 /// Step by step: what is rounded otherwise makes a little difference.

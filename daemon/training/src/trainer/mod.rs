@@ -131,6 +131,8 @@ pub struct Trainer {
     generator: Learner,
     network: TrainableBrush,
     average: Average,
+    /// The weights that the stage began with.
+    before: Tensors,
     /// One a style, where there is an adversarial stage.
     critics: Vec<Critic>,
     statistics: Vec<Statistics>,
@@ -178,6 +180,7 @@ impl Trainer {
         let mut trainer = Self {
             progress: Progress::default(),
             average: Average::new(course.average_decay, &parameters)?,
+            before: Tensors::new(),
             generator: Learner::new(parameters, course.betas, course.most_gradient),
             statistics: critics.iter().map(|_| Statistics::default()).collect(),
             critics,
@@ -323,7 +326,7 @@ impl Trainer {
     /// # Errors
     /// If the sides don't fit, or there is no such style.
     pub fn draw(&self, pictures: &Tensor, style: usize) -> Result<Tensor> {
-        let weights = self.average.tensors()?.into_iter().collect();
+        let weights = self.style_weights()?.into_iter().collect();
         let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
         let Recipe { generator, styles, .. } = self.recipe;
         let network = TrainableBrush::load(Version::Two, generator, styles, &weights)?;
@@ -344,12 +347,22 @@ impl Trainer {
         Ok(Picture::from_values(width as u32, height as u32, &drawn))
     }
 
-    /// The average of the weights, under their names in a style file.
+    /// The weights under their names in a style file: their average; against discriminators, a share of the way to it.
     ///
     /// # Errors
     /// If memory can't be had.
     pub fn style_weights(&self) -> Result<Tensors> {
-        self.average.tensors()
+        let mut weights = self.average.tensors()?;
+        let Some(share) = self.recipe.adversarial.as_ref().map(|stage| stage.share) else {
+            return Ok(weights);
+        };
+        if matches!(self.progress.stage, Stage::Adversarial | Stage::Done) && share < 1.0 {
+            for (name, weight) in &mut weights {
+                let Some(before) = self.before.get(name) else { continue };
+                *weight = ((&*weight - before)? * share)?.add(before)?;
+            }
+        }
+        Ok(weights)
     }
 
     /// The generator's learning rate in the step that comes.

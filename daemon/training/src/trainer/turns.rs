@@ -48,7 +48,8 @@ impl Trainer {
             Progress { stage, step: 0, tick: self.progress.tick, plan, rates: [1.0; 2], returns: 0 };
         if stage != Stage::Done {
             // What drew best goes on, and its moments belonged to other losses.
-            self.generator.parameters.set(&self.average.tensors()?)?;
+            self.before = self.average.tensors()?;
+            self.generator.parameters.set(&self.before)?;
             self.generator.begin(&course);
             self.average = Average::new(course.average_decay, &self.generator.parameters)?;
         }
@@ -89,6 +90,7 @@ impl Trainer {
     pub(super) fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = Snapshot::new(self.progress.clone());
         self.generator.save("generator", &mut snapshot)?;
+        snapshot.put("before", self.before.clone());
         snapshot.put("average", self.average.tensors()?);
         snapshot.steps.insert("average".into(), self.average.steps());
         for (i, (critic, statistics)) in self.critics.iter().zip(&self.statistics).enumerate() {
@@ -105,6 +107,7 @@ impl Trainer {
             candle_core::bail!("it is in a stage that the recipe doesn't have")
         };
         self.generator.restore("generator", course.betas, course.most_gradient, from)?;
+        self.before = from.get("before");
         let average = from.get("average");
         // The same names and shapes as the weights'.
         self.generator.parameters.set(&average)?;
