@@ -21,12 +21,13 @@ macro_rules! built_in {
 
 /// The built-in styles, the first the default.
 const BUILT_IN: &[(&[u8], &str)] = &[
-    built_in!("cel"),
     built_in!("anime"),
     built_in!("comic"),
+    built_in!("ukiyo-e"),
     built_in!("oil"),
     built_in!("van-gogh"),
     built_in!("impressionist"),
+    built_in!("cel"),
     built_in!("paint"),
     built_in!("restore"),
 ];
@@ -149,7 +150,7 @@ impl Library {
 
     /// The id of the style that is taken where none is named.
     pub const fn default_id() -> &'static str {
-        "cel"
+        "anime"
     }
 
     /// Every style: the built-in ones, then the user's by their file's name. One whose id is taken already is

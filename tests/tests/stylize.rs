@@ -273,7 +273,7 @@ fn a_style_of_the_users_is_there_at_once_and_can_be_mixed() {
     library.import(&export, &overrides).expect("imported");
     let (built_in, own): (Vec<_>, Vec<_>) =
         client.styles().expect("styles").into_iter().partition(|style| style.built_in);
-    assert_eq!((&built_in[0].id[..], own.len(), &own[0].id[..]), ("cel", 1, "mine"));
+    assert_eq!((&built_in[0].id[..], own.len(), &own[0].id[..]), ("anime", 1, "mine"));
 
     // The same network twice: whatever the shares, the mix is the style itself.
     let (raster, pixels) = drawn(60, 40, Channels::Rgb, Depth::U8);

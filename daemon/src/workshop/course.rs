@@ -44,7 +44,7 @@ pub(super) fn kind_of(like: &str) -> Kind {
 /// the base style of the kind makes of them. What taught to restore goes on doing so.
 pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
     let preset = |preset, minutes| {
-        let like = order.like.as_deref().unwrap_or(Library::default_id());
+        let like = order.like.as_deref().unwrap_or(Kind::Drawn.base());
         let kind = kind_of(like);
         let preset = Recipe { imitation: None, ..Recipe::preset_for(preset, kind) };
         let preset = match Library::built_in_recipe(like).map(followed) {
@@ -122,12 +122,12 @@ fn parts(a: f64, b: f64) -> [f64; 2] {
     [a / (a + b), b / (a + b)]
 }
 
-/// What an order starts from: the style that it names; for a recipe without imitation, the default style otherwise; or
+/// What an order starts from: the style that it names; otherwise the base of drawn styles, for a recipe without imitation; or
 /// nothing.
 pub(super) fn start(order: &Order, recipe: &Recipe, library: &Library) -> Result<Option<Start>, String> {
     let id = match &order.like {
         Some(id) => id,
-        None if recipe.imitation.is_none() => Library::default_id(),
+        None if recipe.imitation.is_none() => Kind::Drawn.base(),
         None => return Ok(None),
     };
     let (_, file) = library.volume(id).ok_or_else(|| library.unknown(id).to_string())?;

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use utsushi_training::data::{Limits, Picture, scan};
+use utsushi_training::recipe::Kind;
 
 use super::{course, eyes, jury, material};
 use crate::jobs::folder::JobFolder;
@@ -25,7 +26,7 @@ pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> R
         Some(id) => id,
         None => {
             let found = ranking(order, library)?;
-            let nearest = found.first().map_or(Library::default_id(), |(id, _)| id);
+            let nearest = found.first().map_or(Kind::Drawn.base(), |(id, _)| id);
             let id = course::kind_of(nearest).base().to_owned();
             folder.log(&words(&id, &found));
             super::diary::write_whole(&path, id.as_bytes())
