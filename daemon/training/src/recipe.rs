@@ -100,6 +100,9 @@ pub struct Adversarial {
     /// Wang et al. 2019, <https://arxiv.org/abs/1811.10515>): in between, flat surfaces stay clean and keep the strokes.
     #[serde(default = "all_of_it")]
     pub share: f64,
+    /// Networks see how colours change from stroke to stroke, too, which luminance alone doesn't tell: for painted art.
+    #[serde(default)]
+    pub local_colour: bool,
     /// The discriminator's learning rate, which stays.
     pub discriminator_rate: f64,
     /// What the generator minimises.
@@ -282,6 +285,7 @@ impl Recipe {
                 statistics_batches: 40,
                 palette: usual_share(),
                 share: all_of_it(),
+                local_colour: false,
                 discriminator_rate: 6e-4,
                 weights: Weights { l1, content: 1.5, style: 1.5, adversarial, colour: 4.0, smoothness: 0.01 },
                 course: course(45.0, &[160], 0.99),

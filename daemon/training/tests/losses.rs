@@ -10,7 +10,7 @@ use utsushi_engine::{Device as Chosen, DeviceChoice};
 use utsushi_kernels::Cpu;
 use utsushi_training::losses::{
     Colours, Palette, chroma, colour, colour_distances, content, generator, gradient_l1, grey, hinge, l1,
-    luminance, style,
+    luminance, style, with_local_colour,
 };
 use utsushi_training::networks::feature_discriminator::FeatureDiscriminator;
 use utsushi_training::networks::layer::{Layer, largest_singular_value};
@@ -63,7 +63,7 @@ fn check_maps(golden: &Tensors, name: &str, of: &str, loss: impl Fn(&Place, &Map
     check(golden, name, of, |x| {
         let place = place();
         let taken = place.take(&loss(&place, &place.bring(x)?)?)?;
-        if let [coarse, fine] = &taken[..] { colour(coarse, fine) } else { Ok(taken[0].clone()) }
+        if let [coarse, fine] = &taken[..] { colour(coarse, fine, false) } else { Ok(taken[0].clone()) }
     });
 }
 
@@ -89,7 +89,7 @@ fn losses_of_pictures() {
     });
     check_maps(&golden, "total_variation", "pictures", |_, x| Ok(vec![x.total_variation()?]));
     check_maps(&golden, "colour", "pictures", |place, x| {
-        Ok(colour_distances(x, &place.bring(targets)?, palette)?.into())
+        Ok(colour_distances(x, &place.bring(targets)?, palette, false)?.into())
     });
     let of = |make: fn(&Maps) -> Result<Maps>| {
         let place = place();
@@ -254,4 +254,25 @@ fn discriminators_score_patches() {
     let dims: Vec<_> = scores.iter().map(|scores| scores.dims().to_vec()).collect();
     assert_eq!(dims, [[2, 16, 16, 1], [2, 8, 8, 1], [2, 4, 4, 1]]);
     assert!(network.views(&features[..3]).is_err());
+}
+
+#[test]
+fn local_colour_has_no_palette() {
+    let place = place();
+    // Stripes of 4 pixels, in colours around another.
+    let stripes = |colour: [f32; 3]| {
+        let value =
+            |i: usize| colour[i % 3] + if i / 3 % 8 < 4 { 0.1 } else { -0.1 } * [1.0, -1.0, 0.5][i % 3];
+        let values: Vec<f32> = (0..32 * 32 * 3).map(value).collect();
+        Tensor::from_vec(values, (1, 32, 32, 3), &Device::Cpu).expect("a picture")
+    };
+    let of = |make: &dyn Fn(&Maps) -> Result<Maps>, x: &Tensor| {
+        let made = place.bring(x).and_then(|x| place.take(&[make(&x)?]));
+        made.expect("a picture").remove(0)
+    };
+    let (one, other) = (stripes([0.2, 0.2, 0.2]), stripes([0.5, 0.1, 0.2]));
+    let [one_seen, other_seen] = [&one, &other].map(|x| of(&with_local_colour, x));
+    assert_close("luminance", &of(&luminance, &one_seen), &of(&luminance, &one));
+    assert_close("of any palette", &of(&chroma, &one_seen), &of(&chroma, &other_seen));
+    assert_close("colours of stripes", &of(&chroma, &one_seen), &of(&chroma, &one));
 }

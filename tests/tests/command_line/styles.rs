@@ -20,7 +20,10 @@ fn built_in_styles_draw_and_say_whom_to_credit() {
     let home = Home::new();
     write_drawn(&home.path().join("in.png"), 70, 50, Channels::Rgb, Depth::U8);
     let ids = ids(&home, true);
-    assert_eq!(ids, ["anime", "comic", "ukiyo-e", "oil", "van-gogh", "impressionist", "cel", "paint", "restore"]);
+    assert_eq!(
+        ids,
+        ["anime", "comic", "ukiyo-e", "oil", "van-gogh", "impressionist", "cel", "paint", "restore"]
+    );
     let mut drawn = Vec::new();
     for id in &ids {
         home.expect(0, &["stylize", "in.png", "-o", "out.png", "--style", id]);

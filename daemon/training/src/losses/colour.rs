@@ -1,7 +1,8 @@
 //! A picture's colours, and what is left of it without them.
 //!
 //! With colour inside the discriminator and the Gram matrices, a palette comes in blotches. So those look at
-//! luminance, and colour has a loss of its own, against a [palette](super::palette) that is the same for all pictures.
+//! luminance, at most with colours as they change from stroke to stroke, and colour has a loss of its own, against a
+//! [palette](super::palette) that is the same for all pictures.
 
 use candle_core::{Device, Result, Tensor};
 use utsushi_engine::differentiable::{Maps, WholeConv};
@@ -16,6 +17,9 @@ const CHROMA: [f32; 2] = [1.128, 1.426];
 const PATCH: usize = 4;
 /// ... and so much at single pixels.
 const PIXELS: f64 = 0.2;
+/// The same where strokes have colours of their own.
+const BROAD_PX: usize = 16;
+const BROAD_PIXELS: f64 = 0.02;
 
 /// Y of pictures, `[.., 1]`.
 ///
@@ -31,6 +35,24 @@ pub fn luminance(pictures: &Maps) -> Result<Maps> {
 /// If they aren't RGB.
 pub fn grey(pictures: &Maps) -> Result<Maps> {
     pointwise(pictures, &[LUMINANCE; 3])
+}
+
+/// Pictures with how their colours change from stroke to stroke, and without the colours that are the same over 16 pixels,
+/// `[.., 3]`: so no palette can be seen, and brought about in blotches.
+///
+/// # Errors
+/// If they aren't RGB, or their sides don't divide by 16.
+pub fn with_local_colour(pictures: &Maps) -> Result<Maps> {
+    let grey = grey(pictures)?;
+    let colours = pictures.sub(&grey)?;
+    let mut size = BROAD_PX;
+    let mut broad = colours.reduce(size)?;
+    while size > 1 {
+        size /= 2;
+        let finer = colours.reduce(size)?;
+        broad = broad.upsample2_add(&finer.sub(&finer)?)?;
+    }
+    grey.add(&colours.sub(&broad)?)
 }
 
 /// U and V of pictures, `[.., 2]`.
@@ -67,19 +89,27 @@ pub(super) fn shifted(pictures: &Maps, rows: &[[f32; 3]], shift: &[f32]) -> Resu
 }
 
 /// How far colours are from a target's in the art's palette: with d = UV(x) - palette(UV(t)),
-/// mean |mean of d over 4 x 4 pixels|, and mean |d|. [`colour`] puts them together.
+/// mean |mean of d over 4 x 4 pixels|, and mean |d|; over 16 x 16 where strokes have colours of their own.
+/// [`colour`] puts them together.
 ///
 /// # Errors
-/// If the shapes differ, or are no multiples of 4 pixels.
-pub fn colour_distances(pictures: &Maps, targets: &Maps, palette: &Palette) -> Result<[Maps; 2]> {
+/// If the shapes differ, or are no multiples of so many pixels.
+pub fn colour_distances(
+    pictures: &Maps,
+    targets: &Maps,
+    palette: &Palette,
+    local_colour: bool,
+) -> Result<[Maps; 2]> {
     let (own, wanted) = (chroma(pictures)?, palette.chroma(targets)?);
-    Ok([own.reduce(PATCH)?.distance(&wanted.reduce(PATCH)?)?, own.distance(&wanted)?])
+    let patch = if local_colour { BROAD_PX } else { PATCH };
+    Ok([own.reduce(patch)?.distance(&wanted.reduce(patch)?)?, own.distance(&wanted)?])
 }
 
-/// The first, and 0.2 of the second of [these distances](colour_distances): edges of colour may be where the lines are.
+/// The first, and 0.2 of the second of [these distances](colour_distances): edges of colour may be where the lines are. 0.02
+/// of it where strokes have colours of their own.
 ///
 /// # Errors
 /// If these aren't two numbers.
-pub fn colour(coarse: &Tensor, fine: &Tensor) -> Result<Tensor> {
-    coarse + (fine * PIXELS)?
+pub fn colour(coarse: &Tensor, fine: &Tensor, local_colour: bool) -> Result<Tensor> {
+    coarse + (fine * if local_colour { BROAD_PIXELS } else { PIXELS })?
 }

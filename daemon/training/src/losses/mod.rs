@@ -20,7 +20,9 @@ mod palette;
 mod smoothness;
 
 pub use adversarial::{THRESHOLD, generator, hinge};
-pub use colour::{chroma, colour, colour_distances, grey, luminance, luminance_and_chroma};
+pub use colour::{
+    chroma, colour, colour_distances, grey, luminance, luminance_and_chroma, with_local_colour,
+};
 pub use content::content;
 pub(crate) use content::contrast_floor;
 pub use gram::style;

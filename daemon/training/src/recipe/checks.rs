@@ -34,7 +34,8 @@ impl Imitation {
 
 impl Adversarial {
     pub(super) fn check(&self) -> Result<(), RecipeError> {
-        let Self { statistics_batches, palette, share, discriminator_rate, weights: w, course } = self;
+        let Self { statistics_batches, palette, share, local_colour, discriminator_rate, weights: w, course } =
+            self;
         range("adversarial.statistics_batches", *statistics_batches, 1, 10_000)?;
         range("adversarial.palette", *palette, 0.0, 1.0)?;
         range("adversarial.share", *share, 0.0, 1.0)?;
@@ -49,7 +50,11 @@ impl Adversarial {
         ] {
             range(&format!("adversarial.{name}"), value, 0.0, MOST_WEIGHT)?;
         }
-        course.check("adversarial.course")
+        // What is seen of colours is measured against the mean over so many pixels.
+        match course.crops_px.iter().find(|px| *local_colour && !px.is_multiple_of(2 * MULTIPLE_PX)) {
+            Some(px) => Err(wrong("adversarial.course.crops_px", px, "a multiple of 16 with local_colour")),
+            None => course.check("adversarial.course"),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use utsushi_engine::differentiable::Maps;
 use super::critic::Critic;
 use super::statistics::Statistics;
 use super::{Outcome, Trainer};
-use crate::losses::{colour, colour_distances, content, grey, l1, luminance, style};
+use crate::losses::{colour, colour_distances, content, grey, l1, luminance, style, with_local_colour};
 use crate::recipe::Adversarial;
 
 impl Trainer {
@@ -22,7 +22,7 @@ impl Trainer {
     pub(super) fn measure(&mut self, recipe: &Adversarial) -> Result<Outcome> {
         let (_, targets) = self.photos(&recipe.course)?;
         let art = self.art(recipe)?;
-        let (features, levels) = self.features(&grey(&self.place.bring(&art)?)?)?;
+        let (features, levels) = self.features(&seen(&self.place.bring(&art)?, recipe.local_colour)?)?;
         let grams = self.place.take(&grams(&features, &levels)?)?;
         let style = self.style();
         self.statistics[style].add(&art, grams, &targets)?;
@@ -33,21 +33,21 @@ impl Trainer {
 
     /// A round of the game.
     pub(super) fn play(&mut self, recipe: &Adversarial) -> Result<Outcome> {
-        let Adversarial { weights, course, .. } = recipe;
+        let &Adversarial { weights, ref course, local_colour, .. } = recipe;
         let mut losses = Outcome::default();
         let (photos, targets) = self.photos(course)?;
         let place = self.place.clone();
         let (x, targets) = (place.bring(&photos)?, place.bring(&targets)?);
         let drawn = self.redraw(&x)?;
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
-        let (features, gram_levels) = self.features(&grey(&drawn)?)?;
+        let (features, gram_levels) = self.features(&seen(&drawn, local_colour)?)?;
         let style_at = self.style();
 
         let mut views = Vec::new();
         if weights.adversarial > 0.0 {
             views = self.critics[style_at].views(&features)?;
             let art = place.bring(&self.art(recipe)?)?;
-            let art = self.critics[style_at].views(&self.features(&grey(&art)?)?.0)?;
+            let art = self.critics[style_at].views(&self.features(&seen(&art, local_colour)?)?.0)?;
             let without_gradients: Vec<_> = views.iter().map(Maps::detach).collect();
             let rate = self.discriminator_rate(recipe);
             self.critics[style_at].learn(&place, (&art, &without_gradients), rate, &mut losses)?;
@@ -59,11 +59,12 @@ impl Trainer {
         let mut wanted = Wanted(Vec::new());
         let l1_at =
             wanted.add(weights.l1, || Ok(vec![l1(&luminance(&drawn)?, &palette.luminance(&targets)?)?]))?;
-        let content_at = wanted.add(weights.content, || Ok(vec![self.content(&features, &targets)?]))?;
+        let content_at = wanted
+            .add(weights.content, || Ok(vec![self.content(&features, &seen(&targets, local_colour)?)?]))?;
         let grams_at = wanted.add(weights.style, || grams(&features, &gram_levels))?;
         let scores_at = wanted.add(weights.adversarial, || self.critics[style_at].scores(&views))?;
-        let colour_at =
-            wanted.add(weights.colour, || Ok(colour_distances(&drawn, &targets, &palette)?.into()))?;
+        let colour_at = wanted
+            .add(weights.colour, || Ok(colour_distances(&drawn, &targets, &palette, local_colour)?.into()))?;
         let smoothness_at = wanted.add(weights.smoothness, || Ok(vec![drawn.total_variation()?]))?;
         let taken = place.take(&wanted.0)?;
         let of = |at: Range<usize>| &taken[at];
@@ -74,7 +75,7 @@ impl Trainer {
         losses.add("adversarial", weights.adversarial, || Critic::judge(of(scores_at)))?;
         losses.add("colour", weights.colour, || {
             let distances = of(colour_at);
-            colour(&distances[0], &distances[1])
+            colour(&distances[0], &distances[1], local_colour)
         })?;
         losses.add("smoothness", weights.smoothness, || Ok(of(smoothness_at)[0].clone()))?;
         let (gradients, norm) = self.generator.gradients(&losses.total()?.backward()?)?;
@@ -85,9 +86,9 @@ impl Trainer {
         Ok(losses)
     }
 
-    /// How far features are from those of targets, at the last level.
+    /// How far features are from those of targets, as networks see them, at the last level.
     pub(super) fn content(&self, features: &[Maps], targets: &Maps) -> Result<Maps> {
-        let (of_targets, _) = self.features(&grey(targets)?)?;
+        let (of_targets, _) = self.features(targets)?;
         match (features.last(), of_targets.last()) {
             (Some(features), Some(targets)) => content(features, targets),
             _ => candle_core::bail!("a perceptual network without levels"),
@@ -101,6 +102,11 @@ impl Trainer {
             None => candle_core::bail!("there is no perceptual network"),
         }
     }
+}
+
+/// Pictures as networks see them.
+fn seen(pictures: &Maps, local_colour: bool) -> Result<Maps> {
+    if local_colour { with_local_colour(pictures) } else { grey(pictures) }
 }
 
 /// What is to be taken from where networks are computed.

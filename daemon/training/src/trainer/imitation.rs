@@ -20,7 +20,7 @@ impl Trainer {
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
         let mut wanted = vec![l1(&drawn, &targets)?, gradient_l1(&drawn, &targets)?];
         if recipe.content > 0.0 {
-            wanted.push(self.content(&self.features(&grey(&drawn)?)?.0, &targets)?);
+            wanted.push(self.content(&self.features(&grey(&drawn)?)?.0, &grey(&targets)?)?);
         }
         let taken = self.place.take(&wanted)?;
         let weights = [("l1", recipe.l1), ("gradient", recipe.gradient), ("content", recipe.content)];
