@@ -443,7 +443,7 @@ mod tests {
         assert_eq!(library.problems().len(), 1);
         let cases: [(Result<(), LibraryError>, &str); 4] = [
             (library.remove("cel"), "built-in"),
-            (library.remove("nothing"), "there is no style \"nothing\"; these there are: cel, anime, "),
+            (library.remove("nothing"), "there is no style \"nothing\"; these there are: anime, comic, "),
             (library.export("nothing", &folder.path().join("x")), "there is no style"),
             (
                 library.import(&broken, &ImportOverrides::default()).map(drop),

@@ -148,7 +148,7 @@ pub(super) mod tests {
         fn check(line: &str, format: Format, expected: Option<&str>) {
             assert_eq!(parse(line).map(|order| order.describe(format)).as_deref(), expected, "{line}");
         }
-        let plain = "style cel=1 strength 1 brush-size auto keep-colours 0 seed 0";
+        let plain = "style anime=1 strength 1 brush-size auto keep-colours 0 seed 0";
         check("", Format::Png, Some(plain));
         check("--quality 80", Format::Png, Some(plain));
         check("--quality 80", Format::Jpeg, Some(&format!("{plain} quality 80")));
@@ -160,7 +160,7 @@ pub(super) mod tests {
         check("--grain 1", Format::Png, Some(plain));
         check("--grain 0.25", Format::Png, Some(&format!("{plain} grain 0.25")));
         check("--grain 0 --quality 80", Format::Jpeg, Some(&format!("{plain} grain 0 quality 80")));
-        let most = "style cel=1 strength 1 brush-size auto keep-colours 0 seed 2147483647";
+        let most = "style anime=1 strength 1 brush-size auto keep-colours 0 seed 2147483647";
         check("--seed 2147483647", Format::Png, Some(most));
         check("--seed 2147483648", Format::Png, None);
         check("--seed 18446744073709551616", Format::Png, None);

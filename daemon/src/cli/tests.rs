@@ -210,8 +210,8 @@ impl Drop for Studio {
 
 fn style() -> StyleInfo {
     StyleInfo {
-        id: "cel".into(),
-        name: "Cel".into(),
+        id: "anime".into(),
+        name: "Anime".into(),
         author: "Nobody".into(),
         licence: "CC0-1.0".into(),
         attribution: "nobody".into(),
