@@ -94,7 +94,7 @@ fn status_starts_nothing() {
     draw(&home);
     let output = home.expect(0, &["status"]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("styles  cel\n") && told.contains("1 finished"), "{told}");
+    assert!(told.contains("styles  anime\n") && told.contains("1 finished"), "{told}");
     assert_eq!(home.daemon_pid(), Some(home.daemons()[0]));
 }
 

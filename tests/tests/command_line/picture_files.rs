@@ -145,7 +145,7 @@ fn settings_do_what_they_say() {
     assert!((0.3..0.7).contains(&(half / mean_difference(&source.pixels, &whole))), "{half}");
     assert!(draw(&["--brush-size", "4"]) != whole);
     assert!(draw(&["--keep-colours", "1"]) != whole);
-    assert!(draw(&["--style", "cel=3"]) == whole, "a mix of one style is that style");
+    assert!(draw(&["--style", "anime=3"]) == whole, "a mix of one style is that style");
 }
 
 #[test]

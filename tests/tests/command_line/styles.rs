@@ -111,7 +111,7 @@ fn what_is_no_good_style_is_refused() {
     fs::copy(home.path().join("garbage.safetensors"), home.path().join("styles/garbage.safetensors"))
         .expect("a copy");
     let output = home.expect(0, &["styles"]);
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("cel\t"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("anime\t"), "{output:?}");
     assert!(errors(&output).contains("garbage.safetensors: not listed"), "{}", errors(&output));
     write_drawn(&home.path().join("in.png"), 20, 20, Channels::Rgb, Depth::U8);
     home.expect(0, &["stylize", "in.png", "-o", "out.png"]);
