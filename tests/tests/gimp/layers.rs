@@ -9,7 +9,7 @@ use utsushi_tests::pictures::drawn;
 
 use crate::{assert_alike, read, stylize};
 
-const DEFAULTS: [&str; 9] = ["\"cel\"", "1.0", "1.0", "0.0", "\"\"", "0.5", "0", "0", "1.0"];
+const DEFAULTS: [&str; 9] = ["\"anime\"", "1.0", "1.0", "0.0", "\"\"", "0.5", "0", "0", "1.0"];
 
 /// Writes a picture for GIMP, with every alpha there is if it has alpha.
 fn write(session: &Session, name: &str, size: (u32, u32), channels: Channels, depth: Depth) -> Picture {
@@ -161,7 +161,7 @@ fn errors_are_told_and_change_nothing() {
             _ => ("has value -1 out of range: 0 to 2147483647", "has value 7.000000 out of range"),
         };
         let cases = [
-            (with(0, "\"ochre\""), "there is no style `ochre`; there are: cel"),
+            (with(0, "\"ochre\""), "there is no style `ochre`; there are: anime"),
             (with(2, "0.5"), "brush-size must be 0, which chooses it by the layer's size"),
             (with(7, "-1"), seed),
             (with(8, "7.0"), grain),

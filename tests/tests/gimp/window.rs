@@ -37,6 +37,7 @@ fn from_the_menu_through_the_preview_and_back() {
         picture::write(&path, Format::Png, &original, &WriteOptions::default()).expect("it is written");
         let strong = stylize(&session, "in.png", &[]);
         let weak = stylize(&session, "in.png", &["--strength", "0.5"]);
+        let seeded = stylize(&session, "in.png", &["--seed", "7", "--grain", "0.5"]);
         let Some(mut window) = Window::open(&session, "in.png") else { return };
         let shows = |screen: &Screen, picture: &Picture| screen.shows(&middle(picture), screen.area());
         let keep = |window: &Window, name: &str| window.screen().keep(&format!("{version}-{name}"));
@@ -80,13 +81,13 @@ fn from_the_menu_through_the_preview_and_back() {
         }
 
         // A new layer, too, is one step to undo: the layer and what is drawn on it.
-        let call = session.stylize(1, ["\"cel\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "1", "7", "0.5"]);
+        let call = session.stylize(1, ["\"anime\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "1", "7", "0.5"]);
         let count = |layers| {
             let counted = format!("(vector-length {})", session.layers());
             format!("(if (not (= {layers} {counted})) (error \"layers\" {counted}))")
         };
         window.evaluate(&format!("{call} {}", count(2)));
-        window.wait_until("a new layer is drawn", |screen| shows(screen, &strong));
+        window.wait_until("a new layer is drawn", |screen| shows(screen, &seeded));
         keep(&window, "new-layer");
         window.screen().press("ctrl+z");
         window.wait_until("the new layer is gone", |screen| shows(screen, &original));
