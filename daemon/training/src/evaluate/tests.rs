@@ -110,7 +110,7 @@ fn grain_and_grids_are_not_strokes() {
     let judge = Judge::new(&features, &drawn(9, strokes(0)), &drawn(9, |_, _, _| 0.0)).expect("a judge");
     let distance = |results: Tensor| judge.judge(&features, &results).expect("judged").distance;
     let stroked = distance(drawn(9, strokes(20)));
-    let grid = |_, y: usize, x: usize| if (x + y) % 2 == 0 { 0.2 } else { -0.2 };
+    let grid = |_, y: usize, x: usize| if (x + y).is_multiple_of(2) { 0.2 } else { -0.2 };
     for (what, results) in
         [("even", drawn(9, |_, _, _| 0.0)), ("grain", drawn(9, noise)), ("a grid", drawn(9, grid))]
     {
