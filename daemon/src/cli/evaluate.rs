@@ -18,8 +18,9 @@ use crate::workshop;
 
 /// More make it slower, and hardly surer.
 const MOST_PICTURES: usize = 40;
-/// What is judged is the middle of each picture, so large, ...
+/// What is judged is the middle of each picture, as large as all pictures have it, within these, ...
 const SIDE_PX: usize = 256;
+const LEAST_SIDE_PX: u32 = 128;
 /// ... after it was reduced to this: as in training, art more than photos, so that lines are a pixel or two wide.
 const PHOTO_PX: u32 = 512;
 const ART_PX: u32 = 384;
@@ -80,8 +81,11 @@ impl Evaluate {
         let megapixels: f64 = photos.iter().map(|p| f64::from(p.width) * f64::from(p.height) / 1e6).sum();
         let seconds = began.elapsed().as_secs_f64() / megapixels;
 
-        let judge = Judge::new(features, &stacked(&art, SIDE_PX)?, &stacked(&photos, SIDE_PX)?)?;
-        let scores = judge.judge(features, &stacked(&results, SIDE_PX)?)?;
+        let shortest =
+            art.iter().chain(&photos).map(|picture| picture.width.min(picture.height) as usize).min();
+        let side = shortest.unwrap_or(0).min(SIDE_PX) / 8 * 8;
+        let judge = Judge::new(features, &stacked(&art, side)?, &stacked(&photos, side)?)?;
+        let scores = judge.judge(features, &stacked(&results, side)?)?;
         let scores = Scores { seconds_per_megapixel: Some(seconds), ..scores };
         let photos_distance = judge.judge(features, judge.photos())?.distance;
         let told =
@@ -96,7 +100,7 @@ impl Evaluate {
 }
 
 fn wanted(long_side_px: u32) -> Wanted {
-    Wanted { most: MOST_PICTURES, least: LEAST_PICTURES, long_side_px, short_side_px: SIDE_PX as u32 }
+    Wanted { most: MOST_PICTURES, least: LEAST_PICTURES, long_side_px, short_side_px: LEAST_SIDE_PX }
 }
 
 fn describe(Told { pictures, photos, photos_distance, scores, .. }: &Told) -> String {
