@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use utsushi_ipc::paths;
 use utsushi_training::abstraction::redrawn;
-use utsushi_training::evaluate::{Judge, LEAST_PICTURES, Scores, stacked};
+use utsushi_training::evaluate::{Judge, LEAST_PICTURES, Scores, common_side, stacked};
 
 use super::gallery::Wanted;
 use super::{Ending, Usage};
@@ -18,8 +18,7 @@ use crate::workshop;
 
 /// More make it slower, and hardly surer.
 const MOST_PICTURES: usize = 40;
-/// What is judged is the middle of each picture, as large as all pictures have it, within these, ...
-const SIDE_PX: usize = 256;
+/// What is judged is the middle of each picture, as large as all pictures have it, and at least so large, ...
 const LEAST_SIDE_PX: u32 = 128;
 /// ... after it was reduced to this: as in training, art more than photos, so that lines are a pixel or two wide.
 const PHOTO_PX: u32 = 512;
@@ -81,9 +80,7 @@ impl Evaluate {
         let megapixels: f64 = photos.iter().map(|p| f64::from(p.width) * f64::from(p.height) / 1e6).sum();
         let seconds = began.elapsed().as_secs_f64() / megapixels;
 
-        let shortest =
-            art.iter().chain(&photos).map(|picture| picture.width.min(picture.height) as usize).min();
-        let side = shortest.unwrap_or(0).min(SIDE_PX) / 8 * 8;
+        let side = common_side(art.iter().chain(&photos));
         let judge = Judge::new(features, &stacked(&art, side)?, &stacked(&photos, side)?)?;
         let scores = judge.judge(features, &stacked(&results, side)?)?;
         let scores = Scores { seconds_per_megapixel: Some(seconds), ..scores };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utsushi_engine::style_file::{StyleFile, StyleFileError};
 use utsushi_training::data::Picture;
-use utsushi_training::evaluate::{Bounds, Judge, LEAST_PICTURES, Scores, best, stacked};
+use utsushi_training::evaluate::{Bounds, Judge, LEAST_PICTURES, Scores, best, common_side, stacked};
 use utsushi_training::networks::perceptual::Features;
 use utsushi_training::trainer::{Stage, StepReport, Trainer};
 
@@ -21,8 +21,7 @@ use crate::jobs::training::Halt;
 
 /// How often the last stage is judged.
 const SITTINGS: u64 = 12;
-/// The middles of photos and art are judged, at most so large, ...
-const SIDE_PX: usize = 256;
+/// The middles of photos and art are judged, at least so large, ...
 const LEAST_SIDE_PX: usize = 128;
 /// ... after they were reduced to this, as in training.
 const PHOTO_PX: u32 = 512;
@@ -130,8 +129,7 @@ pub(super) fn judge(
     if photos.len().min(art.len()) < LEAST_PICTURES {
         return Ok(None);
     }
-    let shortest = photos.iter().chain(&art).map(|picture| picture.width.min(picture.height)).min();
-    let side = (shortest.unwrap_or(0) as usize).min(SIDE_PX) / 8 * 8;
+    let side = common_side(photos.iter().chain(&art));
     let judge = || Judge::new(features, &stacked(&art, side)?, &stacked(&photos, side)?);
     judge().map(Some).map_err(|error| Halt::Failed(error.to_string()))
 }

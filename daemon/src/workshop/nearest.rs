@@ -26,8 +26,8 @@ pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> R
         Some(id) => id,
         None => {
             let found = ranking(order, library)?;
-            let nearest = found.first().map_or(Kind::Drawn.base(), |(id, _)| id);
-            let id = course::kind_of(nearest).base().to_owned();
+            let kind = found.first().map_or(Kind::Drawn, |(id, _)| course::kind_of(id));
+            let id = kind.base().to_owned();
             folder.log(&words(&id, &found));
             super::diary::write_whole(&path, id.as_bytes())
                 .map_err(|error| Halt::Disk(format!("{}: {error}", path.display())))?;

@@ -1,7 +1,7 @@
 //! Every number of a training, as a TOML file that reproduces it.
 //!
-//! A file says everything, so that an old file means what it meant: what came later stands, left out, for what was done
-//! before. [`Recipe::preset`] gives one to begin with. What version 0.1 had and no version has any more is passed over.
+//! A file says everything, so that an old file means what it meant. A field that came later may be left out; its default
+//! is what was done before. [`Recipe::preset`] gives one to begin with. What version 0.1 had and no version has any more is passed over.
 
 mod checks;
 
@@ -96,8 +96,8 @@ pub struct Adversarial {
     /// How much of the way colours go from the target's to the art's.
     #[serde(default = "usual_share")]
     pub palette: f64,
-    /// How much of the way from what the stage began with to what it ended with the style goes (network interpolation,
-    /// Wang et al. 2019, <https://arxiv.org/abs/1811.10515>): in between, flat surfaces stay clean and keep the strokes.
+    /// Where the style's weights lie between the stage's first weights, at 0, and its last, at 1 (network interpolation,
+    /// Wang et al. 2019, <https://arxiv.org/abs/1811.10515>): in between, surfaces stay clean and keep the strokes.
     #[serde(default = "all_of_it")]
     pub share: f64,
     /// Networks see how colours change from stroke to stroke, too, which luminance alone doesn't tell: for painted art.

@@ -1,7 +1,7 @@
 //! From flat surfaces to a drawing: stronger colours, more contrast, dark lines.
 
 use super::gaussian::gaussian;
-use super::{Lines, Planes, Settings};
+use super::{Lines, Planes, Settings, raised};
 
 /// Where darks are made lighter, their colours grow with them, at most so much: noise has colours, too.
 const MOST_LIFTED: f32 = 1.6;
@@ -14,11 +14,10 @@ const MOST_LIFTED: f32 = 1.6;
 pub(super) fn draw(picture: &mut Planes, photo: &[f32], settings: &Settings) {
     let (width, height) = (picture.width, picture.height);
     let luma = picture.luminance();
-    let lifted = |l: &f32| l.clamp(0.0, 1.0).powf(settings.gamma);
-    let luma_lifted: Vec<f32> =
-        if settings.gamma == 1.0 { luma.clone() } else { luma.iter().map(lifted).collect() };
+    let lifted = |luma: &[f32]| -> Vec<f32> { luma.iter().map(|l| raised(*l, settings.gamma)).collect() };
+    let luma_lifted = lifted(&luma);
     let Lines { narrow_px, wide_px, threshold, gain, darkness, ink, of_photo } = settings.lines;
-    let drawn = if of_photo { &photo.iter().map(lifted).collect() } else { &luma_lifted };
+    let drawn = if of_photo { &lifted(photo) } else { &luma_lifted };
     let narrow = gaussian(drawn, (width, height), narrow_px);
     let wide = gaussian(drawn, (width, height), wide_px);
     let line = |(narrow, wide): (&f32, &f32)| darkness * (gain * (wide - narrow - threshold)).clamp(0.0, 1.0);

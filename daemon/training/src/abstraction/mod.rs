@@ -191,6 +191,11 @@ pub fn abstraction(photo: &Picture, settings: &Settings) -> Picture {
     planes.to_picture()
 }
 
+/// A value of 0..1 to a power; to the power 1 it is as it was, beyond these bounds, too.
+fn raised(value: f32, power: f32) -> f32 {
+    if power == 1.0 { value } else { value.clamp(0.0, 1.0).powf(power) }
+}
+
 /// Red, green and blue apart, in 0..1.
 #[derive(Clone)]
 struct Planes {
@@ -211,9 +216,7 @@ impl Planes {
 
     /// Each value to this power.
     fn raise(&mut self, power: f32) {
-        if power != 1.0 {
-            self.rgb.iter_mut().flatten().for_each(|value| *value = value.clamp(0.0, 1.0).powf(power));
-        }
+        self.rgb.iter_mut().flatten().for_each(|value| *value = raised(*value, power));
     }
 
     fn luminance(&self) -> Vec<f32> {

@@ -25,7 +25,7 @@ use crate::networks::perceptual::Features;
 pub use energy::{Energy, LEAST_PICTURES, energy};
 pub use pooled::{Pooled, pooled};
 pub use scores::{Bounds, Scores, best};
-pub use stack::stacked;
+pub use stack::{common_side, stacked};
 
 /// What the judge saw before: art, and photos.
 pub struct Judge {
@@ -49,7 +49,7 @@ impl Judge {
         }
         let art = pooled(features, art)?;
         let photo_diversity = pooled(features, photos)?.scaled_as(&art).diversity();
-        Ok(Self { art, photos: photos.clone(), photo_diversity })
+        Ok(Self { art: art.scaled_as(&art), photos: photos.clone(), photo_diversity })
     }
 
     /// The photos that results are drawn from, in their order.
@@ -77,7 +77,7 @@ impl Judge {
     /// If they have other sizes, or the network fails.
     pub fn judge(&self, features: &dyn Features, results: &Tensor) -> Result<Scores> {
         let pooled = pooled(features, results)?.scaled_as(&self.art);
-        let Energy { value, standard_error } = energy(&pooled, &self.art.scaled_as(&self.art));
+        let Energy { value, standard_error } = energy(&pooled, &self.art);
         Ok(Scores {
             distance: value,
             distance_error: standard_error,

@@ -25,37 +25,38 @@ pub(super) struct Cells {
     pub(super) features: usize,
     /// For each picture its cells, one after the other.
     values: Vec<Vec<f32>>,
+    /// The standard deviation of each feature over all cells, before they were scaled.
+    deviations: Vec<f32>,
 }
 
 impl Cells {
+    fn new(features: usize, values: Vec<Vec<f32>>) -> Self {
+        let cells = || values.iter().flat_map(|picture| picture.chunks_exact(features));
+        let count = cells().count() as f32;
+        let mean = |of: &dyn Fn(&[f32]) -> f32| cells().map(of).sum::<f32>() / count;
+        let deviation = |i: usize| {
+            let centre = mean(&|cell| cell[i]);
+            mean(&|cell| (cell[i] - centre).powi(2)).sqrt()
+        };
+        let deviations = (0..features).map(deviation).collect();
+        Self { features, values, deviations }
+    }
+
     /// For each picture its cells, one after the other.
     pub(super) fn pictures(&self) -> impl Iterator<Item = &[f32]> {
         self.values.iter().map(Vec::as_slice)
     }
 
-    fn cells(&self) -> impl Iterator<Item = &[f32]> {
-        self.values.iter().flat_map(|picture| picture.chunks_exact(self.features))
-    }
-
-    /// The standard deviation of each feature over all cells.
-    fn deviations(&self) -> Vec<f32> {
-        let count = self.cells().count() as f32;
-        let mean = |of: &dyn Fn(&[f32]) -> f32| self.cells().map(of).sum::<f32>() / count;
-        let deviation = |i: usize| {
-            let centre = mean(&|cell| cell[i]);
-            mean(&|cell| (cell[i] - centre).powi(2)).sqrt()
-        };
-        (0..self.features).map(deviation).collect()
-    }
-
-    fn divided(&self, by: &[f32]) -> Self {
-        // Where the reference never varies, so much less than anywhere else, nothing can be told.
+    fn scaled_as(&self, reference: &Self) -> Self {
+        let by = &reference.deviations;
+        // A feature that hardly varies in the reference says nothing.
         let least = 1e-4 * by.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
         let value = |(value, &by): (&f32, &f32)| if by > least { value / by } else { 0.0 };
         let picture = |picture: &Vec<f32>| {
             picture.chunks_exact(self.features).flat_map(|cell| cell.iter().zip(by).map(value)).collect()
         };
-        Self { features: self.features, values: self.values.iter().map(picture).collect() }
+        let values = self.values.iter().map(picture).collect();
+        Self { features: self.features, values, deviations: by.clone() }
     }
 }
 
@@ -69,7 +70,7 @@ impl Pooled {
     /// its layer's numbers are large.
     pub fn scaled_as(&self, reference: &Self) -> Self {
         let sizes = self.sizes.iter().zip(&reference.sizes);
-        Self { sizes: sizes.map(|(cells, reference)| cells.divided(&reference.deviations())).collect() }
+        Self { sizes: sizes.map(|(cells, reference)| cells.scaled_as(reference)).collect() }
     }
 
     /// The mean distance between two pictures: the root mean square difference of their features at full size, each the
@@ -96,7 +97,7 @@ impl Pooled {
     #[cfg(test)]
     pub(super) fn of_cells(cells: &Tensor) -> Result<Self> {
         let features = cells.dim(D::Minus1)?;
-        Ok(Self { sizes: vec![Cells { features, values: cells.flatten_from(1)?.to_vec2()? }] })
+        Ok(Self { sizes: vec![Cells::new(features, cells.flatten_from(1)?.to_vec2()?)] })
     }
 }
 
@@ -111,26 +112,22 @@ pub fn pooled(features: &dyn Features, pictures: &Tensor) -> Result<Pooled> {
         // A picture at a time: maps are large.
         let pool = |i: usize| {
             let maps = features.forward(&pictures.narrow(0, i, 1)?)?;
-            let means = maps.iter().map(|map| averaged(map, grid)).collect::<Result<Vec<_>>>()?;
+            let means =
+                maps.iter().map(|map| averaged(map, grid)?.flatten(0, 2)).collect::<Result<Vec<_>>>()?;
             let cells = Tensor::cat(&means, D::Minus1)?;
             Ok((cells.dim(D::Minus1)?, cells.flatten_all()?.to_vec1()?))
         };
         let cells = (0..count).map(pool).collect::<Result<Vec<_>>>()?;
         let features = cells.first().map_or(0, |(features, _)| *features);
-        Ok(Cells { features, values: cells.into_iter().map(|(_, values)| values).collect() })
+        Ok(Cells::new(features, cells.into_iter().map(|(_, values)| values).collect()))
     };
     let (_, height, width, _) = pictures.dims4()?;
-    let half = averaged_by(pictures, (height / 2, width / 2))?;
+    let half = averaged(pictures, (height / 2, width / 2))?;
     Ok(Pooled { sizes: vec![in_size(pictures)?, in_size(&half)?] })
 }
 
-/// The means over the cells of a grid, `[cells, channels]`.
-fn averaged(map: &Tensor, grid: (usize, usize)) -> Result<Tensor> {
-    averaged_by(map, grid)?.flatten(0, 2)
-}
-
 /// Maps reduced to this height and width; what doesn't divide is left out.
-fn averaged_by(maps: &Tensor, (rows, columns): (usize, usize)) -> Result<Tensor> {
+fn averaged(maps: &Tensor, (rows, columns): (usize, usize)) -> Result<Tensor> {
     let (count, height, width, channels) = maps.dims4()?;
     let (tall, wide) = (height / rows.max(1), width / columns.max(1));
     if tall == 0 || wide == 0 {

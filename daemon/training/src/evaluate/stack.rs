@@ -4,6 +4,15 @@ use candle_core::{Device, Result, Tensor};
 
 use crate::data::Picture;
 
+/// The longest side that is judged, in pixels.
+const MOST_SIDE_PX: u32 = 256;
+
+/// The side of the largest square, a multiple of 8 and at most 256 pixels, that all these pictures have.
+pub fn common_side<'a>(pictures: impl IntoIterator<Item = &'a Picture>) -> usize {
+    let shortest = pictures.into_iter().map(|picture| picture.width.min(picture.height)).min();
+    shortest.unwrap_or(0).min(MOST_SIDE_PX) as usize / 8 * 8
+}
+
 /// The middles of pictures, `side` x `side` pixels each: `[pictures, side, side, 3]` in -1..1.
 ///
 /// # Errors

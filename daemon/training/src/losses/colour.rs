@@ -37,8 +37,8 @@ pub fn grey(pictures: &Maps) -> Result<Maps> {
     pointwise(pictures, &[LUMINANCE; 3])
 }
 
-/// Pictures with how their colours change from stroke to stroke, and without the colours that are the same over 16 pixels,
-/// `[.., 3]`: so no palette can be seen, and brought about in blotches.
+/// Pictures whose colours have lost their mean over 16 pixels, `[.., 3]`: networks see how colours change from stroke to
+/// stroke, and can't see the palette.
 ///
 /// # Errors
 /// If they aren't RGB, or their sides don't divide by 16.
@@ -49,7 +49,8 @@ pub fn with_local_colour(pictures: &Maps) -> Result<Maps> {
     let mut broad = colours.reduce(size)?;
     while size > 1 {
         size /= 2;
-        let finer = colours.reduce(size)?;
+        // Nothing is added: only its size is needed.
+        let finer = colours.reduce(size)?.detach();
         broad = broad.upsample2_add(&finer.sub(&finer)?)?;
     }
     grey.add(&colours.sub(&broad)?)
