@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::Sizes;
 use utsushi_engine::style_file::is_style_id;
 
-use crate::abstraction::Settings;
+use crate::abstraction::{Brushwork, Settings};
 use crate::data::{Content, Crops, Damage, Picture, Sheet};
 use crate::losses::usual_share;
 
@@ -83,6 +83,9 @@ pub struct Imitation {
     pub gradient: f64,
     /// What differs in what a perceptual network sees. 0 spares running it.
     pub content: f64,
+    /// What the generator imitates is painted, where its noise says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brushwork: Option<Brushwork>,
     /// How it runs.
     pub course: Course,
 }
@@ -103,6 +106,10 @@ pub struct Adversarial {
     /// Networks see how colours change from stroke to stroke, too, which luminance alone doesn't tell: for painted art.
     #[serde(default)]
     pub local_colour: bool,
+    /// Targets are what the stage's first weights draw of the same crops with the same noise, so that strokes stay where
+    /// they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_targets: bool,
     /// The discriminator's learning rate, which stays.
     pub discriminator_rate: f64,
     /// What the generator minimises.
@@ -279,6 +286,7 @@ impl Recipe {
                 l1: 1.0,
                 gradient: 1.0,
                 content: 0.0,
+                brushwork: None,
                 course: course(15.0, &[128, 160], 0.998),
             }),
             adversarial: Some(Adversarial {
@@ -286,6 +294,7 @@ impl Recipe {
                 palette: usual_share(),
                 share: all_of_it(),
                 local_colour: false,
+                own_targets: false,
                 discriminator_rate: 6e-4,
                 weights: Weights { l1, content: 1.5, style: 1.5, adversarial, colour: 4.0, smoothness: 0.01 },
                 course: course(45.0, &[160], 0.99),
@@ -320,10 +329,18 @@ impl Recipe {
         if let Some(damage) = self.damage {
             return Ok(crops.with_damage(damage));
         }
+        if !self.has_targets() {
+            return Ok(crops);
+        }
         let (photos, drawings) = crops.pictures().split_at(are_drawn.iter().filter(|is| !**is).count());
         let mut made = targets(photos)?;
         made.extend_from_slice(drawings);
         Ok(crops.with_version(made))
+    }
+
+    /// Are photos to become what is computed before the training?
+    pub(crate) fn has_targets(&self) -> bool {
+        self.imitation.is_some() || !self.adversarial.as_ref().is_some_and(|stage| stage.own_targets)
     }
 
     /// Crops of art. Where hardly any of it is opaque, what is transparent is laid on what photos become, too.
@@ -404,6 +421,15 @@ impl Recipe {
         }
         if let Some(imitation) = imitation {
             imitation.check()?;
+            let [before, at_eighth, after] = generator.blocks;
+            if imitation.brushwork.is_some() && (at_eighth == 0 || before + after == 0) {
+                let blocks = format!("{:?}", generator.blocks);
+                return Err(wrong(
+                    "generator.blocks",
+                    blocks,
+                    "with some at a quarter and at an eighth for brushwork",
+                ));
+            }
         }
         if let Some(adversarial) = adversarial {
             adversarial.check()?;

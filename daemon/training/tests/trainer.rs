@@ -8,6 +8,7 @@ use safetensors::SafeTensors;
 use utsushi_engine::arch::brush::Sizes;
 use utsushi_engine::differentiable::{Maps, Place, WholeConv};
 use utsushi_engine::{Device as Chosen, DeviceChoice};
+use utsushi_training::abstraction::Brushwork;
 use utsushi_training::checkpoint::{Checkpoint, CheckpointError};
 use utsushi_training::networks::perceptual::{Features, Level};
 use utsushi_training::optimiser::Tensors;
@@ -89,6 +90,15 @@ fn with_art() -> TrainingData {
     TrainingData { art: vec![art(), art()], features: Some(Arc::new(Eyes)), ..data() }
 }
 
+const BRUSHWORK: Brushwork = Brushwork {
+    crispness: 3.0,
+    light: [0.1; 3],
+    warmth: [0.1; 3],
+    tint: [0.1; 3],
+    contrasts: [0.05, 0.05, 0.2],
+    relief: 0.1,
+};
+
 /// A few steps of everything, two styles.
 fn everything(steps: u64) -> Recipe {
     let both = Recipe { styles: 2, generator: TINY, ..Recipe::preset(Preset::Fast) };
@@ -96,10 +106,12 @@ fn everything(steps: u64) -> Recipe {
     let adversarial = both.adversarial.map(|stage| Adversarial {
         statistics_batches: 2,
         share: 0.5,
+        own_targets: true,
         course: Course { length: Length::Steps(steps), ..first.imitation.clone().expect("a stage").course },
         ..stage
     });
-    let imitation = first.imitation.map(|stage| Imitation { content: 0.5, ..stage });
+    let imitation =
+        first.imitation.map(|stage| Imitation { content: 0.5, brushwork: Some(BRUSHWORK), ..stage });
     Recipe { styles: 2, imitation, adversarial, ..first }
 }
 
@@ -275,12 +287,29 @@ fn stages_follow_each_other() {
     assert_ne!(row(0), row(1));
 }
 
+/// What it draws in the first round, noise included, is what it is to keep; photos need no other targets.
+#[test]
+fn targets_of_its_own_are_what_it_began_with() {
+    let content = |own_targets, versions| {
+        let recipe = everything(2);
+        let adversarial = recipe.adversarial.map(|stage| Adversarial { own_targets, ..stage });
+        let recipe = Recipe { imitation: None, adversarial, ..recipe };
+        let data = TrainingData { photos: Arc::new(Stripes { versions, burst: None }), ..with_art() };
+        let mut trainer = Trainer::new(recipe, data, None).expect("a trainer");
+        let report = run(&mut trainer, 5).pop().expect("a round");
+        report.losses.iter().find(|(of, _)| of == "content").map(|(_, value)| *value).expect("the loss")
+    };
+    let (own, others) = (content(true, 1), content(false, 2));
+    assert!(own < 1e-6 && others > 1e-3, "{own} {others}");
+}
+
 /// The mean of a loss at the end of a short game between networks that learn so fast, for these losses alone.
 fn loss_after(name: &str, weights: Weights, learning_rate: f64, discriminator_rate: f64) -> f64 {
     let recipe = everything(30);
     let adversarial = recipe.adversarial.map(|stage| Adversarial {
         weights,
         discriminator_rate,
+        own_targets: false,
         course: Course { learning_rate, ..stage.course },
         ..stage
     });

@@ -8,6 +8,7 @@
 //! It takes a good part of a second a photo and depends on nothing else, so that it is computed once ([`Cache`]). So is what
 //! a style draws of it ([`redrawn()`]), where that is what a generator begins with.
 
+mod brushwork;
 mod cache;
 mod cel;
 mod cosine;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Picture;
 
+pub use brushwork::Brushwork;
 pub use cache::{Cache, Prepared, Unprepared};
 pub use flow::Flow;
 pub use redrawn::redrawn;

@@ -1,6 +1,7 @@
 //! Which numbers a recipe may have.
 
 use super::{Adversarial, Course, Imitation, Length, MULTIPLE_PX, Pictures, RecipeError, Watch};
+use crate::abstraction::Brushwork;
 use crate::data::MIN_SIDE_PX;
 
 const MOST_WEIGHT: f64 = 1e4;
@@ -28,18 +29,19 @@ impl Imitation {
         if losses.iter().all(|(_, weight)| *weight == 0.0) {
             return Err(wrong("imitation", "without any loss", "l1, gradient or content above 0"));
         }
+        let brushwork = self.brushwork.as_ref().map_or(Ok(()), Brushwork::check);
+        brushwork.map_err(|error| wrong("imitation.brushwork", "out of range", error))?;
         self.course.check("imitation.course")
     }
 }
 
 impl Adversarial {
     pub(super) fn check(&self) -> Result<(), RecipeError> {
-        let Self { statistics_batches, palette, share, local_colour, discriminator_rate, weights: w, course } =
-            self;
-        range("adversarial.statistics_batches", *statistics_batches, 1, 10_000)?;
-        range("adversarial.palette", *palette, 0.0, 1.0)?;
-        range("adversarial.share", *share, 0.0, 1.0)?;
-        range("adversarial.discriminator_rate", *discriminator_rate, 0.0, 1.0)?;
+        let Self { weights: w, course, .. } = self;
+        range("adversarial.statistics_batches", self.statistics_batches, 1, 10_000)?;
+        range("adversarial.palette", self.palette, 0.0, 1.0)?;
+        range("adversarial.share", self.share, 0.0, 1.0)?;
+        range("adversarial.discriminator_rate", self.discriminator_rate, 0.0, 1.0)?;
         for (name, value) in [
             ("weights.l1", w.l1),
             ("weights.content", w.content),
@@ -51,7 +53,7 @@ impl Adversarial {
             range(&format!("adversarial.{name}"), value, 0.0, MOST_WEIGHT)?;
         }
         // What is seen of colours is measured against the mean over so many pixels.
-        match course.crops_px.iter().find(|px| *local_colour && !px.is_multiple_of(2 * MULTIPLE_PX)) {
+        match course.crops_px.iter().find(|px| self.local_colour && !px.is_multiple_of(2 * MULTIPLE_PX)) {
             Some(px) => Err(wrong("adversarial.course.crops_px", px, "a multiple of 16 with local_colour")),
             None => course.check("adversarial.course"),
         }

@@ -20,7 +20,11 @@ use crate::recipe::Adversarial;
 impl Trainer {
     /// Measures a batch of art.
     pub(super) fn measure(&mut self, recipe: &Adversarial) -> Result<Outcome> {
-        let (_, targets) = self.photos(&recipe.course)?;
+        let (photos, mut targets) = self.photos(&recipe.course)?;
+        if recipe.own_targets {
+            let redrawn = self.redraw_as_before(&self.place.bring(&photos)?)?;
+            targets = self.place.take(&[redrawn])?.remove(0);
+        }
         let art = self.art(recipe)?;
         let (features, levels) = self.features(&seen(&self.place.bring(&art)?, recipe.local_colour)?)?;
         let grams = self.place.take(&grams(&features, &levels)?)?;
@@ -38,6 +42,7 @@ impl Trainer {
         let (photos, targets) = self.photos(course)?;
         let place = self.place.clone();
         let (x, targets) = (place.bring(&photos)?, place.bring(&targets)?);
+        let targets = if recipe.own_targets { self.redraw_as_before(&x)? } else { targets };
         let drawn = self.redraw(&x)?;
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
         let (features, gram_levels) = self.features(&seen(&drawn, local_colour)?)?;

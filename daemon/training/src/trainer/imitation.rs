@@ -4,9 +4,11 @@
 //! stage can't teach in a short time. Losses: L1 at pixels and between neighbours, and where the recipe wants it
 //! what a perceptual network sees.
 
-use candle_core::Result;
+use candle_core::{Device, Result, Tensor};
+use utsushi_engine::differentiable::Maps;
 
 use super::{Outcome, Trainer};
+use crate::abstraction::Brushwork;
 use crate::losses::{gradient_l1, grey, l1};
 use crate::recipe::Imitation;
 
@@ -14,7 +16,12 @@ impl Trainer {
     pub(super) fn imitate(&mut self, recipe: &Imitation) -> Result<Outcome> {
         let course = &recipe.course;
         let (photos, targets) = self.photos(course)?;
-        let (photos, targets) = (self.place.bring(&photos)?, self.place.bring(&targets)?);
+        let photos = self.place.bring(&photos)?;
+        let targets = match &recipe.brushwork {
+            Some(brushwork) => self.painted(brushwork, &photos, &targets)?,
+            None => targets,
+        };
+        let targets = self.place.bring(&targets)?;
         let drawn = self.redraw(&photos)?;
         let mut losses = Outcome::default();
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
@@ -34,5 +41,15 @@ impl Trainer {
             self.move_generator(course, &gradients)?;
         }
         Ok(losses)
+    }
+
+    /// Targets as brushes paint them where the noise of the photos says.
+    fn painted(&self, brushwork: &Brushwork, photos: &Maps, targets: &Tensor) -> Result<Tensor> {
+        let (count, height, width, _) = targets.dims4()?;
+        let layers = Brushwork::layers(&self.recipe.generator);
+        let strokes = self.network.strokes(photos, &self.grains(count), &layers)?;
+        let maps = strokes.iter().map(|map| map.flatten_all()?.to_vec1()).collect::<Result<Vec<_>>>()?;
+        let pictures: Vec<f32> = targets.flatten_all()?.to_vec1()?;
+        Tensor::from_vec(brushwork.paint(&pictures, (width, height), &maps), targets.dims(), &Device::Cpu)
     }
 }

@@ -29,6 +29,7 @@ mod supply;
 mod turns;
 mod watch;
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor};
@@ -326,10 +327,8 @@ impl Trainer {
     /// # Errors
     /// If the sides don't fit, or there is no such style.
     pub fn draw(&self, pictures: &Tensor, style: usize) -> Result<Tensor> {
-        let weights = self.style_weights()?.into_iter().collect();
-        let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
-        let Recipe { generator, styles, .. } = self.recipe;
-        let network = TrainableBrush::load(Version::Two, generator, styles, &weights)?;
+        let network = self.network_of(self.style_weights()?.into_iter().collect())?;
+        let styles = self.recipe.styles;
         let grains = vec![Grain::default(); pictures.dim(0)?];
         network.forward(pictures, &one_of(styles, style)?, &grains)?.clamp(-1f32, 1f32)
     }
@@ -400,9 +399,28 @@ impl Trainer {
 
     /// Draws the step's pictures, each with noise of its own.
     fn redraw(&self, pictures: &Maps) -> Result<Maps> {
-        let seed = random::seed(self.recipe.seed, Purpose::Noise, 0);
         let count = pictures.dims().first().copied().unwrap_or(0);
-        self.network.redraw(pictures, &self.shares()?, &random::grains(seed, self.progress.tick, count))
+        self.network.redraw(pictures, &self.shares()?, &self.grains(count))
+    }
+
+    /// The noise of the step's pictures.
+    fn grains(&self, count: usize) -> Vec<Grain> {
+        let seed = random::seed(self.recipe.seed, Purpose::Noise, 0);
+        random::grains(seed, self.progress.tick, count)
+    }
+
+    /// What the stage's first weights draw of the step's pictures, with the same noise as [`Self::redraw`].
+    fn redraw_as_before(&self, pictures: &Maps) -> Result<Maps> {
+        let weights = self.before.clone().into_iter().collect();
+        let network = self.network_of(weights)?;
+        let count = pictures.dims().first().copied().unwrap_or(0);
+        network.redraw(pictures, &self.shares()?, &self.grains(count))
+    }
+
+    fn network_of(&self, weights: HashMap<String, Tensor>) -> Result<TrainableBrush> {
+        let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
+        let Recipe { generator, styles, .. } = self.recipe;
+        TrainableBrush::load(Version::Two, generator, styles, &weights)
     }
 }
 

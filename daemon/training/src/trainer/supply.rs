@@ -40,11 +40,15 @@ impl Trainer {
         let (count, size) = (course.batch, self.crop_px(course));
         let seed = random::seed(self.recipe.seed, Purpose::Photos, 0);
         let mut versions = self.data.photos.batch(seed, self.progress.tick, count, size).into_iter();
-        let mut next = || match versions.next() {
-            Some(values) => Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu),
-            None => candle_core::bail!("photos come without targets"),
+        let mut next = || {
+            let tensor = |values| Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu);
+            versions.next().map(tensor).transpose()
         };
-        Ok((next()?, next()?))
+        match (next()?, next()?) {
+            (Some(photos), Some(targets)) => Ok((photos, targets)),
+            (Some(photos), None) if !self.recipe.has_targets() => Ok((photos.clone(), photos)),
+            _ => candle_core::bail!("photos come without targets"),
+        }
     }
 
     /// A batch of the style's art.

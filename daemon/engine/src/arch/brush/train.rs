@@ -97,6 +97,37 @@ impl TrainableBrush {
         self.forward_watched(pictures, shares, grains, &mut |_, _, _| Ok(()))
     }
 
+    /// The strokes that the blocks see which have these numbers, in the order in which they run, `[pictures, rows, cols]`
+    /// each, at their sizes: of pictures, `[pictures, height, width, 3]`, with the noise of each.
+    ///
+    /// # Errors
+    /// As [`Self::forward`], or if there is no such block.
+    pub fn strokes(&self, pictures: &Maps, grains: &[Grain], blocks: &[usize]) -> Result<Vec<Tensor>> {
+        let [_, height, width, _] = *pictures.dims() else { bail!("no pictures: {:?}", pictures.dims()) };
+        let noise = self.noise(pictures.dims(), grains)?;
+        let flows = flows(pictures, &noise)?;
+        let of_block = |block: &usize| {
+            if *block >= self.sizes.block_count() {
+                bail!("there is no block {block}");
+            }
+            let factor = self.sizes.factor(*block);
+            strokes_of(&noise, &flows, *block, (height / factor, width / factor))
+        };
+        blocks.iter().map(of_block).collect()
+    }
+
+    /// The noise of pictures of these dimensions.
+    fn noise(&self, dims: &[usize], grains: &[Grain]) -> Result<Vec<PictureNoise>> {
+        let [count, height, width, _] = *dims else { bail!("no pictures: {dims:?}") };
+        if !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
+            bail!("{height} x {width} pixels are no multiples of {MULTIPLE}");
+        }
+        if grains.len() != count {
+            bail!("the noise of {} pictures for {count}", grains.len());
+        }
+        Ok(grains.iter().map(|grain| PictureNoise::new(self.sizes, *grain, (0, 0))).collect())
+    }
+
     /// [`Self::forward`], which shows each block's input, folded weights and noise, in the order of
     /// [`Sizes::block_names`].
     pub(crate) fn forward_watched(
@@ -106,22 +137,19 @@ impl TrainableBrush {
         grains: &[Grain],
         watch: &mut Watch,
     ) -> Result<Maps> {
-        let [count, height, width, _] = *pictures.dims() else { bail!("no pictures: {:?}", pictures.dims()) };
-        if !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
-            bail!("{height} x {width} pixels are no multiples of {MULTIPLE}");
-        }
-        if grains.len() != count {
-            bail!("the noise of {} pictures for {count}", grains.len());
-        }
+        let noise = self.noise(pictures.dims(), grains)?;
         let mix = &shares.unsqueeze(0)?;
-        let noise: Vec<_> =
-            grains.iter().map(|grain| PictureNoise::new(self.sizes, *grain, (0, 0))).collect();
         let flows = if self.zf.is_some() { flows(pictures, &noise)? } else { Vec::new() };
         let mut next = 0;
         let mut through = |x: Maps, blocks: &[Block]| {
             blocks.iter().try_fold(x, |x, block| {
                 next += 1;
-                let strokes = strokes(&noise, &flows, next - 1, x.dims())?;
+                let strokes = match *x.dims() {
+                    [_, rows, cols, _] if !flows.is_empty() => {
+                        Some(strokes_of(&noise, &flows, next - 1, (rows, cols))?)
+                    }
+                    _ => None,
+                };
                 block.forward(&x, mix, strokes.as_ref(), watch)
             })
         };
@@ -155,20 +183,16 @@ fn flows(pictures: &Maps, noise: &[PictureNoise]) -> Result<Vec<Directions>> {
     noise.iter().enumerate().map(of_picture).collect()
 }
 
-/// The strokes of a layer's maps, `[maps, rows, cols]`; nothing without directions.
-fn strokes(
+/// The strokes of a layer's maps, `[maps, rows, cols]`.
+fn strokes_of(
     noise: &[PictureNoise],
     flows: &[Directions],
     layer: usize,
-    dims: &[usize],
-) -> Result<Option<Tensor>> {
-    let [maps, rows, cols, _] = *dims else { bail!("no maps: {dims:?}") };
-    if flows.is_empty() {
-        return Ok(None);
-    }
+    (rows, cols): (usize, usize),
+) -> Result<Tensor> {
     let of_map = |(noise, flow): (&PictureNoise, &Directions)| noise.strokes(layer, flow, (0, rows), cols);
     let values: Vec<f32> = noise.iter().zip(flows).flat_map(of_map).collect();
-    Tensor::from_vec(values, (maps, rows, cols), &Device::Cpu).map(Some)
+    Tensor::from_vec(values, (noise.len(), rows, cols), &Device::Cpu)
 }
 
 /// Sees a block's input, folded weights and noise.
