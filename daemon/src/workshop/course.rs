@@ -9,7 +9,7 @@ use utsushi_engine::Generator;
 use utsushi_engine::arch::brush::Sizes;
 use utsushi_ipc::protocol::{Budget, RecipeChoice};
 use utsushi_training::optimiser::Tensors;
-use utsushi_training::recipe::{Kind, Length, Preset, Recipe, Target};
+use utsushi_training::recipe::{Adversarial, Kind, Length, Preset, Recipe, Target};
 
 use crate::jobs::order::Order;
 use crate::library::Library;
@@ -40,8 +40,8 @@ pub(super) fn kind_of(like: &str) -> Kind {
 
 /// The recipe of an order, checked, and as long as ordered.
 ///
-/// The presets leave the imitation out: they start from a style that has learned it already, and photos are to become what
-/// the base style of the kind makes of them. What taught to restore goes on doing so.
+/// The presets leave the imitation out: they start from a style that has learned it already, and what it draws is what
+/// photos are to become, but for the art's palette and finish. What taught to restore goes on doing so.
 pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
     let preset = |preset, minutes| {
         let like = order.like.as_deref().unwrap_or(Kind::Drawn.base());
@@ -49,9 +49,10 @@ pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
         let preset = Recipe { imitation: None, ..Recipe::preset_for(preset, kind) };
         let preset = match Library::built_in_recipe(like).map(followed) {
             Some(Recipe { pictures, damage: Some(damage), .. }) => {
-                Recipe { pictures, damage: Some(damage), ..preset }
+                let adversarial = preset.adversarial.map(|stage| Adversarial { own_targets: false, ..stage });
+                Recipe { pictures, damage: Some(damage), adversarial, ..preset }
             }
-            _ => Recipe { target: Some(Target { style: kind.base().to_owned() }), ..preset },
+            _ => preset,
         };
         (preset, Some(Length::Minutes(minutes)))
     };
@@ -234,25 +235,23 @@ mod tests {
     }
 
     #[test]
-    fn kinds_have_weights_and_targets_of_their_own() {
-        let library = Library::open(PathBuf::from("/nowhere"));
-        let check = |like: Option<&str>, base: Option<&str>, l1: f64, art_scales: [f32; 2]| {
+    fn kinds_have_weights_of_their_own() {
+        let check = |like: Option<&str>, own_targets: bool, l1: f64, art_scales: [f32; 2]| {
             let order = order(RecipeChoice::Fast, Budget::Recipe);
             let recipe = recipe(&Order { like: like.map(str::to_owned), ..order }).expect("a recipe");
-            assert_eq!(recipe.target.as_ref().map(|target| &target.style[..]), base, "{like:?}");
-            assert_eq!(teacher(&recipe, &library).expect("a style").is_some(), base.is_some(), "{like:?}");
-            assert_eq!(recipe.damage.is_some(), base.is_none(), "{like:?}");
+            assert_eq!(recipe.damage.is_some(), !own_targets, "{like:?}");
             assert_eq!(recipe.pictures.art_scales, art_scales, "{like:?}");
             assert!(recipe.imitation.is_none(), "{like:?}");
-            assert_eq!(recipe.adversarial.map(|stage| stage.weights.l1), Some(l1), "{like:?}");
+            let stage = recipe.adversarial.expect("a game");
+            assert_eq!((stage.own_targets, stage.weights.l1), (own_targets, l1), "{like:?}");
         };
         for like in [None, Some("mine"), Some("cel"), Some("comic")] {
-            check(like, Some("cel"), 1.0, [0.25, 0.6]);
+            check(like, true, 1.0, [0.25, 0.6]);
         }
         for like in ["oil", "van-gogh", "impressionist", "paint"] {
-            check(Some(like), Some("paint"), 0.7, [0.4, 0.9]);
+            check(Some(like), true, 0.7, [0.4, 0.9]);
         }
-        check(Some("restore"), None, 1.0, [0.5, 1.0]);
+        check(Some("restore"), false, 1.0, [0.5, 1.0]);
     }
 
     #[test]
@@ -274,7 +273,7 @@ mod tests {
         let presets = order(RecipeChoice::Fast, Budget::Recipe);
         let preset = recipe(&presets).expect("a recipe");
         let found = start(&presets, &preset, &library).expect("a style").expect("a start");
-        let count = Sizes::default().tensor_count(Version::One);
+        let count = Sizes::default().tensor_count(Version::Two);
         assert_eq!((found.sizes, found.weights.len()), (Sizes::default(), count));
         let whole = order(own(Length::Steps(1), Length::Steps(1)), Budget::Recipe);
         let recipe = recipe(&whole).expect("a recipe");

@@ -1,4 +1,4 @@
-//! Which built-in style a training starts from, if nobody says: the base of the kind whose pictures are most like the art.
+//! Which built-in style a training starts from, if nobody says: the one whose pictures are most like the art.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -26,8 +26,7 @@ pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> R
         Some(id) => id,
         None => {
             let found = ranking(order, library)?;
-            let kind = found.first().map_or(Kind::Drawn, |(id, _)| course::kind_of(id));
-            let id = kind.base().to_owned();
+            let id = found.first().map_or(Kind::Drawn.base(), |(id, _)| id).to_owned();
             folder.log(&words(&id, &found));
             super::diary::write_whole(&path, id.as_bytes())
                 .map_err(|error| Halt::Disk(format!("{}: {error}", path.display())))?;

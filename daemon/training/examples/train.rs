@@ -104,8 +104,7 @@ fn main() -> Anyhow<()> {
 
 /// The game alone, and the style that it starts from.
 fn game(kind: Kind) -> (Recipe, Option<PathBuf>) {
-    let target = Some(Target { style: kind.base().to_owned() });
-    let recipe = Recipe { imitation: None, target, ..Recipe::preset_for(Preset::Fast, kind) };
+    let recipe = Recipe { imitation: None, ..Recipe::preset_for(Preset::Fast, kind) };
     (recipe, Some(built_in(kind.base())))
 }
 

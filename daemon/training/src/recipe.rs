@@ -214,11 +214,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The built-in style that teaches what photos are to become, and to start from.
+    /// The built-in style to start from, if it isn't known which the art is like.
     pub fn base(self) -> &'static str {
         match self {
-            Self::Drawn => "cel",
-            Self::Painted => "paint",
+            Self::Drawn => "anime",
+            Self::Painted => "oil",
         }
     }
 }
@@ -291,10 +291,11 @@ impl Recipe {
             }),
             adversarial: Some(Adversarial {
                 statistics_batches: 40,
-                palette: usual_share(),
-                share: all_of_it(),
-                local_colour: false,
-                own_targets: false,
+                // Of which `share` is left.
+                palette: 1.0,
+                share: 0.6,
+                local_colour: kind == Kind::Painted,
+                own_targets: true,
                 discriminator_rate: 6e-4,
                 weights: Weights { l1, content: 1.5, style: 1.5, adversarial, colour: 4.0, smoothness: 0.01 },
                 course: course(45.0, &[160], 0.99),
