@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use utsushi_engine::write_whole;
 use utsushi_ipc::protocol::{JobId, JobState};
 
 use super::order::Order;
@@ -92,12 +93,7 @@ impl JobFolder {
     }
 
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(record)?;
-        let mut file = tempfile::Builder::new().prefix(".job-").suffix(".tmp").tempfile_in(&self.0)?;
-        file.write_all(&text)?;
-        file.as_file().sync_all()?;
-        file.persist(self.0.join("job.json"))?;
-        Ok(())
+        write_whole(&self.0.join("job.json"), &serde_json::to_vec_pretty(record)?)
     }
 
     /// The folder.

@@ -21,12 +21,13 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use utsushi_engine::write_whole;
 
 use crate::optimiser::Tensors;
 use crate::recipe::{Recipe, RecipeError};
@@ -83,17 +84,8 @@ impl Checkpoint {
     /// # Errors
     /// If the disk is full or can't be written; what stood there then still does.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let bytes = self.to_bytes()?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || {
-            let mut file = tempfile::Builder::new().prefix(".utsushi-").suffix(".tmp").tempfile_in(folder)?;
-            file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|e| e.error)?;
-            // The name, too.
-            File::open(folder)?.sync_all()
-        };
-        write().map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+        write_whole(path, &self.to_bytes()?)
+            .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
     }
 
     /// Reads a file.
