@@ -245,7 +245,11 @@ impl Board {
                 job.record.order.on_battery |= cause == PauseCause::Battery;
                 self.settle(id, JobState::Queued);
             }
-            JobState::Failed { .. } => self.settle(id, JobState::Queued),
+            JobState::Failed { .. } => {
+                // Whoever resumes it has read that no checkpoint can be.
+                job.record.begins_anew = job.folder.is_lost();
+                self.settle(id, JobState::Queued);
+            }
             // It may have been told to wait a moment ago.
             JobState::Queued | JobState::Preparing | JobState::Running => job.wish = None,
         }

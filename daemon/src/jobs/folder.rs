@@ -4,7 +4,7 @@
 //! 3-hana/job.json         what was asked for, and how far it is
 //!        log.txt          what happened
 //!        report.html      a page to look at, made of report.json
-//!        checkpoints/     all that the next step depends on, by the number of finished steps
+//!        checkpoints/     all that the next step depends on
 //! ```
 //!
 //! Every file but the log is written under another name first, so that one that is there is whole.
@@ -23,8 +23,6 @@ use super::order::Order;
 use super::training::Progress;
 
 const VERSION: u32 = 1;
-/// The newest checkpoint, and the one to fall back to should that be damaged.
-const KEPT_CHECKPOINTS: usize = 2;
 
 /// What outlives the daemon, besides checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +33,9 @@ pub(super) struct Record {
     pub(super) state: JobState,
     pub(super) progress: Progress,
     pub(super) note: String,
+    /// The user was told that no checkpoint can be read, and has the job begin anew.
+    #[serde(default)]
+    pub(super) begins_anew: bool,
 }
 
 impl Record {
@@ -46,6 +47,7 @@ impl Record {
             state: JobState::Queued,
             progress: Progress::default(),
             note: String::new(),
+            begins_anew: false,
         }
     }
 }
@@ -114,33 +116,26 @@ impl JobFolder {
         let _ = log.and_then(|mut log| log.write_all(format!("{time} {line}\n").as_bytes()));
     }
 
-    /// Where the checkpoint after so many steps goes.
-    pub fn checkpoint(&self, step: u32) -> PathBuf {
-        self.0.join("checkpoints").join(format!("{step:08}.safetensors"))
+    /// Where the [`checkpoints`](super::checkpoints) are.
+    pub(super) fn checkpoint_folder(&self) -> PathBuf {
+        self.0.join("checkpoints")
     }
 
-    /// The checkpoints, newest first.
-    pub fn checkpoints(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(self.0.join("checkpoints")) else { return Vec::new() };
-        let mut all: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        all.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
-        all.sort();
-        all.reverse();
-        all
-    }
-
-    /// Deletes the checkpoints that newer ones have made useless, and what a daemon left that was killed.
-    pub(super) fn thin_out(&self) {
-        let kept: Vec<_> = self.checkpoints().into_iter().take(KEPT_CHECKPOINTS).collect();
-        let Ok(entries) = fs::read_dir(self.0.join("checkpoints")) else { return };
-        for path in entries.flatten().map(|entry| entry.path()).filter(|path| !kept.contains(path)) {
-            let _ = fs::remove_file(path);
+    /// Deletes what a daemon left half-written that was killed.
+    pub(super) fn sweep(&self) {
+        for folder in [&self.0, &self.checkpoint_folder()] {
+            let Ok(entries) = fs::read_dir(folder) else { continue };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                if path.extension().is_some_and(|extension| extension == "tmp") {
+                    let _ = fs::remove_file(path);
+                }
+            }
         }
     }
 
     /// Deletes what only a job needs that is to go on.
     pub(super) fn clear(&self) {
-        let _ = fs::remove_dir_all(self.0.join("checkpoints"));
+        self.clear_checkpoints();
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
@@ -204,22 +199,6 @@ pub(crate) mod tests {
         let paused = r#"{"Paused": {"cause": "Disk", "why": "full"}}"#;
         let state: JobState = serde_json::from_str(paused).expect("a state");
         assert!(matches!(state, JobState::Paused { .. }));
-    }
-
-    #[test]
-    fn old_checkpoints_make_way() {
-        let jobs = tempfile::tempdir().expect("a folder");
-        let folder = JobFolder::create(jobs.path(), &record(1)).expect("made");
-        for step in [5, utsushi_ipc::protocol::MAX_STEPS, 20, 1000] {
-            fs::write(folder.checkpoint(step), "").expect("written");
-        }
-        fs::write(folder.path().join("checkpoints/.half.tmp"), "").expect("written");
-        folder.thin_out();
-        assert_eq!(folder.checkpoints().len(), KEPT_CHECKPOINTS);
-        assert_eq!(fs::read_dir(folder.path().join("checkpoints")).expect("a folder").count(), 2);
-        assert_eq!(folder.checkpoints()[1], folder.checkpoint(1000));
-        folder.clear();
-        assert_eq!(folder.checkpoints(), Vec::<PathBuf>::new());
     }
 
     #[test]

@@ -24,6 +24,7 @@
 //! Only one daemon of a user's may train in a folder: the one that holds its lock.
 
 mod board;
+pub mod checkpoints;
 pub mod folder;
 pub mod order;
 mod power;

@@ -11,7 +11,8 @@ use utsushi_engine::style_file::{StyleFile, StyleFileError};
 use utsushi_ipc::protocol::{JobId, JobState, PauseCause};
 
 use super::board::{Job, Wish};
-use super::folder::JobFolder;
+use super::checkpoints::IfLost;
+use super::folder::{JobFolder, Record};
 use super::order::Order;
 use super::power::is_on_battery;
 use super::training::{Halt, News, Progress, Step, Training};
@@ -72,8 +73,8 @@ enum Ask {
 }
 
 fn train(shared: &Shared, turn: &Turn, id: JobId) {
-    let (order, folder) = match shared.lock().job(id) {
-        Ok(job) => (job.record.order.clone(), job.folder.clone()),
+    let (Record { order, begins_anew, .. }, folder) = match shared.lock().job(id) {
+        Ok(job) => (job.record.clone(), job.folder.clone()),
         Err(_removed) => return,
     };
     let now = Instant::now();
@@ -83,6 +84,7 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
         id,
         order: &order,
         folder: &folder,
+        if_lost: if begins_anew { IfLost::BeginAnew } else { IfLost::Stop },
         ask: Ask::Stop,
         looked_at_power: now,
         saved_at: now,
@@ -105,6 +107,13 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
             Ask::Cancel => JobState::Cancelled,
         },
         Ok(Err(Halt::Disk(why))) => pause(PauseCause::Disk, id, &why),
+        Ok(Err(Halt::Lost(what))) => JobState::Failed {
+            why: format!(
+                "the training can't go on, as none of its checkpoints can be read ({what}); nothing was deleted: put a \
+                 sound checkpoint in its place, or get the Utsushi that wrote it, then `utsushi jobs resume {id}`, which \
+                 begins anew if there still is none"
+            ),
+        },
         Ok(Err(Halt::Failed(why))) => JobState::Failed { why },
         Err(panic) => JobState::Failed {
             why: format!(
@@ -133,6 +142,7 @@ struct Attempt<'a> {
     id: JobId,
     order: &'a Order,
     folder: &'a JobFolder,
+    if_lost: IfLost,
     /// What it was asked that ended it.
     ask: Ask,
     looked_at_power: Instant,
@@ -145,9 +155,9 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn run(&mut self) -> Result<(), Halt> {
-        self.folder.thin_out();
-        let trainers = &self.shared.trainers;
-        let mut training = trainers.begin(self.order, self.folder, &mut |news| self.hear(&news))?;
+        self.folder.sweep();
+        let (trainers, if_lost) = (&self.shared.trainers, self.if_lost);
+        let mut training = trainers.begin(self.order, self.folder, if_lost, &mut |news| self.hear(&news))?;
         self.shared.lock().settle(self.id, JobState::Running);
         self.shared.changed.notify_all();
         self.saved_at = Instant::now();
@@ -261,11 +271,12 @@ impl Attempt<'_> {
 
     /// Writes a checkpoint and the report. A disk that is full loses neither those before.
     fn save(&mut self, training: &mut dyn Training) -> Result<(), Halt> {
-        training.checkpoint(&self.folder.checkpoint(training.steps()))?;
+        training.checkpoint(&self.folder.next_checkpoint(training.steps())?)?;
         training.report(&self.folder.report())?;
         self.saved_at = Instant::now();
         let mut board = self.shared.lock();
         let Ok(job) = board.job(self.id) else { return Ok(()) };
+        job.record.begins_anew = false;
         let losses: Vec<_> =
             job.losses.iter().map(|loss| format!(", {} {:.4}", loss.name, loss.value)).collect();
         let Progress { stage, step, steps, .. } = &job.record.progress;
