@@ -9,9 +9,10 @@
 //!
 //! Every file but the log is written under another name first, so that one that is there is whole.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::fmt::format::Writer;
@@ -24,6 +25,8 @@ use super::training::Progress;
 
 const VERSION: u32 = 1;
 
+/// What the names of folders begin with that aren't jobs yet.
+const UNFINISHED: &str = ".new-";
 /// What outlives the daemon, besides checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -56,40 +59,48 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFolder(PathBuf);
 
+/// A job, or why it can't be read.
+pub(super) type Found = (JobId, JobFolder, Result<Record, String>);
+
 impl JobFolder {
-    /// Makes the folder of a new job.
+    /// Makes the folder of a new job, under another name first, so that one that is there is whole.
     pub(super) fn create(jobs: &Path, record: &Record) -> io::Result<Self> {
         let folder = Self(jobs.join(format!("{}-{}", record.id, record.order.style)));
-        fs::create_dir(&folder.0)?;
-        let filled = fs::create_dir(folder.0.join("checkpoints")).and_then(|()| folder.write(record));
-        if filled.is_err() {
-            // What little there is isn't a job.
-            let _ = fs::remove_dir_all(&folder.0);
-        }
-        filled.map(|()| folder)
+        // As any new folder: less the umask.
+        let permissions = fs::Permissions::from_mode(0o777);
+        let making = tempfile::Builder::new().prefix(UNFINISHED).permissions(permissions).tempdir_in(jobs)?;
+        let new = Self(making.path().to_owned());
+        fs::create_dir(new.checkpoint_folder())?;
+        new.write(record)?;
+        // If there is such a folder, it stays, unless it is empty.
+        fs::rename(&new.0, &folder.0)?;
+        let _ = making.keep();
+        File::open(jobs)?.sync_all()?;
+        Ok(folder)
     }
 
-    /// Every job of which enough is left, oldest first.
-    pub(super) fn all(jobs: &Path) -> Vec<(Self, Record)> {
-        let Ok(entries) = fs::read_dir(jobs) else { return Vec::new() };
-        let folders = entries.flatten().map(|entry| Self(entry.path()));
-        let mut all: Vec<_> = folders.filter_map(|folder| Some((folder.read()?, folder))).collect();
-        all.sort_by_key(|(record, _)| record.id);
-        all.dedup_by_key(|(record, _)| record.id);
-        all.into_iter().map(|(record, folder)| (folder, record)).collect()
-    }
-
-    fn read(&self) -> Option<Record> {
-        let text = fs::read(self.0.join("job.json")).ok()?;
-        match serde_json::from_slice::<Record>(&text) {
-            Ok(record) if record.version == VERSION => Some(record),
-            Ok(record) => {
-                tracing::warn!(folder = %self.0.display(), version = record.version, "a newer Utsushi's job is left alone");
-                None
+    /// Every job, oldest first.
+    pub(super) fn all(jobs: &Path) -> io::Result<Vec<Found>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(jobs)? {
+            let folder = Self(entry?.path());
+            let name = folder.0.file_name().unwrap_or_default().as_encoded_bytes();
+            if name.starts_with(UNFINISHED.as_bytes()) {
+                let _ = folder.remove();
+                continue;
             }
-            Err(error) => {
-                tracing::warn!(folder = %self.0.display(), "a job can't be read: {error}");
-                None
+            let record = folder.read();
+            // What has no number either is no job.
+            let id = record.as_ref().ok().map(|record| record.id).or_else(|| Some(folder.named()?.0));
+            all.extend(id.map(|id| (id, folder, record)));
+        }
+        all.sort_by_key(|(id, _, record)| (*id, record.is_err()));
+        all.dedup_by(|(id, folder, _), (before, first, _)| {
+            if id == before {
+                let (folder, first) = (folder.0.display(), first.0.display());
+                tracing::warn!(
+                    "{folder}: passed over, as {first} is job {before} already; move one elsewhere"
+                );
             }
         }
     }
@@ -97,6 +108,23 @@ impl JobFolder {
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
         write_whole(&self.0.join("job.json"), &serde_json::to_vec_pretty(record)?)
     }
+            id == before
+        });
+        Ok(all)
+    }
+
+    /// The job's number and its style's id, as the folder's name tells.
+    pub(super) fn named(&self) -> Option<(JobId, &str)> {
+        let (id, style) = self.0.file_name()?.to_str()?.split_once('-')?;
+        Some((JobId(id.parse().ok()?), style))
+    }
+
+    fn read(&self) -> Result<Record, String> {
+        let text = fs::read(self.0.join("job.json")).map_err(|error| error.to_string())?;
+        let record: Record = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        match record.version {
+            VERSION => Ok(record),
+            newer => Err(format!("it has version {newer}, which a newer Utsushi reads")),
 
     /// The folder.
     pub fn path(&self) -> &Path {
@@ -165,21 +193,41 @@ pub(crate) mod tests {
             [record(11), Record { note: "went back".into(), state: JobState::Cancelled, ..record(2) }];
         let folders = written.each_ref().map(|record| JobFolder::create(jobs.path(), record).expect("made"));
         assert!(JobFolder::create(jobs.path(), &written[0]).is_err(), "it is there already");
-        // What isn't a job, is broken, or comes from the future is passed over.
-        fs::create_dir(jobs.path().join("3-empty")).expect("made");
+        // What isn't a job, or isn't one yet, is passed over.
         fs::write(jobs.path().join("lock"), "").expect("written");
-        for (name, text) in [("4-broken", "{"), ("5-odd", "{\"version\": 1}")] {
+        for name in ["pictures", ".new-7", "some-thing"] {
+            fs::create_dir(jobs.path().join(name)).expect("made");
+        }
+        for (name, text) in [("4-broken", "{"), ("5-odd", "{\"version\": 1}"), ("3-copy-of-hana", "")] {
             fs::create_dir(jobs.path().join(name)).expect("made");
             fs::write(jobs.path().join(name).join("job.json"), text).expect("written");
         }
         let later = JobFolder::create(jobs.path(), &record(6)).expect("made");
         later.write(&Record { version: VERSION + 1, ..record(6) }).expect("written");
 
-        let [first, second] = written;
-        assert_eq!(JobFolder::all(jobs.path()), [(folders[1].clone(), second), (folders[0].clone(), first)]);
+        let all = JobFolder::all(jobs.path()).expect("a folder");
+        let found: Vec<_> = all.iter().map(|(id, folder, record)| (id.0, folder, record.as_ref())).collect();
+        assert_eq!((found[0].0, found[0].1, found[0].2), (2, &folders[1], Ok(&written[1])));
+        assert_eq!((found[6].0, found[6].1, found[6].2), (11, &folders[0], Ok(&written[0])));
+        let damaged: Vec<_> = found[1..6]
+            .iter()
+            .map(|(id, folder, record)| (*id, folder.named().expect("a number").1, record.is_err()))
+            .collect();
+        assert_eq!(
+            damaged,
+            [
+                (3, "copy-of-hana", true),
+                (4, "broken", true),
+                (5, "odd", true),
+                (6, "hana", true),
+                (8, "empty", true)
+            ]
+        );
+        assert!(found[4].2.is_err_and(|why| why.contains("a newer Utsushi")));
+        assert!(!jobs.path().join(".new-7").exists());
         folders[0].remove().expect("removed");
-        assert_eq!(JobFolder::all(jobs.path()).len(), 1);
-        assert_eq!(JobFolder::all(&jobs.path().join("nowhere")), []);
+        assert_eq!(JobFolder::all(jobs.path()).expect("a folder").len(), 6);
+        assert!(JobFolder::all(&jobs.path().join("nowhere")).is_err());
     }
 
     /// Jobs outlive versions of the program.
@@ -189,6 +237,7 @@ pub(crate) mod tests {
             "version": 1, "id": 3, "state": "Running", "note": "",
             "progress": {"stage": "imitation", "step": 40, "steps": 100, "done": 0.25},
             "order": {
+        fs::create_dir(jobs.path().join("8-empty")).expect("made");
                 "style": "hana", "name": "Hana", "art": ["/art"], "photos": "/photos", "budget": {"Minutes": 60},
                 "like": null, "recipe": "Quality", "author": "I", "licence": "private", "attribution": "",
                 "threads": null, "on_battery": false

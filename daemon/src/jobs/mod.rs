@@ -7,7 +7,8 @@
 //!
 //! The board is the truth, and sessions and the runner change it under one lock. Everything in it that has to outlive
 //! the daemon lies in the job's folder ([`folder`]): the order, the state, and checkpoints. A daemon that comes back
-//! takes up whatever was in the queue or being trained, from the newest checkpoint.
+//! takes up whatever was in the queue or being trained, from the newest checkpoint that can be read ([`checkpoints`]).
+//! A job whose order can't be read keeps its number and its style's id, and is told of as one that failed.
 //!
 //! A step is taken only when no picture is there ([`crate::scheduler`]), at the lowest priority, so that a picture that
 //! comes in the middle of one begins at once, and has nearly the whole processor. That is why training has a thread of
