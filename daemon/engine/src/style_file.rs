@@ -279,6 +279,18 @@ impl StyleFile {
         write_whole(path, &bytes).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
     }
 
+    /// Do both hold the same, to the last bit?
+    pub fn is_same(&self, other: &Self) -> bool {
+        let values = |tensor: &Tensor| tensor.flatten_all().and_then(|all| all.to_vec1::<f32>()).ok();
+        let is_in_other = |(name, weight): (&String, &Tensor)| {
+            let same = other.weights.get(name).filter(|same| same.dims() == weight.dims());
+            same.is_some_and(|same| values(same) == values(weight))
+        };
+        (self.arch, &self.styles, &self.thumbnails, self.weights.len())
+            == (other.arch, &other.styles, &other.thumbnails, other.weights.len())
+            && self.weights.iter().all(is_in_other)
+    }
+
     /// The styles, in the order of the shares.
     pub fn styles(&self) -> &[StyleMeta] {
         &self.styles

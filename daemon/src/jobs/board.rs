@@ -158,6 +158,9 @@ impl Board {
                 folder.log("a daemon takes it up again");
                 record.state = JobState::Queued;
             }
+            if record.is_over() {
+                folder.clear();
+            }
             self.insert(folder, record);
         }
         Ok(())
@@ -196,10 +199,8 @@ impl Board {
                 format!("there are {MAX_JOBS} jobs; remove some that have ended (utsushi jobs remove)");
             return Err(Fault::new(FaultKind::Busy, message));
         }
-        let same = self.jobs.values().find(|job| {
-            job.record.order.style == order.style
-                && !matches!(job.record.state, JobState::Finished | JobState::Cancelled)
-        });
+        let same =
+            self.jobs.values().find(|job| job.record.order.style == order.style && !job.record.is_over());
         if let Some(job) = same {
             let (style, id) = (&order.style, job.record.id);
             return Err(Fault::new(
@@ -271,12 +272,12 @@ impl Board {
                 JobState::Failed { why } => job.folder.log(&format!("failed: {why}")),
                 JobState::Cancelled => job.folder.log("cancelled"),
             }
-            if matches!(state, JobState::Finished | JobState::Cancelled) {
-                job.folder.clear();
-            }
             job.record.state = state;
-            if let Err(error) = job.folder.write(&job.record) {
-                warn!(id = id.0, "the job's state can't be written: {error}");
+            match job.folder.write(&job.record) {
+                // What the job would go on from goes only when it is on the disk that it won't.
+                Ok(()) if job.record.is_over() => job.folder.clear(),
+                Ok(()) => {}
+                Err(error) => warn!(id = id.0, "the job's state can't be written: {error}"),
             }
         });
     }

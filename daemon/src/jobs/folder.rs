@@ -5,6 +5,7 @@
 //!        log.txt          what happened
 //!        report.html      a page to look at, made of report.json
 //!        checkpoints/     all that the next step depends on
+//!        style.safetensors  what the training has led to, until it is the user's
 //! ```
 //!
 //! Every file but the log is written under another name first, so that one that is there is whole.
@@ -52,6 +53,11 @@ impl Record {
             note: String::new(),
             begins_anew: false,
         }
+    }
+
+    /// Will it never go on?
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, JobState::Finished | JobState::Cancelled)
     }
 }
 
@@ -149,6 +155,11 @@ impl JobFolder {
         self.0.join("checkpoints")
     }
 
+    /// The finished style, from the training's end until it is the user's and the job is settled.
+    pub(super) fn style(&self) -> PathBuf {
+        self.0.join("style.safetensors")
+    }
+
     /// Deletes what a daemon left half-written that was killed.
     pub(super) fn sweep(&self) {
         for folder in [&self.0, &self.checkpoint_folder()] {
@@ -169,6 +180,7 @@ impl JobFolder {
     pub(super) fn remove(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.0)
     }
+        let _ = fs::remove_file(self.style());
 }
 
 #[cfg(test)]

@@ -174,14 +174,31 @@ impl Attempt<'_> {
             let ends_epoch = told.ends_epoch;
             self.tell(told, began.elapsed());
             if self.is_checkpoint_due(ends_epoch) {
+        let path = self.folder.style();
+        // The daemon before may have been killed between the training's end and the job's.
+        let style = match StyleFile::open(&path) {
+            Ok(style) => style,
+            Err(_absent) => {
+                let style = self.train()?;
+                style.save(&path).and_then(|()| StyleFile::open(&path)).map_err(|error| match error {
+                    StyleFileError::Io { .. } => Halt::Disk(error.to_string()),
+                    other => Halt::Failed(other.to_string()),
+                })?
+            }
+        };
+        let style = self.install(style)?;
+        self.update(|job| job.record.order.style = style);
+        Ok(())
+    }
+
+    /// Takes all the steps that are left.
+    fn train(&mut self) -> Result<StyleFile, Halt> {
                 self.save(&mut *training)?;
                 saved_steps = training.steps();
             }
         }
         self.save(&mut *training)?;
-        let style = self.install(training.style()?)?;
-        self.update(|job| job.record.order.style = style);
-        Ok(())
+        training.style()
     }
 
     fn update(&self, change: impl FnOnce(&mut Job)) {
@@ -288,18 +305,19 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Puts the style among the user's, under another id should its own have been taken in the meantime.
+    /// Puts the style among the user's, under another id should its own have been taken in the meantime. One that it has
+    /// put there already stays.
     fn install(&self, file: StyleFile) -> Result<String, Halt> {
         let mut id = self.order.style.clone();
         for number in 2.. {
             let mut styles = file.styles().to_vec();
             styles[0].id.clone_from(&id);
-            let added = file
-                .clone()
-                .with_styles(styles)
-                .map_err(|source| LibraryError::File { path: self.folder.path().to_owned(), source })
-                .and_then(|file| self.shared.config.library.add(&file));
-            match added {
+            let file = file.clone().with_styles(styles).map_err(|error| Halt::Failed(error.to_string()))?;
+            let library = &self.shared.config.library;
+            if library.volume(&id).is_some_and(|(_, there)| there.is_same(&file)) {
+                return Ok(id);
+            }
+            match library.add(&file) {
                 Ok(_) => return Ok(id),
                 Err(LibraryError::BuiltIn(_) | LibraryError::Exists(_) | LibraryError::Occupied(_)) => {
                     let stem: String = self.order.style.chars().take(50).collect();

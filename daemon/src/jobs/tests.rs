@@ -282,6 +282,73 @@ fn a_style_whose_id_was_taken_in_the_meantime_gets_another() {
     office.close();
 }
 
+/// However far the end was when the daemon was killed.
+#[test]
+fn a_style_is_installed_once() {
+    fn check(change: impl FnOnce(&Path), left_at: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let office = Office::open(folder.path(), Duration::ZERO);
+        let job = office.jobs.train(spec(folder.path(), "gated", 2)).expect("queued");
+        office.remote.gate.send(()).expect("it trains");
+        office.until(&Event::Saved(1));
+        let left = fs::read(job.folder.join("job.json")).expect("a job");
+        office.remote.gate.send(()).expect("it trains");
+        office.wait(job.id, |info| info.state == JobState::Finished);
+        office.close();
+        let styles = || fs::read_dir(folder.path().join("styles")).expect("a folder").count();
+        assert_eq!((styles(), job.folder.join("style.safetensors").exists()), (1, false));
+
+        // As it was before the job was settled.
+        fs::write(job.folder.join("job.json"), left).expect("written");
+        let style = folder.path().join("styles/gated.safetensors");
+        fs::copy(&style, job.folder.join("style.safetensors")).expect("copied");
+        change(&style);
+        let office = Office::open(folder.path(), PATIENCE);
+        let info = office.wait(job.id, |info| info.state.is_ended());
+        assert_eq!((info.state, info.style.as_str()), (JobState::Finished, "gated"), "{left_at}");
+        assert_eq!(styles(), 1, "{left_at}");
+        assert_eq!(number_of(folder.path(), "gated"), Some(number_after(2)), "{left_at}");
+        assert!(!job.folder.join("style.safetensors").exists(), "{left_at}");
+        assert_eq!(office.remote.events.try_iter().count(), 0, "{left_at}: nothing is trained again");
+        office.close();
+    }
+    check(|_installed| (), "the style was installed");
+    check(|installed| fs::remove_file(installed).expect("removed"), "it wasn't yet");
+}
+
+#[test]
+fn a_job_that_cannot_be_read_keeps_its_number_and_its_style() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = Office::open(folder.path(), PATIENCE);
+    let jobs = ["hana", "kaki", "ink"].map(|style| office.jobs.train(spec(folder.path(), style, 1)));
+    let [_, _, last] = jobs.map(|job| job.expect("queued"));
+    office.wait(last.id, |info| info.state == JobState::Finished);
+    office.close();
+    fs::write(last.folder.join("job.json"), "{").expect("written");
+    fs::remove_dir_all(folder.path().join("styles")).expect("removed");
+
+    let office = Office::open(folder.path(), PATIENCE);
+    let all = office.jobs.list().expect("a list");
+    let listed: Vec<_> = all.iter().map(|job| (job.id.0, job.style.as_str())).collect();
+    assert_eq!(listed, [(1, "hana"), (2, "kaki"), (3, "ink")]);
+    let JobState::Failed { why } = &all[2].state else { panic!("{:?}", all[2]) };
+    assert!(why.starts_with("damaged: ") && why.contains("job.json"), "{why}");
+    let refused = |fault: Fault, words: &str| {
+        assert_eq!((fault.kind, fault.message.contains(words)), (FaultKind::Invalid, true), "{fault}");
+    };
+    refused(office.jobs.resume(last.id).expect_err("it can't"), "utsushi jobs remove 3");
+    refused(office.jobs.cancel(last.id).expect_err("it can't"), "utsushi jobs remove 3");
+    refused(office.jobs.train(spec(folder.path(), "ink", 1)).expect_err("it is taken"), "job 3");
+    let next = office.jobs.train(spec(folder.path(), "lino", 1)).expect("queued");
+    assert_eq!(next.id, JobId(4));
+    // Only the user gives it up.
+    assert!(last.folder.exists());
+    office.jobs.remove(last.id).expect("removed");
+    assert!(!last.folder.exists());
+    office.jobs.train(spec(folder.path(), "ink", 1)).expect("queued");
+    office.close();
+}
+
 #[test]
 fn training_has_the_lowest_priority() {
     let turn = worker::channel().0.turn().clone();
