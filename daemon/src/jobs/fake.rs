@@ -28,8 +28,8 @@ pub(crate) const PICTURES: u32 = 3;
 /// Its number after each step follows from that before, and tells a training that went on from one that began anew.
 ///
 /// Styles: `gated…` waits for leave before every step; `fails`, `panics` do so at the second step; `few` finds too few
-/// pictures; `full` can't write its checkpoints unless there is a file `room` among the photos; `refused` isn't even
-/// begun.
+/// pictures; `full` can't write its checkpoints unless there is a file `room` among the photos; `unsettled` panics when
+/// it is to tell how it ended; `refused` isn't even begun.
 pub(crate) struct FakeTrainers {
     events: Sender<Event>,
     gate: Arc<Mutex<Receiver<()>>>,
@@ -149,6 +149,8 @@ impl Trainers for FakeTrainers {
     }
 
     fn settled(&self, folder: &JobFolder, state: &JobState) {
+        let is_unsettled = folder.named().is_some_and(|(_, style)| style == "unsettled");
+        assert!(!is_unsettled, "the test asked for it");
         if folder.report().exists() {
             fs::write(folder.report(), format!("{state:?}")).expect("written");
         }

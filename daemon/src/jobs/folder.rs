@@ -142,11 +142,16 @@ impl JobFolder {
         self.0.join("report.html")
     }
 
+    /// What has happened to the job, a line an event.
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.0.join("log.txt")
+    }
+
     /// Adds a line to the log. It is worth less than the training: that it can't be written is no reason to stop.
     pub fn log(&self, line: &str) {
         let mut time = String::new();
         let _ = SystemTime.format_time(&mut Writer::new(&mut time));
-        let log = OpenOptions::new().append(true).create(true).open(self.0.join("log.txt"));
+        let log = OpenOptions::new().append(true).create(true).open(self.log_file());
         let _ = log.and_then(|mut log| log.write_all(format!("{time} {line}\n").as_bytes()));
     }
 

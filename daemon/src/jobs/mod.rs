@@ -38,7 +38,7 @@ pub(crate) mod fake;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use utsushi_ipc::protocol::{Fault, FaultKind, JobId, JobInfo, JobState, PauseCause, TrainSpec};
@@ -94,7 +94,8 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().expect("nobody panics with the lock")
+        // The board makes sense after each line that changes it: whoever panics with it ends alone.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,7 +168,7 @@ impl Jobs {
         mut is_so: impl FnMut(&mut Board) -> bool,
     ) -> MutexGuard<'_, Board> {
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), patience, |board| !is_so(board));
-        waited.expect("nobody panics with the lock").0
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Has a job wait, and waits until it does.
@@ -186,8 +187,11 @@ impl Jobs {
         let is_obeyed = |board: &mut Board| board.job(id).map_or(true, |job| job.wish.is_none());
         let mut board = self.wait_until(OBEDIENCE, is_obeyed);
         let job = board.job(id)?;
-        self.0.trainers.settled(&job.folder, &job.record.state);
-        Ok(job.info())
+        let (folder, state, info) = (job.folder.clone(), job.record.state.clone(), job.info());
+        // Writing a page takes too long for all others to wait.
+        drop(board);
+        self.0.trainers.settled(&folder, &state);
+        Ok(info)
     }
 
     /// Has a job go on.

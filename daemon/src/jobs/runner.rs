@@ -4,9 +4,10 @@ use std::any::Any;
 use std::io;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use utsushi_engine::style_file::{StyleFile, StyleFileError};
 use utsushi_ipc::protocol::{JobId, JobState, PauseCause};
 
@@ -35,11 +36,25 @@ pub(super) fn run(shared: &Shared, turn: &Turn) {
     if let Err(error) = rustix::process::nice(NICE) {
         warn!("training can't be given a low priority: {error}");
     }
+    // Also if this thread ends otherwise than it should: who waits for it is not to wait for ever.
+    let _let_go = LetGo(shared);
     while let Some(id) = next(shared) {
-        train(shared, turn, id);
+        let trained = catch_unwind(AssertUnwindSafe(|| train(shared, turn, id)));
+        if let Err(panic) = trained {
+            let state = defect(shared, id, &*panic);
+            shared.lock().settle(id, state);
+            shared.changed.notify_all();
+        }
     }
-    shared.lock().let_go();
-    shared.changed.notify_all();
+}
+
+struct LetGo<'a>(&'a Shared);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.lock().let_go();
+        self.0.changed.notify_all();
+    }
 }
 
 fn next(shared: &Shared) -> Option<JobId> {
@@ -60,7 +75,7 @@ fn next(shared: &Shared) -> Option<JobId> {
             }
         }
         let waited = shared.changed.wait_timeout(board, shared.config.poll_interval);
-        board = waited.expect("nobody panics with the lock").0;
+        board = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
 }
 
@@ -115,13 +130,7 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
             ),
         },
         Ok(Err(Halt::Failed(why))) => JobState::Failed { why },
-        Err(panic) => JobState::Failed {
-            why: format!(
-                "the training stopped unexpectedly ({}); this is a defect of Utsushi's: please report it, with {}",
-                words(&*panic),
-                folder.path().join("log.txt").display()
-            ),
-        },
+        Err(panic) => defect(shared, id, &*panic),
     };
     info!(id = id.0, ?state, "the training");
     shared.trainers.settled(&folder, &state);
@@ -129,10 +138,19 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
     shared.changed.notify_all();
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+/// What a job is told to have come to that panicked.
+fn defect(shared: &Shared, id: JobId, panic: &(dyn Any + Send)) -> JobState {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("for no reason that it tells")
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let words = text.unwrap_or("for no reason that it tells");
+    error!(id = id.0, "the training stopped unexpectedly: {words}");
+    let log = shared.lock().job(id).map_or_else(|_removed| "log.txt".into(), |job| job.folder.log_file());
+    JobState::Failed {
+        why: format!(
+            "the training stopped unexpectedly ({words}); this is a defect of Utsushi's: please report it, with {}",
+            log.display()
+        ),
+    }
 }
 
 /// A job, from its start or its last checkpoint, to its end or until it is asked to stop.
@@ -156,24 +174,6 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn run(&mut self) -> Result<(), Halt> {
         self.folder.sweep();
-        let (trainers, if_lost) = (&self.shared.trainers, self.if_lost);
-        let mut training = trainers.begin(self.order, self.folder, if_lost, &mut |news| self.hear(&news))?;
-        self.shared.lock().settle(self.id, JobState::Running);
-        self.shared.changed.notify_all();
-        self.saved_at = Instant::now();
-        let mut saved_steps = training.steps();
-        while !training.is_done() {
-            if self.wait_for_turn().is_break() {
-                if self.ask != Ask::Cancel && saved_steps != training.steps() {
-                    self.save(&mut *training)?;
-                }
-                return Err(Halt::Asked);
-            }
-            let began = Instant::now();
-            let told = training.step()?;
-            let ends_epoch = told.ends_epoch;
-            self.tell(told, began.elapsed());
-            if self.is_checkpoint_due(ends_epoch) {
         let path = self.folder.style();
         // The daemon before may have been killed between the training's end and the job's.
         let style = match StyleFile::open(&path) {
@@ -193,6 +193,24 @@ impl Attempt<'_> {
 
     /// Takes all the steps that are left.
     fn train(&mut self) -> Result<StyleFile, Halt> {
+        let (trainers, if_lost) = (&self.shared.trainers, self.if_lost);
+        let mut training = trainers.begin(self.order, self.folder, if_lost, &mut |news| self.hear(&news))?;
+        self.shared.lock().settle(self.id, JobState::Running);
+        self.shared.changed.notify_all();
+        self.saved_at = Instant::now();
+        let mut saved_steps = training.steps();
+        while !training.is_done() {
+            if self.wait_for_turn().is_break() {
+                if self.ask != Ask::Cancel && saved_steps != training.steps() {
+                    self.save(&mut *training)?;
+                }
+                return Err(Halt::Asked);
+            }
+            let began = Instant::now();
+            let told = training.step()?;
+            let ends_epoch = told.ends_epoch;
+            self.tell(told, began.elapsed());
+            if self.is_checkpoint_due(ends_epoch) {
                 self.save(&mut *training)?;
                 saved_steps = training.steps();
             }
