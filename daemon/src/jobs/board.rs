@@ -243,10 +243,10 @@ impl Board {
 
     pub(super) fn job(&mut self, id: JobId) -> Result<&mut Job, Fault> {
         self.hold()?;
-        self.jobs.get_mut(&id).ok_or_else(|| unknown(id))
         if let Some(damaged) = self.damaged.get(&id) {
             return Err(Fault::new(FaultKind::Invalid, format!("job {id} is {}", damaged.why)));
         }
+        self.jobs.get_mut(&id).ok_or_else(|| unknown(id))
     }
 
     /// Changes a job, and says so to whoever watches.
@@ -336,8 +336,8 @@ impl Board {
         };
         folder.remove().map_err(|error| self.disk(&error))?;
         self.jobs.remove(&id);
-        self.last_version += 1;
         self.damaged.remove(&id);
+        self.last_version += 1;
         Ok(())
     }
 

@@ -12,8 +12,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::fmt::format::Writer;
@@ -25,9 +25,9 @@ use super::order::Order;
 use super::training::Progress;
 
 const VERSION: u32 = 1;
-
 /// What the names of folders begin with that aren't jobs yet.
 const UNFINISHED: &str = ".new-";
+
 /// What outlives the daemon, besides checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -108,12 +108,6 @@ impl JobFolder {
                     "{folder}: passed over, as {first} is job {before} already; move one elsewhere"
                 );
             }
-        }
-    }
-
-    pub(super) fn write(&self, record: &Record) -> io::Result<()> {
-        write_whole(&self.0.join("job.json"), &serde_json::to_vec_pretty(record)?)
-    }
             id == before
         });
         Ok(all)
@@ -131,6 +125,12 @@ impl JobFolder {
         match record.version {
             VERSION => Ok(record),
             newer => Err(format!("it has version {newer}, which a newer Utsushi reads")),
+        }
+    }
+
+    pub(super) fn write(&self, record: &Record) -> io::Result<()> {
+        write_whole(&self.0.join("job.json"), &serde_json::to_vec_pretty(record)?)
+    }
 
     /// The folder.
     pub fn path(&self) -> &Path {
@@ -155,14 +155,14 @@ impl JobFolder {
         let _ = log.and_then(|mut log| log.write_all(format!("{time} {line}\n").as_bytes()));
     }
 
-    /// Where the [`checkpoints`](super::checkpoints) are.
-    pub(super) fn checkpoint_folder(&self) -> PathBuf {
-        self.0.join("checkpoints")
-    }
-
     /// The finished style, from the training's end until it is the user's and the job is settled.
     pub(super) fn style(&self) -> PathBuf {
         self.0.join("style.safetensors")
+    }
+
+    /// Where the [`checkpoints`](super::checkpoints) are.
+    pub(super) fn checkpoint_folder(&self) -> PathBuf {
+        self.0.join("checkpoints")
     }
 
     /// Deletes what a daemon left half-written that was killed.
@@ -180,12 +180,12 @@ impl JobFolder {
     /// Deletes what only a job needs that is to go on.
     pub(super) fn clear(&self) {
         self.clear_checkpoints();
+        let _ = fs::remove_file(self.style());
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.0)
     }
-        let _ = fs::remove_file(self.style());
 }
 
 #[cfg(test)]
@@ -219,6 +219,7 @@ pub(crate) mod tests {
             fs::create_dir(jobs.path().join(name)).expect("made");
             fs::write(jobs.path().join(name).join("job.json"), text).expect("written");
         }
+        fs::create_dir(jobs.path().join("8-empty")).expect("made");
         let later = JobFolder::create(jobs.path(), &record(6)).expect("made");
         later.write(&Record { version: VERSION + 1, ..record(6) }).expect("written");
 
@@ -254,7 +255,6 @@ pub(crate) mod tests {
             "version": 1, "id": 3, "state": "Running", "note": "",
             "progress": {"stage": "imitation", "step": 40, "steps": 100, "done": 0.25},
             "order": {
-        fs::create_dir(jobs.path().join("8-empty")).expect("made");
                 "style": "hana", "name": "Hana", "art": ["/art"], "photos": "/photos", "budget": {"Minutes": 60},
                 "like": null, "recipe": "Quality", "author": "I", "licence": "private", "attribution": "",
                 "threads": null, "on_battery": false
