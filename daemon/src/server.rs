@@ -126,7 +126,7 @@ pub fn run_beside<C>(
         let (jobs, turn) = (jobs.clone(), worker.turn().clone());
         move || jobs.run(&turn)
     });
-    training.map_err(ServerError::Thread)?;
+    let training = training.map_err(ServerError::Thread)?;
 
     let daemon = Daemon {
         worker,
@@ -145,6 +145,10 @@ pub fn run_beside<C>(
     // With the last handle, the worker ends.
     drop(daemon);
     working.join().map_err(|_panic| ServerError::ThreadLost("worker"))?;
+    // One that is still at a step isn't waited for.
+    if training.is_finished() {
+        training.join().map_err(|_panic| ServerError::ThreadLost("training"))?;
+    }
     info!("stopped");
     Ok(())
 }

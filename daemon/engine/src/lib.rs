@@ -36,6 +36,7 @@ pub mod style_file;
 mod stylizer;
 mod threads;
 pub mod weights;
+mod whole;
 mod window;
 
 pub use arch::{Generator, Grain, Region, RowStream};
@@ -45,3 +46,4 @@ pub use error::EngineError;
 pub use pixels::{Depth, Layout};
 pub use stylizer::{BrushScale, Mixture, Place, Settings, Stylizer};
 pub use threads::start_threads;
+pub use whole::write_whole;

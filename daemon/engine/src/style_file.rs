@@ -24,9 +24,7 @@
 //! a [`StyleFile`] exists.
 
 use std::collections::HashMap;
-use std::fs::Permissions;
-use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +39,7 @@ use crate::arch::brush::Sizes;
 use crate::device;
 use crate::pth;
 use crate::weights::Weights;
+use crate::write_whole;
 
 /// The largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -256,7 +255,8 @@ impl StyleFile {
 
     /// Writes the file: under another name first, so that whatever stood there stays until all is on disk.
     pub fn save(&self, path: &Path) -> Result<(), StyleFileError> {
-        write_whole(path, &self.to_bytes()?)
+        let bytes = self.to_bytes()?;
+        write_whole(path, &bytes).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
     }
 
     /// Writes one of the styles as an ONNX file, from RGB to RGB, 0..1, `[n, 3, height, width]` of any size; as
@@ -276,7 +276,19 @@ impl StyleFile {
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
         let bytes = self.arch.to_onnx(&shares, &weights, &notes);
         let bytes = bytes.ok_or(StyleFileError::NoOnnx(self.arch()))?.map_err(|e| field("weights", e))?;
-        write_whole(path, &bytes)
+        write_whole(path, &bytes).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
+    }
+
+    /// Do both hold the same, to the last bit?
+    pub fn is_same(&self, other: &Self) -> bool {
+        let values = |tensor: &Tensor| tensor.flatten_all().and_then(|all| all.to_vec1::<f32>()).ok();
+        let is_in_other = |(name, weight): (&String, &Tensor)| {
+            let same = other.weights.get(name).filter(|same| same.dims() == weight.dims());
+            same.is_some_and(|same| values(same) == values(weight))
+        };
+        (self.arch, &self.styles, &self.thumbnails, self.weights.len())
+            == (other.arch, &other.styles, &other.thumbnails, other.weights.len())
+            && self.weights.iter().all(is_in_other)
     }
 
     /// The styles, in the order of the shares.
@@ -380,22 +392,6 @@ impl StyleFile {
 /// A norm's scale or shift has a row for each style; no other weight has two dimensions.
 fn is_of_styles(weight: &Tensor) -> bool {
     weight.rank() == 2
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StyleFileError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .prefix(".utsushi-")
-            .suffix(".tmp")
-            // As any new file: less the umask.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)
-    };
-    write().map(drop).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
 }
 
 /// A file's bytes, which are not too many for a style file.

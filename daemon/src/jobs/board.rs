@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use tracing::{info, warn};
 use utsushi_ipc::protocol::{Fault, FaultKind, JobId, JobInfo, JobState, Loss, PauseCause};
 
@@ -29,6 +30,8 @@ pub(super) struct Board {
     /// The lock on the folder, while it is ours.
     lock: Option<File>,
     jobs: BTreeMap<JobId, Job>,
+    /// Those whose `job.json` can't be read. They keep their numbers, and nobody else gets their styles.
+    damaged: BTreeMap<JobId, Damaged>,
     last_version: u64,
     /// Nothing new is to begin.
     pub(super) is_stopping: bool,
@@ -74,12 +77,53 @@ impl Job {
     }
 }
 
+/// What is known of a job that can't be read.
+struct Damaged {
+    folder: JobFolder,
+    style: String,
+    /// What happened, and what to do.
+    why: String,
+}
+
+impl Damaged {
+    fn new(id: JobId, folder: JobFolder, why: &str) -> Self {
+        let path = folder.path().join("job.json");
+        let why = format!(
+            "damaged: {} can't be read ({why}); put that right and restart the daemon (utsushi stop), or give the job up \
+             (utsushi jobs remove {id}), with its checkpoints",
+            path.display()
+        );
+        warn!(id = id.0, "{why}");
+        let style = folder.named().map_or(String::new(), |(_, style)| style.to_owned());
+        Self { folder, style, why }
+    }
+
+    fn info(&self, id: JobId) -> JobInfo {
+        JobInfo {
+            id,
+            style: self.style.clone(),
+            name: self.style.clone(),
+            state: JobState::Failed { why: self.why.clone() },
+            stage: String::new(),
+            step: 0,
+            steps: 0,
+            done: 0.0,
+            losses: Vec::new(),
+            seconds_left: None,
+            note: String::new(),
+            folder: self.folder.path().to_owned(),
+            report: Some(self.folder.report()).filter(|report| report.exists()),
+        }
+    }
+}
+
 impl Board {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
             lock: None,
             jobs: BTreeMap::new(),
+            damaged: BTreeMap::new(),
             last_version: 0,
             is_stopping: false,
             is_stopped: false,
@@ -98,16 +142,24 @@ impl Board {
             return Ok(());
         }
         let lock = File::create(self.folder.join("lock")).map_err(|error| self.disk(&error))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            let folder = self.folder.display();
-            let message = format!("another daemon of yours trains in {folder}; stop one of the two");
-            Fault::new(FaultKind::Busy, message)
-        })?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| not_locked(&self.folder, error))?;
+        let found = JobFolder::all(&self.folder).map_err(|error| self.disk(&error))?;
         self.lock = Some(lock);
-        for (folder, mut record) in JobFolder::all(&self.folder) {
+        for (id, folder, record) in found {
+            let mut record = match record {
+                Ok(record) => record,
+                Err(why) => {
+                    self.damaged.insert(id, Damaged::new(id, folder, &why));
+                    continue;
+                }
+            };
             if matches!(record.state, JobState::Preparing | JobState::Running) {
                 folder.log("a daemon takes it up again");
                 record.state = JobState::Queued;
+            }
+            if record.is_over() {
+                folder.clear();
             }
             self.insert(folder, record);
         }
@@ -142,15 +194,13 @@ impl Board {
         }
         fs::create_dir_all(&self.folder).map_err(|error| self.disk(&error))?;
         self.hold()?;
-        if self.jobs.len() >= MAX_JOBS {
+        if self.jobs.len() + self.damaged.len() >= MAX_JOBS {
             let message =
                 format!("there are {MAX_JOBS} jobs; remove some that have ended (utsushi jobs remove)");
             return Err(Fault::new(FaultKind::Busy, message));
         }
-        let same = self.jobs.values().find(|job| {
-            job.record.order.style == order.style
-                && !matches!(job.record.state, JobState::Finished | JobState::Cancelled)
-        });
+        let same =
+            self.jobs.values().find(|job| job.record.order.style == order.style && !job.record.is_over());
         if let Some(job) = same {
             let (style, id) = (&order.style, job.record.id);
             return Err(Fault::new(
@@ -161,7 +211,16 @@ impl Board {
                 ),
             ));
         }
-        let id = JobId(self.jobs.keys().last().map_or(1, |last| last.0.saturating_add(1)));
+        if let Some((id, _)) = self.damaged.iter().find(|(_, damaged)| damaged.style == order.style) {
+            let message = format!(
+                "job {id}, which is damaged, is there for the style {:?} already; `utsushi jobs` says what to do about it, or \
+                 give the new style another id",
+                order.style
+            );
+            return Err(Fault::new(FaultKind::Invalid, message));
+        }
+        let last = self.jobs.keys().last().max(self.damaged.keys().last());
+        let id = JobId(last.map_or(1, |last| last.0.saturating_add(1)));
         let record = Record::new(id, order);
         let folder = JobFolder::create(&self.folder, &record).map_err(|error| self.disk(&error))?;
         folder.log(&format!("queued: {}", serde_json::to_string(&record.order).unwrap_or_default()));
@@ -171,7 +230,10 @@ impl Board {
 
     pub(super) fn list(&mut self) -> Result<Vec<JobInfo>, Fault> {
         self.hold()?;
-        Ok(self.jobs.values().map(Job::info).collect())
+        let damaged = self.damaged.iter().map(|(id, damaged)| damaged.info(*id));
+        let mut all: Vec<_> = self.jobs.values().map(Job::info).chain(damaged).collect();
+        all.sort_by_key(|job| job.id);
+        Ok(all)
     }
 
     /// Another with all news of any job.
@@ -181,6 +243,9 @@ impl Board {
 
     pub(super) fn job(&mut self, id: JobId) -> Result<&mut Job, Fault> {
         self.hold()?;
+        if let Some(damaged) = self.damaged.get(&id) {
+            return Err(Fault::new(FaultKind::Invalid, format!("job {id} is {}", damaged.why)));
+        }
         self.jobs.get_mut(&id).ok_or_else(|| unknown(id))
     }
 
@@ -207,12 +272,12 @@ impl Board {
                 JobState::Failed { why } => job.folder.log(&format!("failed: {why}")),
                 JobState::Cancelled => job.folder.log("cancelled"),
             }
-            if matches!(state, JobState::Finished | JobState::Cancelled) {
-                job.folder.clear();
-            }
             job.record.state = state;
-            if let Err(error) = job.folder.write(&job.record) {
-                warn!(id = id.0, "the job's state can't be written: {error}");
+            match job.folder.write(&job.record) {
+                // What the job would go on from goes only when it is on the disk that it won't.
+                Ok(()) if job.record.is_over() => job.folder.clear(),
+                Ok(()) => {}
+                Err(error) => warn!(id = id.0, "the job's state can't be written: {error}"),
             }
         });
     }
@@ -245,7 +310,11 @@ impl Board {
                 job.record.order.on_battery |= cause == PauseCause::Battery;
                 self.settle(id, JobState::Queued);
             }
-            JobState::Failed { .. } => self.settle(id, JobState::Queued),
+            JobState::Failed { .. } => {
+                // Whoever resumes it has read that no checkpoint can be.
+                job.record.begins_anew = job.folder.is_lost();
+                self.settle(id, JobState::Queued);
+            }
             // It may have been told to wait a moment ago.
             JobState::Queued | JobState::Preparing | JobState::Running => job.wish = None,
         }
@@ -253,14 +322,21 @@ impl Board {
     }
 
     pub(super) fn remove(&mut self, id: JobId) -> Result<(), Fault> {
-        let job = self.job(id)?;
-        if !job.record.state.is_ended() {
-            let message = format!("job {id} has not ended; end it first (utsushi jobs cancel {id})");
-            return Err(Fault::new(FaultKind::Invalid, message));
-        }
-        let folder = job.folder.clone();
+        self.hold()?;
+        let folder = match self.damaged.get(&id) {
+            Some(damaged) => damaged.folder.clone(),
+            None => {
+                let job = self.job(id)?;
+                if !job.record.state.is_ended() {
+                    let message = format!("job {id} has not ended; end it first (utsushi jobs cancel {id})");
+                    return Err(Fault::new(FaultKind::Invalid, message));
+                }
+                job.folder.clone()
+            }
+        };
         folder.remove().map_err(|error| self.disk(&error))?;
         self.jobs.remove(&id);
+        self.damaged.remove(&id);
         self.last_version += 1;
         Ok(())
     }
@@ -287,7 +363,29 @@ impl Board {
 
     fn disk(&self, error: &io::Error) -> Fault {
         let folder = self.folder.display();
-        Fault::new(FaultKind::Disk, format!("{folder}: nothing can be written there ({error}); make room"))
+        let remedy = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room",
+            _ => "see that the folder and all in it are yours, and whether the disk is well",
+        };
+        Fault::new(FaultKind::Disk, format!("{folder}: the jobs can't be kept there ({error}); {remedy}"))
+    }
+}
+
+/// Why the folder isn't this daemon's.
+fn not_locked(folder: &Path, error: Errno) -> Fault {
+    let folder = folder.display();
+    match error {
+        Errno::WOULDBLOCK => {
+            let message = format!("another daemon of yours trains in {folder}; stop one of the two");
+            Fault::new(FaultKind::Busy, message)
+        }
+        other => {
+            let message = format!(
+                "{folder}: the system can't lock it ({other}), without which two daemons might train there; set \
+                 XDG_STATE_HOME to a folder on a disk of this machine"
+            );
+            Fault::new(FaultKind::Disk, message)
+        }
     }
 }
 
@@ -303,4 +401,22 @@ fn ended(id: JobId) -> Fault {
     let message =
         format!("job {id} has ended for good; `utsushi jobs` says how, and `utsushi train` begins another");
     Fault::new(FaultKind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_the_folder_from_being_locked_is_told() {
+        fn check(error: Errno, kind: FaultKind, words: &str) {
+            let fault = not_locked(Path::new("/state/jobs"), error);
+            assert_eq!((fault.kind, fault.message.contains(words)), (kind, true), "{fault}");
+            assert!(fault.message.contains("/state/jobs"), "{fault}");
+        }
+        check(Errno::WOULDBLOCK, FaultKind::Busy, "another daemon of yours trains");
+        check(Errno::NOLCK, FaultKind::Disk, "can't lock it");
+        check(Errno::NOTSUP, FaultKind::Disk, "can't lock it");
+        check(Errno::INTR, FaultKind::Disk, "can't lock it");
+    }
 }

@@ -14,6 +14,7 @@ use utsushi_ipc::protocol::{
     Budget, Fault, FaultKind, JobId, JobInfo, JobState, Loss, RecipeChoice, TrainSpec,
 };
 
+use super::checkpoints::{IfLost, Unread};
 use super::folder::JobFolder;
 use super::order::Order;
 use super::training::{Halt, News, Progress, Step, Trainers, Training};
@@ -27,8 +28,8 @@ pub(crate) const PICTURES: u32 = 3;
 /// Its number after each step follows from that before, and tells a training that went on from one that began anew.
 ///
 /// Styles: `gated…` waits for leave before every step; `fails`, `panics` do so at the second step; `few` finds too few
-/// pictures; `full` can't write its checkpoints unless there is a file `room` among the photos; `refused` isn't even
-/// begun.
+/// pictures; `full` can't write its checkpoints unless there is a file `room` among the photos; `unsettled` panics when
+/// it is to tell how it ended; `refused` isn't even begun.
 pub(crate) struct FakeTrainers {
     events: Sender<Event>,
     gate: Arc<Mutex<Receiver<()>>>,
@@ -116,6 +117,7 @@ impl Trainers for FakeTrainers {
         &self,
         order: &Order,
         folder: &JobFolder,
+        if_lost: IfLost,
         tell: &mut dyn FnMut(News<'_>) -> ControlFlow<()>,
     ) -> Result<Box<dyn Training>, Halt> {
         for done in 0..=PICTURES {
@@ -126,11 +128,13 @@ impl Trainers for FakeTrainers {
         if order.style == "few" {
             return Err(Halt::Failed("there are 3 pictures, and it takes 20".into()));
         }
-        let saved = folder.checkpoints().into_iter().find_map(|path| {
-            let text = fs::read_to_string(path).ok()?;
-            let (step, number) = text.split_once(' ')?;
-            Some((step.parse().ok()?, number.parse().ok()?))
-        });
+        let saved = folder.go_on(if_lost, |path| {
+            let text = fs::read_to_string(path).map_err(|error| Unread::Withheld(error.to_string()))?;
+            let numbers = text
+                .split_once(' ')
+                .and_then(|(step, number)| Some((step.parse().ok()?, number.parse().ok()?)));
+            numbers.ok_or_else(|| Unread::Unreadable("these are no numbers".into()))
+        })?;
         let (step, number) = saved.unwrap_or((0, 1));
         let Budget::Steps(steps) = order.budget else { return Err(Halt::Failed("it has no clock".into())) };
         let _ = self.events.send(Event::Begun(order.style.clone(), step));
@@ -145,6 +149,8 @@ impl Trainers for FakeTrainers {
     }
 
     fn settled(&self, folder: &JobFolder, state: &JobState) {
+        let is_unsettled = folder.named().is_some_and(|(_, style)| style == "unsettled");
+        assert!(!is_unsettled, "the test asked for it");
         if folder.report().exists() {
             fs::write(folder.report(), format!("{state:?}")).expect("written");
         }

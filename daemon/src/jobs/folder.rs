@@ -4,26 +4,29 @@
 //! 3-hana/job.json         what was asked for, and how far it is
 //!        log.txt          what happened
 //!        report.html      a page to look at, made of report.json
-//!        checkpoints/     all that the next step depends on, by the number of finished steps
+//!        checkpoints/     all that the next step depends on
+//!        style.safetensors  what the training has led to, until it is the user's
 //! ```
 //!
 //! Every file but the log is written under another name first, so that one that is there is whole.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use utsushi_engine::write_whole;
 use utsushi_ipc::protocol::{JobId, JobState};
 
 use super::order::Order;
 use super::training::Progress;
 
 const VERSION: u32 = 1;
-/// The newest checkpoint, and the one to fall back to should that be damaged.
-const KEPT_CHECKPOINTS: usize = 2;
+/// What the names of folders begin with that aren't jobs yet.
+const UNFINISHED: &str = ".new-";
 
 /// What outlives the daemon, besides checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,9 @@ pub(super) struct Record {
     pub(super) state: JobState,
     pub(super) progress: Progress,
     pub(super) note: String,
+    /// The user was told that no checkpoint can be read, and has the job begin anew.
+    #[serde(default)]
+    pub(super) begins_anew: bool,
 }
 
 impl Record {
@@ -45,7 +51,13 @@ impl Record {
             state: JobState::Queued,
             progress: Progress::default(),
             note: String::new(),
+            begins_anew: false,
         }
+    }
+
+    /// Will it never go on?
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, JobState::Finished | JobState::Cancelled)
     }
 }
 
@@ -53,51 +65,71 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFolder(PathBuf);
 
+/// A job, or why it can't be read.
+pub(super) type Found = (JobId, JobFolder, Result<Record, String>);
+
 impl JobFolder {
-    /// Makes the folder of a new job.
+    /// Makes the folder of a new job, under another name first, so that one that is there is whole.
     pub(super) fn create(jobs: &Path, record: &Record) -> io::Result<Self> {
         let folder = Self(jobs.join(format!("{}-{}", record.id, record.order.style)));
-        fs::create_dir(&folder.0)?;
-        let filled = fs::create_dir(folder.0.join("checkpoints")).and_then(|()| folder.write(record));
-        if filled.is_err() {
-            // What little there is isn't a job.
-            let _ = fs::remove_dir_all(&folder.0);
+        // As any new folder: less the umask.
+        let permissions = fs::Permissions::from_mode(0o777);
+        let making = tempfile::Builder::new().prefix(UNFINISHED).permissions(permissions).tempdir_in(jobs)?;
+        let new = Self(making.path().to_owned());
+        fs::create_dir(new.checkpoint_folder())?;
+        new.write(record)?;
+        // If there is such a folder, it stays, unless it is empty.
+        fs::rename(&new.0, &folder.0)?;
+        let _ = making.keep();
+        File::open(jobs)?.sync_all()?;
+        Ok(folder)
+    }
+
+    /// Every job, oldest first.
+    pub(super) fn all(jobs: &Path) -> io::Result<Vec<Found>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(jobs)? {
+            let folder = Self(entry?.path());
+            let name = folder.0.file_name().unwrap_or_default().as_encoded_bytes();
+            if name.starts_with(UNFINISHED.as_bytes()) {
+                let _ = folder.remove();
+                continue;
+            }
+            let record = folder.read();
+            // What has no number either is no job.
+            let id = record.as_ref().ok().map(|record| record.id).or_else(|| Some(folder.named()?.0));
+            all.extend(id.map(|id| (id, folder, record)));
         }
-        filled.map(|()| folder)
+        all.sort_by_key(|(id, _, record)| (*id, record.is_err()));
+        all.dedup_by(|(id, folder, _), (before, first, _)| {
+            if id == before {
+                let (folder, first) = (folder.0.display(), first.0.display());
+                tracing::warn!(
+                    "{folder}: passed over, as {first} is job {before} already; move one elsewhere"
+                );
+            }
+            id == before
+        });
+        Ok(all)
     }
 
-    /// Every job of which enough is left, oldest first.
-    pub(super) fn all(jobs: &Path) -> Vec<(Self, Record)> {
-        let Ok(entries) = fs::read_dir(jobs) else { return Vec::new() };
-        let folders = entries.flatten().map(|entry| Self(entry.path()));
-        let mut all: Vec<_> = folders.filter_map(|folder| Some((folder.read()?, folder))).collect();
-        all.sort_by_key(|(record, _)| record.id);
-        all.dedup_by_key(|(record, _)| record.id);
-        all.into_iter().map(|(record, folder)| (folder, record)).collect()
+    /// The job's number and its style's id, as the folder's name tells.
+    pub(super) fn named(&self) -> Option<(JobId, &str)> {
+        let (id, style) = self.0.file_name()?.to_str()?.split_once('-')?;
+        Some((JobId(id.parse().ok()?), style))
     }
 
-    fn read(&self) -> Option<Record> {
-        let text = fs::read(self.0.join("job.json")).ok()?;
-        match serde_json::from_slice::<Record>(&text) {
-            Ok(record) if record.version == VERSION => Some(record),
-            Ok(record) => {
-                tracing::warn!(folder = %self.0.display(), version = record.version, "a newer Utsushi's job is left alone");
-                None
-            }
-            Err(error) => {
-                tracing::warn!(folder = %self.0.display(), "a job can't be read: {error}");
-                None
-            }
+    fn read(&self) -> Result<Record, String> {
+        let text = fs::read(self.0.join("job.json")).map_err(|error| error.to_string())?;
+        let record: Record = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        match record.version {
+            VERSION => Ok(record),
+            newer => Err(format!("it has version {newer}, which a newer Utsushi reads")),
         }
     }
 
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(record)?;
-        let mut file = tempfile::Builder::new().prefix(".job-").suffix(".tmp").tempfile_in(&self.0)?;
-        file.write_all(&text)?;
-        file.as_file().sync_all()?;
-        file.persist(self.0.join("job.json"))?;
-        Ok(())
+        write_whole(&self.0.join("job.json"), &serde_json::to_vec_pretty(record)?)
     }
 
     /// The folder.
@@ -110,41 +142,45 @@ impl JobFolder {
         self.0.join("report.html")
     }
 
+    /// What has happened to the job, a line an event.
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.0.join("log.txt")
+    }
+
     /// Adds a line to the log. It is worth less than the training: that it can't be written is no reason to stop.
     pub fn log(&self, line: &str) {
         let mut time = String::new();
         let _ = SystemTime.format_time(&mut Writer::new(&mut time));
-        let log = OpenOptions::new().append(true).create(true).open(self.0.join("log.txt"));
+        let log = OpenOptions::new().append(true).create(true).open(self.log_file());
         let _ = log.and_then(|mut log| log.write_all(format!("{time} {line}\n").as_bytes()));
     }
 
-    /// Where the checkpoint after so many steps goes.
-    pub fn checkpoint(&self, step: u32) -> PathBuf {
-        self.0.join("checkpoints").join(format!("{step:08}.safetensors"))
+    /// The finished style, from the training's end until it is the user's and the job is settled.
+    pub(super) fn style(&self) -> PathBuf {
+        self.0.join("style.safetensors")
     }
 
-    /// The checkpoints, newest first.
-    pub fn checkpoints(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(self.0.join("checkpoints")) else { return Vec::new() };
-        let mut all: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        all.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
-        all.sort();
-        all.reverse();
-        all
+    /// Where the [`checkpoints`](super::checkpoints) are.
+    pub(super) fn checkpoint_folder(&self) -> PathBuf {
+        self.0.join("checkpoints")
     }
 
-    /// Deletes the checkpoints that newer ones have made useless, and what a daemon left that was killed.
-    pub(super) fn thin_out(&self) {
-        let kept: Vec<_> = self.checkpoints().into_iter().take(KEPT_CHECKPOINTS).collect();
-        let Ok(entries) = fs::read_dir(self.0.join("checkpoints")) else { return };
-        for path in entries.flatten().map(|entry| entry.path()).filter(|path| !kept.contains(path)) {
-            let _ = fs::remove_file(path);
+    /// Deletes what a daemon left half-written that was killed.
+    pub(super) fn sweep(&self) {
+        for folder in [&self.0, &self.checkpoint_folder()] {
+            let Ok(entries) = fs::read_dir(folder) else { continue };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                if path.extension().is_some_and(|extension| extension == "tmp") {
+                    let _ = fs::remove_file(path);
+                }
+            }
         }
     }
 
     /// Deletes what only a job needs that is to go on.
     pub(super) fn clear(&self) {
-        let _ = fs::remove_dir_all(self.0.join("checkpoints"));
+        self.clear_checkpoints();
+        let _ = fs::remove_file(self.style());
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
@@ -174,21 +210,42 @@ pub(crate) mod tests {
             [record(11), Record { note: "went back".into(), state: JobState::Cancelled, ..record(2) }];
         let folders = written.each_ref().map(|record| JobFolder::create(jobs.path(), record).expect("made"));
         assert!(JobFolder::create(jobs.path(), &written[0]).is_err(), "it is there already");
-        // What isn't a job, is broken, or comes from the future is passed over.
-        fs::create_dir(jobs.path().join("3-empty")).expect("made");
+        // What isn't a job, or isn't one yet, is passed over.
         fs::write(jobs.path().join("lock"), "").expect("written");
-        for (name, text) in [("4-broken", "{"), ("5-odd", "{\"version\": 1}")] {
+        for name in ["pictures", ".new-7", "some-thing"] {
+            fs::create_dir(jobs.path().join(name)).expect("made");
+        }
+        for (name, text) in [("4-broken", "{"), ("5-odd", "{\"version\": 1}"), ("3-copy-of-hana", "")] {
             fs::create_dir(jobs.path().join(name)).expect("made");
             fs::write(jobs.path().join(name).join("job.json"), text).expect("written");
         }
+        fs::create_dir(jobs.path().join("8-empty")).expect("made");
         let later = JobFolder::create(jobs.path(), &record(6)).expect("made");
         later.write(&Record { version: VERSION + 1, ..record(6) }).expect("written");
 
-        let [first, second] = written;
-        assert_eq!(JobFolder::all(jobs.path()), [(folders[1].clone(), second), (folders[0].clone(), first)]);
+        let all = JobFolder::all(jobs.path()).expect("a folder");
+        let found: Vec<_> = all.iter().map(|(id, folder, record)| (id.0, folder, record.as_ref())).collect();
+        assert_eq!((found[0].0, found[0].1, found[0].2), (2, &folders[1], Ok(&written[1])));
+        assert_eq!((found[6].0, found[6].1, found[6].2), (11, &folders[0], Ok(&written[0])));
+        let damaged: Vec<_> = found[1..6]
+            .iter()
+            .map(|(id, folder, record)| (*id, folder.named().expect("a number").1, record.is_err()))
+            .collect();
+        assert_eq!(
+            damaged,
+            [
+                (3, "copy-of-hana", true),
+                (4, "broken", true),
+                (5, "odd", true),
+                (6, "hana", true),
+                (8, "empty", true)
+            ]
+        );
+        assert!(found[4].2.is_err_and(|why| why.contains("a newer Utsushi")));
+        assert!(!jobs.path().join(".new-7").exists());
         folders[0].remove().expect("removed");
-        assert_eq!(JobFolder::all(jobs.path()).len(), 1);
-        assert_eq!(JobFolder::all(&jobs.path().join("nowhere")), []);
+        assert_eq!(JobFolder::all(jobs.path()).expect("a folder").len(), 6);
+        assert!(JobFolder::all(&jobs.path().join("nowhere")).is_err());
     }
 
     /// Jobs outlive versions of the program.
@@ -208,22 +265,6 @@ pub(crate) mod tests {
         let paused = r#"{"Paused": {"cause": "Disk", "why": "full"}}"#;
         let state: JobState = serde_json::from_str(paused).expect("a state");
         assert!(matches!(state, JobState::Paused { .. }));
-    }
-
-    #[test]
-    fn old_checkpoints_make_way() {
-        let jobs = tempfile::tempdir().expect("a folder");
-        let folder = JobFolder::create(jobs.path(), &record(1)).expect("made");
-        for step in [5, utsushi_ipc::protocol::MAX_STEPS, 20, 1000] {
-            fs::write(folder.checkpoint(step), "").expect("written");
-        }
-        fs::write(folder.path().join("checkpoints/.half.tmp"), "").expect("written");
-        folder.thin_out();
-        assert_eq!(folder.checkpoints().len(), KEPT_CHECKPOINTS);
-        assert_eq!(fs::read_dir(folder.path().join("checkpoints")).expect("a folder").count(), 2);
-        assert_eq!(folder.checkpoints()[1], folder.checkpoint(1000));
-        folder.clear();
-        assert_eq!(folder.checkpoints(), Vec::<PathBuf>::new());
     }
 
     #[test]

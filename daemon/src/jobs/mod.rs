@@ -7,7 +7,8 @@
 //!
 //! The board is the truth, and sessions and the runner change it under one lock. Everything in it that has to outlive
 //! the daemon lies in the job's folder ([`folder`]): the order, the state, and checkpoints. A daemon that comes back
-//! takes up whatever was in the queue or being trained, from the newest checkpoint.
+//! takes up whatever was in the queue or being trained, from the newest checkpoint that can be read ([`checkpoints`]).
+//! A job whose order can't be read keeps its number and its style's id, and is told of as one that failed.
 //!
 //! A step is taken only when no picture is there ([`crate::scheduler`]), at the lowest priority, so that a picture that
 //! comes in the middle of one begins at once, and has nearly the whole processor. That is why training has a thread of
@@ -24,6 +25,7 @@
 //! Only one daemon of a user's may train in a folder: the one that holds its lock.
 
 mod board;
+pub mod checkpoints;
 pub mod folder;
 pub mod order;
 mod power;
@@ -36,7 +38,7 @@ pub(crate) mod fake;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use utsushi_ipc::protocol::{Fault, FaultKind, JobId, JobInfo, JobState, PauseCause, TrainSpec};
@@ -92,7 +94,8 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().expect("nobody panics with the lock")
+        // The board makes sense after each line that changes it: whoever panics with it ends alone.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,7 +168,7 @@ impl Jobs {
         mut is_so: impl FnMut(&mut Board) -> bool,
     ) -> MutexGuard<'_, Board> {
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), patience, |board| !is_so(board));
-        waited.expect("nobody panics with the lock").0
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Has a job wait, and waits until it does.
@@ -184,8 +187,11 @@ impl Jobs {
         let is_obeyed = |board: &mut Board| board.job(id).map_or(true, |job| job.wish.is_none());
         let mut board = self.wait_until(OBEDIENCE, is_obeyed);
         let job = board.job(id)?;
-        self.0.trainers.settled(&job.folder, &job.record.state);
-        Ok(job.info())
+        let (folder, state, info) = (job.folder.clone(), job.record.state.clone(), job.info());
+        // Writing a page takes too long for all others to wait.
+        drop(board);
+        self.0.trainers.settled(&folder, &state);
+        Ok(info)
     }
 
     /// Has a job go on.

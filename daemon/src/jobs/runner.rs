@@ -4,14 +4,16 @@ use std::any::Any;
 use std::io;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use utsushi_engine::style_file::{StyleFile, StyleFileError};
 use utsushi_ipc::protocol::{JobId, JobState, PauseCause};
 
 use super::board::{Job, Wish};
-use super::folder::JobFolder;
+use super::checkpoints::IfLost;
+use super::folder::{JobFolder, Record};
 use super::order::Order;
 use super::power::is_on_battery;
 use super::training::{Halt, News, Progress, Step, Training};
@@ -34,11 +36,25 @@ pub(super) fn run(shared: &Shared, turn: &Turn) {
     if let Err(error) = rustix::process::nice(NICE) {
         warn!("training can't be given a low priority: {error}");
     }
+    // Also if this thread ends otherwise than it should: who waits for it is not to wait for ever.
+    let _let_go = LetGo(shared);
     while let Some(id) = next(shared) {
-        train(shared, turn, id);
+        let trained = catch_unwind(AssertUnwindSafe(|| train(shared, turn, id)));
+        if let Err(panic) = trained {
+            let state = defect(shared, id, &*panic);
+            shared.lock().settle(id, state);
+            shared.changed.notify_all();
+        }
     }
-    shared.lock().let_go();
-    shared.changed.notify_all();
+}
+
+struct LetGo<'a>(&'a Shared);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.lock().let_go();
+        self.0.changed.notify_all();
+    }
 }
 
 fn next(shared: &Shared) -> Option<JobId> {
@@ -59,7 +75,7 @@ fn next(shared: &Shared) -> Option<JobId> {
             }
         }
         let waited = shared.changed.wait_timeout(board, shared.config.poll_interval);
-        board = waited.expect("nobody panics with the lock").0;
+        board = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
 }
 
@@ -72,8 +88,8 @@ enum Ask {
 }
 
 fn train(shared: &Shared, turn: &Turn, id: JobId) {
-    let (order, folder) = match shared.lock().job(id) {
-        Ok(job) => (job.record.order.clone(), job.folder.clone()),
+    let (Record { order, begins_anew, .. }, folder) = match shared.lock().job(id) {
+        Ok(job) => (job.record.clone(), job.folder.clone()),
         Err(_removed) => return,
     };
     let now = Instant::now();
@@ -83,6 +99,7 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
         id,
         order: &order,
         folder: &folder,
+        if_lost: if begins_anew { IfLost::BeginAnew } else { IfLost::Stop },
         ask: Ask::Stop,
         looked_at_power: now,
         saved_at: now,
@@ -105,14 +122,15 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
             Ask::Cancel => JobState::Cancelled,
         },
         Ok(Err(Halt::Disk(why))) => pause(PauseCause::Disk, id, &why),
-        Ok(Err(Halt::Failed(why))) => JobState::Failed { why },
-        Err(panic) => JobState::Failed {
+        Ok(Err(Halt::Lost(what))) => JobState::Failed {
             why: format!(
-                "the training stopped unexpectedly ({}); this is a defect of Utsushi's: please report it, with {}",
-                words(&*panic),
-                folder.path().join("log.txt").display()
+                "the training can't go on, as none of its checkpoints can be read ({what}); nothing was deleted: put a \
+                 sound checkpoint in its place, or get the Utsushi that wrote it, then `utsushi jobs resume {id}`, which \
+                 begins anew if there still is none"
             ),
         },
+        Ok(Err(Halt::Failed(why))) => JobState::Failed { why },
+        Err(panic) => defect(shared, id, &*panic),
     };
     info!(id = id.0, ?state, "the training");
     shared.trainers.settled(&folder, &state);
@@ -120,10 +138,19 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
     shared.changed.notify_all();
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+/// What a job is told to have come to that panicked.
+fn defect(shared: &Shared, id: JobId, panic: &(dyn Any + Send)) -> JobState {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("for no reason that it tells")
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let words = text.unwrap_or("for no reason that it tells");
+    error!(id = id.0, "the training stopped unexpectedly: {words}");
+    let log = shared.lock().job(id).map_or_else(|_removed| "log.txt".into(), |job| job.folder.log_file());
+    JobState::Failed {
+        why: format!(
+            "the training stopped unexpectedly ({words}); this is a defect of Utsushi's: please report it, with {}",
+            log.display()
+        ),
+    }
 }
 
 /// A job, from its start or its last checkpoint, to its end or until it is asked to stop.
@@ -133,6 +160,7 @@ struct Attempt<'a> {
     id: JobId,
     order: &'a Order,
     folder: &'a JobFolder,
+    if_lost: IfLost,
     /// What it was asked that ended it.
     ask: Ask,
     looked_at_power: Instant,
@@ -145,9 +173,28 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn run(&mut self) -> Result<(), Halt> {
-        self.folder.thin_out();
-        let trainers = &self.shared.trainers;
-        let mut training = trainers.begin(self.order, self.folder, &mut |news| self.hear(&news))?;
+        self.folder.sweep();
+        let path = self.folder.style();
+        // The daemon before may have been killed between the training's end and the job's.
+        let style = match StyleFile::open(&path) {
+            Ok(style) => style,
+            Err(_absent) => {
+                let style = self.train()?;
+                style.save(&path).and_then(|()| StyleFile::open(&path)).map_err(|error| match error {
+                    StyleFileError::Io { .. } => Halt::Disk(error.to_string()),
+                    other => Halt::Failed(other.to_string()),
+                })?
+            }
+        };
+        let style = self.install(style)?;
+        self.update(|job| job.record.order.style = style);
+        Ok(())
+    }
+
+    /// Takes all the steps that are left.
+    fn train(&mut self) -> Result<StyleFile, Halt> {
+        let (trainers, if_lost) = (&self.shared.trainers, self.if_lost);
+        let mut training = trainers.begin(self.order, self.folder, if_lost, &mut |news| self.hear(&news))?;
         self.shared.lock().settle(self.id, JobState::Running);
         self.shared.changed.notify_all();
         self.saved_at = Instant::now();
@@ -169,9 +216,7 @@ impl Attempt<'_> {
             }
         }
         self.save(&mut *training)?;
-        let style = self.install(training.style()?)?;
-        self.update(|job| job.record.order.style = style);
-        Ok(())
+        training.style()
     }
 
     fn update(&self, change: impl FnOnce(&mut Job)) {
@@ -261,11 +306,12 @@ impl Attempt<'_> {
 
     /// Writes a checkpoint and the report. A disk that is full loses neither those before.
     fn save(&mut self, training: &mut dyn Training) -> Result<(), Halt> {
-        training.checkpoint(&self.folder.checkpoint(training.steps()))?;
+        training.checkpoint(&self.folder.next_checkpoint(training.steps())?)?;
         training.report(&self.folder.report())?;
         self.saved_at = Instant::now();
         let mut board = self.shared.lock();
         let Ok(job) = board.job(self.id) else { return Ok(()) };
+        job.record.begins_anew = false;
         let losses: Vec<_> =
             job.losses.iter().map(|loss| format!(", {} {:.4}", loss.name, loss.value)).collect();
         let Progress { stage, step, steps, .. } = &job.record.progress;
@@ -277,18 +323,19 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Puts the style among the user's, under another id should its own have been taken in the meantime.
+    /// Puts the style among the user's, under another id should its own have been taken in the meantime. One that it has
+    /// put there already stays.
     fn install(&self, file: StyleFile) -> Result<String, Halt> {
         let mut id = self.order.style.clone();
         for number in 2.. {
             let mut styles = file.styles().to_vec();
             styles[0].id.clone_from(&id);
-            let added = file
-                .clone()
-                .with_styles(styles)
-                .map_err(|source| LibraryError::File { path: self.folder.path().to_owned(), source })
-                .and_then(|file| self.shared.config.library.add(&file));
-            match added {
+            let file = file.clone().with_styles(styles).map_err(|error| Halt::Failed(error.to_string()))?;
+            let library = &self.shared.config.library;
+            if library.volume(&id).is_some_and(|(_, there)| there.is_same(&file)) {
+                return Ok(id);
+            }
+            match library.add(&file) {
                 Ok(_) => return Ok(id),
                 Err(LibraryError::BuiltIn(_) | LibraryError::Exists(_) | LibraryError::Occupied(_)) => {
                     let stem: String = self.order.style.chars().take(50).collect();

@@ -111,10 +111,16 @@ fn a_killed_daemons_job_goes_on_from_the_newest_checkpoint_that_can_be_read() {
     let left: TempDir = tempfile::tempdir().expect("a folder");
     let copied = left.path().join("jobs").join(info.folder.file_name().expect("a name"));
     fs::create_dir_all(copied.join("checkpoints")).expect("made");
-    for name in ["job.json", "log.txt", "checkpoints/00000003.safetensors"] {
-        fs::copy(info.folder.join(name), copied.join(name)).expect("copied");
+    // Version 0.1.0 named them by their steps alone.
+    for (name, kept) in [
+        ("job.json", "job.json"),
+        ("log.txt", "log.txt"),
+        ("checkpoints/00000003-00000003.safetensors", "checkpoints/00000003.safetensors"),
+    ] {
+        fs::copy(info.folder.join(name), copied.join(kept)).expect("copied");
     }
     fs::write(copied.join("checkpoints/00000004.safetensors"), "half of").expect("written");
+    fs::write(copied.join("checkpoints/.utsushi-4.tmp"), "half of").expect("written");
     office.close();
 
     let office = Office::open(left.path(), PATIENCE);
@@ -124,7 +130,69 @@ fn a_killed_daemons_job_goes_on_from_the_newest_checkpoint_that_can_be_read() {
     assert_eq!(number_of(left.path(), "gated"), Some(number_after(6)));
     let log = fs::read_to_string(copied.join("log.txt")).expect("a log");
     assert!(log.contains("a daemon takes it up again") && log.contains("finished"), "{log}");
-    assert!(!copied.join("checkpoints").exists(), "they are of no use any more");
+    let told = ["00000004.unreadable: these are no numbers", "goes on from", "00000003.safetensors"];
+    assert!(told.iter().all(|words| log.contains(words)), "{log}");
+    let left: Vec<_> = fs::read_dir(copied.join("checkpoints")).expect("a folder").flatten().collect();
+    assert_eq!(left.len(), 1, "the others are of no use any more: {left:?}");
+    assert_eq!(left[0].file_name(), "00000004.unreadable");
+    office.close();
+}
+
+#[test]
+fn a_job_that_lost_its_checkpoints_begins_anew_only_if_the_user_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = Office::open(folder.path(), Duration::ZERO);
+    let job = office.jobs.train(spec(folder.path(), "gated", 6)).expect("queued");
+    (0..4).for_each(|_| office.remote.gate.send(()).expect("it trains"));
+    office.until(&Event::Saved(4));
+    office.close();
+    let checkpoints = job.folder.join("checkpoints");
+    let names = || {
+        let entries = fs::read_dir(&checkpoints).expect("a folder").flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
+        names.sort();
+        names
+    };
+    let spoiled = names();
+    assert_eq!(spoiled.len(), 2);
+    for name in &spoiled {
+        fs::write(checkpoints.join(name), "flipped").expect("written");
+    }
+    let aside: Vec<_> = spoiled.iter().map(|name| name.replace("safetensors", "unreadable")).collect();
+
+    let is_told = |info: &JobInfo| match &info.state {
+        JobState::Failed { why } => why.contains(&aside[1]) && why.contains("utsushi jobs resume 1"),
+        _ => false,
+    };
+    let office = Office::open(folder.path(), Duration::ZERO);
+    office.wait(job.id, is_told);
+    assert_eq!(names(), aside, "all is kept");
+    office.close();
+    // Neither does the next daemon, also after a kill before that was written down.
+    let path = job.folder.join("job.json");
+    let record = fs::read_to_string(&path).expect("a job");
+    let mut record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    record["state"] = "Preparing".into();
+    fs::write(&path, record.to_string()).expect("written");
+    let office = Office::open(folder.path(), Duration::ZERO);
+    office.wait(job.id, is_told);
+
+    office.jobs.resume(job.id).expect("it failed");
+    office.until(&Event::Begun("gated".into(), 0));
+    office.remote.gate.send(()).expect("it trains");
+    office.until(&Event::Saved(1));
+    office.close();
+    let kept = names();
+    assert!(aside.iter().all(|name| kept.contains(name)) && kept.len() > 2, "{kept:?}");
+
+    let office = Office::open(folder.path(), PATIENCE);
+    let begun = office.remote.events.recv_timeout(PATIENCE).expect("the event comes");
+    assert!(matches!(begun, Event::Begun(_, 1 | 2)), "what was written last counts: {begun:?}");
+    (0..6).for_each(|_| office.remote.gate.send(()).expect("it trains"));
+    office.wait(job.id, |info| info.state == JobState::Finished);
+    assert_eq!(number_of(folder.path(), "gated"), Some(number_after(6)));
+    assert_eq!(names(), aside, "only removing the job deletes them");
     office.close();
 }
 
@@ -211,6 +279,73 @@ fn a_style_whose_id_was_taken_in_the_meantime_gets_another() {
     assert_eq!((info.state, info.style.as_str()), (JobState::Finished, "gated-2"));
     assert_eq!(number_of(folder.path(), "gated-2"), Some(number_after(1)));
     assert_eq!(fs::read(styles.join("gated.safetensors")).expect("a file"), b"precious");
+    office.close();
+}
+
+/// However far the end was when the daemon was killed.
+#[test]
+fn a_style_is_installed_once() {
+    fn check(change: impl FnOnce(&Path), left_at: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let office = Office::open(folder.path(), Duration::ZERO);
+        let job = office.jobs.train(spec(folder.path(), "gated", 2)).expect("queued");
+        office.remote.gate.send(()).expect("it trains");
+        office.until(&Event::Saved(1));
+        let left = fs::read(job.folder.join("job.json")).expect("a job");
+        office.remote.gate.send(()).expect("it trains");
+        office.wait(job.id, |info| info.state == JobState::Finished);
+        office.close();
+        let styles = || fs::read_dir(folder.path().join("styles")).expect("a folder").count();
+        assert_eq!((styles(), job.folder.join("style.safetensors").exists()), (1, false));
+
+        // As it was before the job was settled.
+        fs::write(job.folder.join("job.json"), left).expect("written");
+        let style = folder.path().join("styles/gated.safetensors");
+        fs::copy(&style, job.folder.join("style.safetensors")).expect("copied");
+        change(&style);
+        let office = Office::open(folder.path(), PATIENCE);
+        let info = office.wait(job.id, |info| info.state.is_ended());
+        assert_eq!((info.state, info.style.as_str()), (JobState::Finished, "gated"), "{left_at}");
+        assert_eq!(styles(), 1, "{left_at}");
+        assert_eq!(number_of(folder.path(), "gated"), Some(number_after(2)), "{left_at}");
+        assert!(!job.folder.join("style.safetensors").exists(), "{left_at}");
+        assert_eq!(office.remote.events.try_iter().count(), 0, "{left_at}: nothing is trained again");
+        office.close();
+    }
+    check(|_installed| (), "the style was installed");
+    check(|installed| fs::remove_file(installed).expect("removed"), "it wasn't yet");
+}
+
+#[test]
+fn a_job_that_cannot_be_read_keeps_its_number_and_its_style() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = Office::open(folder.path(), PATIENCE);
+    let jobs = ["hana", "kaki", "ink"].map(|style| office.jobs.train(spec(folder.path(), style, 1)));
+    let [_, _, last] = jobs.map(|job| job.expect("queued"));
+    office.wait(last.id, |info| info.state == JobState::Finished);
+    office.close();
+    fs::write(last.folder.join("job.json"), "{").expect("written");
+    fs::remove_dir_all(folder.path().join("styles")).expect("removed");
+
+    let office = Office::open(folder.path(), PATIENCE);
+    let all = office.jobs.list().expect("a list");
+    let listed: Vec<_> = all.iter().map(|job| (job.id.0, job.style.as_str())).collect();
+    assert_eq!(listed, [(1, "hana"), (2, "kaki"), (3, "ink")]);
+    let JobState::Failed { why } = &all[2].state else { panic!("{:?}", all[2]) };
+    assert!(why.starts_with("damaged: ") && why.contains("job.json"), "{why}");
+    let refused = |fault: Fault, words: &str| {
+        assert_eq!((fault.kind, fault.message.contains(words)), (FaultKind::Invalid, true), "{fault}");
+    };
+    refused(office.jobs.resume(last.id).expect_err("it can't"), "utsushi jobs remove 3");
+    refused(office.jobs.cancel(last.id).expect_err("it can't"), "utsushi jobs remove 3");
+    refused(office.jobs.train(spec(folder.path(), "ink", 1)).expect_err("it is taken"), "job 3");
+    let next = office.jobs.train(spec(folder.path(), "lino", 1)).expect("queued");
+    assert_eq!(next.id, JobId(4));
+    // Only the user gives it up.
+    assert!(last.folder.exists());
+    office.jobs.remove(last.id).expect("removed");
+    assert!(!last.folder.exists());
+    office.jobs.train(spec(folder.path(), "ink", 1)).expect("queued");
     office.close();
 }
 

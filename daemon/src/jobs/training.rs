@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utsushi_engine::style_file::StyleFile;
 use utsushi_ipc::protocol::{Fault, JobState, Loss};
 
+use super::checkpoints::IfLost;
 use super::folder::JobFolder;
 use super::order::Order;
 
@@ -14,7 +15,7 @@ use super::order::Order;
 pub trait Trainers: Send + Sync + 'static {
     /// Refuses what can be seen at once to make no sense, before there is a job.
     fn check(&self, order: &Order) -> Result<(), Fault>;
-    /// Reads the pictures, and begins, or goes on from the newest checkpoint in the folder that can be read.
+    /// Reads the pictures, and begins, or [goes on](JobFolder::go_on) from the newest checkpoint that can be read.
     ///
     /// `tell` is called often enough to stop at: it returns [`ControlFlow::Break`] if this is to end with
     /// [`Halt::Asked`], and takes its time while others need the processor.
@@ -22,6 +23,7 @@ pub trait Trainers: Send + Sync + 'static {
         &self,
         order: &Order,
         folder: &JobFolder,
+        if_lost: IfLost,
         tell: &mut dyn FnMut(News<'_>) -> ControlFlow<()>,
     ) -> Result<Box<dyn Training>, Halt>;
     /// Tells on the job's page how the job is now.
@@ -86,6 +88,8 @@ pub enum Halt {
     Asked,
     /// Nothing can be written; why, and where.
     Disk(String),
+    /// No checkpoint can be read; one of them, and why.
+    Lost(String),
     /// It can't be done; what happened, and what to do.
     Failed(String),
 }

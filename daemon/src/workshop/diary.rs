@@ -1,9 +1,10 @@
 //! What a job's page tells, kept beside its checkpoints, so that a job that goes on goes on telling.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use utsushi_engine::write_whole;
 use utsushi_ipc::protocol::JobState;
 use utsushi_training::data::{Picture, Skipped};
 use utsushi_training::recipe::Recipe;
@@ -129,14 +130,6 @@ fn path(folder: &JobFolder) -> PathBuf {
 
 fn read(path: &Path) -> Option<Report> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".report-").suffix(".tmp").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

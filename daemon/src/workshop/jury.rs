@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use utsushi_engine::style_file::{StyleFile, StyleFileError};
+use utsushi_engine::write_whole;
 use utsushi_training::data::Picture;
 use utsushi_training::evaluate::{Bounds, Judge, LEAST_PICTURES, Scores, best, common_side, stacked};
 use utsushi_training::networks::perceptual::Features;
@@ -97,7 +98,7 @@ impl Jury {
     }
 
     fn write(&self) -> io::Result<()> {
-        super::diary::write_whole(&self.scores, &serde_json::to_vec(&self.sittings)?)
+        write_whole(&self.scores, &serde_json::to_vec(&self.sittings)?)
     }
 
     fn best_sitting(&self) -> Option<&Sitting> {

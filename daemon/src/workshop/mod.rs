@@ -15,18 +15,19 @@ mod material;
 mod nearest;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use utsushi_engine::Device;
 use utsushi_engine::differentiable::Place;
 use utsushi_ipc::protocol::{Fault, FaultKind, JobState};
-use utsushi_training::checkpoint::Checkpoint;
+use utsushi_training::checkpoint::{Checkpoint, CheckpointError};
 use utsushi_training::trainer::Trainer;
 
 use self::apprentice::Apprentice;
 pub(crate) use self::eyes::features;
 use self::material::Material;
 pub(crate) use self::material::open;
+use crate::jobs::checkpoints::{IfLost, Unread};
 use crate::jobs::folder::JobFolder;
 use crate::jobs::order::Order;
 use crate::jobs::training::{Halt, News, Trainers, Training};
@@ -59,6 +60,7 @@ impl Trainers for Workshop {
         &self,
         order: &Order,
         folder: &JobFolder,
+        if_lost: IfLost,
         tell: &mut dyn FnMut(News<'_>) -> ControlFlow<()>,
     ) -> Result<Box<dyn Training>, Halt> {
         let order = match course::needs_start(order) {
@@ -74,26 +76,27 @@ impl Trainers for Workshop {
         if place.is_gpu() {
             folder.log("the GPU trains");
         }
-        for path in folder.checkpoints() {
-            let resumed = Checkpoint::read(&path)
-                .map_err(|error| error.to_string())
-                .and_then(|from| Trainer::resume(&from, material.data()).map_err(|error| error.to_string()));
-            match resumed {
-                Ok(trainer) => {
-                    let trainer = trainer.in_place(place);
-                    return Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)?));
-                }
-                Err(why) => folder.log(&format!("{}: can't go on from here: {why}", path.display())),
+        let trainer = match folder.go_on(if_lost, |path| resumed(path, &material))? {
+            Some(trainer) => trainer,
+            None => {
+                let weights = start.map(|start| start.weights);
+                Trainer::new(recipe, material.data(), weights.as_ref())
+                    .map_err(|error| Halt::Failed(error.to_string()))?
             }
-        }
-        let weights = start.map(|start| start.weights);
-        let trainer = Trainer::new(recipe, material.data(), weights.as_ref())
-            .map_err(|error| Halt::Failed(error.to_string()))?
-            .in_place(place);
-        Ok(Box::new(Apprentice::new(trainer, material, order.clone(), folder)?))
+        };
+        Ok(Box::new(Apprentice::new(trainer.in_place(place), material, order.clone(), folder)?))
     }
 
     fn settled(&self, folder: &JobFolder, state: &JobState) {
         diary::settle(folder, state);
     }
+}
+
+/// The training at a checkpoint.
+fn resumed(path: &Path, material: &Material) -> Result<Trainer, Unread> {
+    let checkpoint = Checkpoint::read(path).map_err(|error| match error {
+        CheckpointError::Io { .. } => Unread::Withheld(error.to_string()),
+        other => Unread::Unreadable(other.to_string()),
+    })?;
+    Trainer::resume(&checkpoint, material.data()).map_err(|error| Unread::Unreadable(error.to_string()))
 }

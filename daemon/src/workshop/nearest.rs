@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use utsushi_engine::write_whole;
 use utsushi_training::data::{Limits, Picture, scan};
 use utsushi_training::recipe::Kind;
 
@@ -28,7 +29,7 @@ pub(super) fn settled(order: &Order, library: &Library, folder: &JobFolder) -> R
             let found = ranking(order, library)?;
             let id = found.first().map_or(Kind::Drawn.base(), |(id, _)| id).to_owned();
             folder.log(&words(&id, &found));
-            super::diary::write_whole(&path, id.as_bytes())
+            write_whole(&path, id.as_bytes())
                 .map_err(|error| Halt::Disk(format!("{}: {error}", path.display())))?;
             id
         }

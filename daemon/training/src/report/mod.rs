@@ -20,12 +20,11 @@ mod shot;
 #[cfg(test)]
 mod tests;
 
-use std::fs::Permissions;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use utsushi_engine::write_whole;
 
 use self::curve::Curve;
 use self::shot::Shot;
@@ -214,18 +213,7 @@ impl Report {
 
     /// Writes the page. It is there as a whole, or the one before is as it was.
     pub fn write_html(&self, path: &Path) -> io::Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::Builder::new()
-            .prefix(".report-")
-            .suffix(".tmp")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)?;
-        file.write_all(self.html().as_bytes())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        write_whole(path, self.html().as_bytes())
     }
 }
 

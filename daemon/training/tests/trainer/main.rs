@@ -1,5 +1,7 @@
 //! Whole trainings of a tiny network: they learn, resume bit for bit, and don't mind how many threads there are.
 
+mod checkpoints;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use utsushi_engine::arch::brush::Sizes;
 use utsushi_engine::differentiable::{Maps, Place, WholeConv};
 use utsushi_engine::{Device as Chosen, DeviceChoice};
 use utsushi_training::abstraction::Brushwork;
-use utsushi_training::checkpoint::{Checkpoint, CheckpointError};
+use utsushi_training::checkpoint::Checkpoint;
 use utsushi_training::networks::perceptual::{Features, Level};
 use utsushi_training::optimiser::Tensors;
 use utsushi_training::recipe::{Adversarial, Course, Imitation, Length, Preset, Recipe, Weights};
@@ -445,75 +447,4 @@ fn data_that_do_not_fit_are_refused() {
     let one_version = TrainingData { photos: Arc::new(Stripes { versions: 1, burst: None }), ..data() };
     let mut trainer = Trainer::new(imitation(2), one_version, None).expect("a trainer");
     assert!(matches!(trainer.step(), Err(TrainError::Network(_))));
-}
-
-/// What is said of a checkpoint's file in which bytes were changed.
-fn check_damage(change: impl Fn(&mut Vec<u8>), want: &str) {
-    let mut trainer = Trainer::new(imitation(4), data(), None).expect("a trainer");
-    run(&mut trainer, 2);
-    let mut bytes = trainer.checkpoint().expect("a state").to_bytes().expect("bytes");
-    change(&mut bytes);
-    let error = match Checkpoint::parse(&bytes) {
-        Ok(checkpoint) => Trainer::resume(&checkpoint, data()).err().expect("it is damaged").to_string(),
-        Err(error) => error.to_string(),
-    };
-    assert!(error.contains(want), "{error}");
-}
-
-/// One text for another of the same length.
-fn swap(from: &'static str, to: &'static str) -> impl Fn(&mut Vec<u8>) {
-    assert_eq!(from.len(), to.len());
-    move |bytes| {
-        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).expect("it is there");
-        bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
-    }
-}
-
-#[test]
-fn damaged_checkpoints_are_refused() {
-    check_damage(|bytes| bytes.truncate(bytes.len() - 1), "no checkpoint, or a damaged one");
-    check_damage(Vec::clear, "no checkpoint, or a damaged one");
-    check_damage(|bytes| bytes[7] = 1, "a header of");
-    check_damage(swap("utsushi-checkpoint", "utsushi-checkpiont"), "something else");
-    check_damage(swap("\"format_version\":\"1\"", "\"format_version\":\"2\""), "version 2");
-    check_damage(swap("c1 = 8", "c1 = 9"), "generator is another network");
-    check_damage(swap("batch = 2", "batch = 0"), "batch is 0");
-    check_damage(swap("now.generator.moments.first.h1", "now.generator.moments.frist.h1"), "h1.bias");
-    check_damage(swap("\"now.average.rgb.bias", "\"now.average.rbg.bias"), "rbg.bias");
-    check_damage(swap("\\\"stage\\\":\\\"imitation", "\\\"stage\\\":\\\"imitatoin"), "unknown variant");
-    check_damage(
-        swap("\\\"stage\\\":\\\"imitation", "\\\"stage\\\":\\\"measuring"),
-        "stage that the recipe doesn't",
-    );
-    let last = |bytes: &mut Vec<u8>| {
-        let len = bytes.len();
-        bytes[len - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    };
-    check_damage(last, "no numbers");
-}
-
-/// One of an older network, which version 0.1.0 wrote, is read, and told to be of another network.
-#[test]
-fn checkpoints_of_older_networks_are_told_of() {
-    let bytes = include_bytes!("data/checkpoint-0.1.0.safetensors");
-    let checkpoint = Checkpoint::parse(bytes).expect("a checkpoint");
-    let error = Trainer::resume(&checkpoint, data()).err().expect("another network").to_string();
-    assert_eq!(
-        error,
-        "the checkpoint's generator is another network than this version's: the training has to begin anew"
-    );
-}
-
-#[test]
-fn a_checkpoint_that_can_not_be_written_leaves_the_old_one() {
-    let trainer = Trainer::new(imitation(4), data(), None).expect("a trainer");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("missing").join("checkpoint");
-    let checkpoint = trainer.checkpoint().expect("a state");
-    assert!(matches!(checkpoint.write(&path), Err(CheckpointError::Io { .. })));
-    let path = folder.path().join("checkpoint");
-    std::fs::write(&path, b"old").expect("a file");
-    checkpoint.write(&path).expect("a checkpoint");
-    assert!(Checkpoint::read(&path).is_ok());
-    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing else is left");
 }
