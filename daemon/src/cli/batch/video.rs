@@ -16,6 +16,7 @@ use anyhow::Context;
 use clap::Args;
 
 use self::container::Container;
+pub(in super::super) use self::container::is_video;
 use self::reel::Reel;
 use self::telling::Teller;
 use super::super::file_id::FileId;
@@ -61,7 +62,7 @@ impl Film {
         args: FilmArgs,
         keep_existing: bool,
     ) -> Result<Option<Self>, Usage> {
-        let is_film = |path: &&PathBuf| container::is_video(path) && path.is_file();
+        let is_film = |path: &&PathBuf| is_video(path) && path.is_file();
         let source = match inputs.iter().find(is_film) {
             Some(film) if inputs.len() == 1 => film.clone(),
             Some(film) => {
