@@ -33,13 +33,14 @@ use crate::picture;
 
 mod journal;
 mod merge;
+mod mistaken;
 mod own_daemon;
 mod plan;
 mod shard;
 mod sources;
 mod video;
 
-pub(super) use self::video::is_video;
+pub(super) use self::video::{drawn_name, is_video};
 
 /// Re-draw many pictures into a folder, or a video
 ///
@@ -130,6 +131,7 @@ impl Batch {
         if let Some(film) = self.film()? {
             return film.draw(&order, address, self.report);
         }
+        mistaken::check(&self.inputs, &self.output)?;
         let shard = self.shard.map(|which| which.resolve(|name| std::env::var(name).ok())).transpose()?;
         let depth = if self.recursive { Depth::Tree } else { Depth::Folder };
         let Finds { found, mut lost, mut others } = sources::find(&self.inputs, depth, &self.output)?;

@@ -153,6 +153,12 @@ impl Film {
     }
 }
 
+/// A name for what is drawn of a video, in a container that can be written.
+pub(in super::super) fn drawn_name(source: &Path) -> PathBuf {
+    let drawn = Path::new("drawn").with_extension(source.extension().unwrap_or_default());
+    if Container::of(&drawn).is_some() { drawn } else { drawn.with_extension("mp4") }
+}
+
 /// A file of its own name, or one in a folder by the source's.
 fn target(source: &Path, output: &Path) -> Result<(PathBuf, Container), Usage> {
     if !output.is_dir() && output.extension().is_some() {
