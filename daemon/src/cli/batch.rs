@@ -132,6 +132,9 @@ impl Batch {
             return film.draw(&order, address, self.report);
         }
         mistaken::check(&self.inputs, &self.output)?;
+        if let (Format::Webp, Some(message)) = (self.format, order.unheard_quality(picture::Format::WebP)) {
+            return Err(Usage::new(message).into());
+        }
         let shard = self.shard.map(|which| which.resolve(|name| std::env::var(name).ok())).transpose()?;
         let depth = if self.recursive { Depth::Tree } else { Depth::Folder };
         let Finds { found, mut lost, mut others } = sources::find(&self.inputs, depth, &self.output)?;
@@ -169,6 +172,10 @@ impl Batch {
         for lost in &lost {
             report.lost(&lost.path, &lost.message);
             warn_unless_noted(journal.fail(&lost.path, None, &lost.message), &journal, &report);
+        }
+        // Among others, which hear it, it is no reason to draw nothing.
+        if let Some(message) = jobs.iter().find_map(|job| order.unheard_quality(job.format)) {
+            report.warn(&message);
         }
         picture::remove_leftovers(jobs.iter().map(|job| job.output.as_path()));
         let drawn = match jobs.is_empty() {

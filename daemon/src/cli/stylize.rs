@@ -54,6 +54,9 @@ impl Stylize {
     pub(super) fn execute(self, address: Address) -> anyhow::Result<Ending> {
         let job = self.job()?;
         let order = self.order.order(Priority::Interactive)?;
+        if let Some(message) = order.unheard_quality(job.format) {
+            return Err(Usage::new(format!("{}: {message}", job.output.display())).into());
+        }
         let mut painter = Painter::connect(address)?;
         painter.require(order.styles())?;
         let jobs = vec![job];
