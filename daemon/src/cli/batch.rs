@@ -21,7 +21,8 @@ use self::journal::{Entry, Journal};
 use self::own_daemon::OwnDaemon;
 use self::plan::{Format, Planned};
 use self::shard::{Shard, Which};
-use self::sources::Depth;
+use self::sources::{Depth, Finds};
+use super::left_out::LeftOut;
 use super::order::{Order, OrderArgs};
 use super::painter::Painter;
 use super::pipeline::{self, Event, Job, Outcome};
@@ -32,11 +33,14 @@ use crate::picture;
 
 mod journal;
 mod merge;
+mod mistaken;
 mod own_daemon;
 mod plan;
 mod shard;
 mod sources;
 mod video;
+
+pub(super) use self::video::{drawn_name, is_video};
 
 /// Re-draw many pictures into a folder, or a video
 ///
@@ -127,19 +131,27 @@ impl Batch {
         if let Some(film) = self.film()? {
             return film.draw(&order, address, self.report);
         }
+        mistaken::check(&self.inputs, &self.output)?;
+        if let (Format::Webp, Some(message)) = (self.format, order.unheard_quality(picture::Format::WebP)) {
+            return Err(Usage::new(message).into());
+        }
         let shard = self.shard.map(|which| which.resolve(|name| std::env::var(name).ok())).transpose()?;
         let depth = if self.recursive { Depth::Tree } else { Depth::Folder };
-        let (found, mut lost) = sources::find(&self.inputs, depth, &self.output)?;
+        let Finds { found, mut lost, mut others } = sources::find(&self.inputs, depth, &self.output)?;
         let mut planned = plan::plan(found, &self.output, self.format)?;
         let total = planned.len() + lost.len();
         if let Some(shard) = shard {
             planned.retain(|planned| shard.has(below(&self.output, &planned.job.output)));
             lost.retain(|lost| shard.has(&lost.path));
+            others.retain(|other| shard.has(&other.path));
         }
         let mut journal = open_journal(&self.output, shard)?;
         let styles = style_marks(&order);
 
         let mut report = self.report.begin(planned.len() + lost.len(), order.seed());
+        let mut left_out = LeftOut::default();
+        others.iter().for_each(|other| left_out.add(other.kind));
+        report.left_out(left_out);
         let (mut jobs, mut entries, mut skipped) = (Vec::new(), Vec::new(), 0);
         let pictures = planned.len() + lost.len();
         for Planned { job, stamp } in planned {
@@ -160,6 +172,10 @@ impl Batch {
         for lost in &lost {
             report.lost(&lost.path, &lost.message);
             warn_unless_noted(journal.fail(&lost.path, None, &lost.message), &journal, &report);
+        }
+        // Among others, which hear it, it is no reason to draw nothing.
+        if let Some(message) = jobs.iter().find_map(|job| order.unheard_quality(job.format)) {
+            report.warn(&message);
         }
         picture::remove_leftovers(jobs.iter().map(|job| job.output.as_path()));
         let drawn = match jobs.is_empty() {

@@ -30,6 +30,7 @@ mod follow;
 mod gallery;
 mod install;
 mod jobs;
+mod left_out;
 mod manual;
 mod order;
 mod painter;

@@ -35,10 +35,9 @@ pub(super) struct OrderArgs {
     /// How strong the style's random texture is, from 0, none of it, to 1, as the style was trained
     #[arg(long, value_name = "0..1", default_value = "1", value_parser = values::fraction)]
     grain: f32,
-    /// The quality of JPEG files
-    #[arg(long, value_name = "1..100", default_value_t = 95)]
-    #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
-    quality: u8,
+    /// The quality of JPEG files [default: 95]; other formats are written without loss
+    #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: Option<u8>,
 }
 
 /// Checked options.
@@ -50,7 +49,8 @@ pub(super) struct Order {
     keep_colours: f32,
     seed: u64,
     grain: f32,
-    quality: u8,
+    /// If it was asked for.
+    quality: Option<u8>,
     priority: Priority,
 }
 
@@ -97,7 +97,16 @@ impl Order {
     }
 
     pub(super) fn write_options(&self) -> WriteOptions {
-        WriteOptions { jpeg_quality: self.quality }
+        let WriteOptions { jpeg_quality } = WriteOptions::default();
+        WriteOptions { jpeg_quality: self.quality.unwrap_or(jpeg_quality) }
+    }
+
+    /// Why the quality that was asked for can't be had, if one was: `format` is always written without loss. Of WebP,
+    /// which others write with a loss, people expect it to be heard.
+    pub(super) fn unheard_quality(&self, format: Format) -> Option<String> {
+        (self.quality.is_some() && format == Format::WebP).then(|| {
+            "WebP is written without loss, and takes no --quality; leave it out, or write JPEG".to_owned()
+        })
     }
 
     /// Everything that decides what a file of this format will hold, in words that differ if any of it does.
@@ -119,7 +128,7 @@ impl Order {
             words += &format!(" grain {}", self.grain);
         }
         if format == Format::Jpeg {
-            words += &format!(" quality {}", self.quality);
+            words += &format!(" quality {}", self.write_options().jpeg_quality);
         }
         words
     }
@@ -152,6 +161,7 @@ pub(super) mod tests {
         check("", Format::Png, Some(plain));
         check("--quality 80", Format::Png, Some(plain));
         check("--quality 80", Format::Jpeg, Some(&format!("{plain} quality 80")));
+        check("", Format::Jpeg, Some(&format!("{plain} quality 95")));
         check(
             "-s ink=0.7 --style oil=0.3 --strength 0.5 --brush-size 2 --keep-colors 1 --seed 7",
             Format::WebP,
@@ -173,5 +183,17 @@ pub(super) mod tests {
         check("--quality 0", Format::Png, None);
         check("--quality 101", Format::Png, None);
         check("--seed -1", Format::Png, None);
+    }
+
+    #[test]
+    fn a_quality_that_nobody_hears_is_told() {
+        fn check(line: &str, format: Format, expected: bool) {
+            let told = parse(line).unwrap().unheard_quality(format);
+            assert_eq!(told.is_some(), expected, "{line} {format:?}: {told:?}");
+        }
+        check("--quality 80", Format::WebP, true);
+        check("", Format::WebP, false);
+        check("--quality 80", Format::Jpeg, false);
+        check("--quality 80", Format::Png, false);
     }
 }

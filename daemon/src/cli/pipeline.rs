@@ -24,7 +24,7 @@ use utsushi_ipc::protocol::{Progress, StylizeReport};
 
 use super::order::Order;
 use super::painter::{Paint, PaintError};
-use crate::picture::{self, Format, Picture};
+use crate::picture::{self, Format, Loss, Opened, Picture};
 
 /// A file to draw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(super) struct Job {
 pub(super) enum Event {
     Started(usize),
     Progress(usize, Progress),
+    /// Something of the file won't be in the output.
+    Lost(usize, Loss),
     /// The output is there. Seconds from the start of drawing to the end of writing.
     Done(usize, StylizeReport, f64),
     /// The message names the file.
@@ -182,13 +184,30 @@ fn start(jobs: Vec<Job>, order: Order, painter: impl Paint + 'static, events: Se
 
 fn decode(jobs: &[Job], to_draw: SyncSender<Decoded>, events: &Sender<Event>) {
     for (index, job) in jobs.iter().enumerate() {
-        let goes_on = match picture::read(&job.source) {
-            Ok(picture) => to_draw.send(Decoded { index, picture }).is_ok(),
-            Err(error) => events.send(Event::Failed(index, error.to_string())).is_ok(),
+        let goes_on = match read(job) {
+            Ok((picture, losses)) => {
+                let told = losses.into_iter().all(|loss| events.send(Event::Lost(index, loss)).is_ok());
+                told && to_draw.send(Decoded { index, picture }).is_ok()
+            }
+            Err(message) => events.send(Event::Failed(index, message)).is_ok(),
         };
         if !goes_on {
             return;
         }
+    }
+}
+
+/// Reads a picture, unless its output would take the place of a file that holds more than it.
+fn read(job: &Job) -> Result<(Picture, Vec<Loss>), String> {
+    let Opened { picture, losses } = picture::open(&job.source).map_err(|error| error.to_string())?;
+    match losses.iter().find(|loss| job.source == job.output && loss.is_destructive()) {
+        Some(loss) => {
+            let source = job.source.display();
+            let message =
+                format!("{source}: {loss}, and would be lost; give the result another name, with -o");
+            Err(message)
+        }
+        None => Ok((picture, losses)),
     }
 }
 
@@ -349,6 +368,7 @@ mod tests {
                     assert_eq!(*report, REPORT);
                     log[*index] += "done";
                 }
+                Event::Lost(index, loss) => panic!("{index}: {loss}"),
                 Event::Failed(index, message) => {
                     assert!(message.contains(&folder.path().join(index.to_string()).display().to_string()));
                     log[*index] += "failed";
@@ -406,5 +426,40 @@ mod tests {
         // Until the threads have ended.
         received.iter().for_each(drop);
         assert_eq!(outputs(folder.path()), done);
+    }
+
+    #[test]
+    fn pages_that_are_left_out_are_told_and_never_lost() {
+        let two_pages =
+            fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/cases/two-pages.tif"))
+                .unwrap();
+        let check = |output: &str, acts: Vec<Act>, expected: &[&str]| {
+            let folder = tempfile::tempdir().unwrap();
+            let source = folder.path().join("in.tif");
+            fs::write(&source, &two_pages).unwrap();
+            let job =
+                Job { source: source.clone(), output: folder.path().join(output), format: Format::Tiff };
+            let mut told = Vec::new();
+            let order = order::tests::parse("").unwrap();
+            run(vec![job], order, Script(acts.into_iter()), |event| match event {
+                Event::Lost(_, loss) => told.push(loss.to_string()),
+                Event::Failed(_, message) => {
+                    told.push(message.replace(&source.display().to_string(), "in.tif"))
+                }
+                Event::Done(..) => told.push("done".into()),
+                _ => {}
+            });
+            assert_eq!(told, expected, "{output}");
+            assert!(fs::read(&source).unwrap() == two_pages, "{output}: the source has changed");
+        };
+        check("out.tif", vec![Act::Invert], &["only its first page is read; 1 page left out", "done"]);
+        check(
+            "in.tif",
+            vec![],
+            &[
+                "in.tif: only its first page is read; 1 page left out, and would be lost; give the result another \
+               name, with -o",
+            ],
+        );
     }
 }

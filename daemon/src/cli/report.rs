@@ -10,8 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use utsushi_ipc::protocol::{Progress, StylizeReport};
 
+use super::left_out::LeftOut;
 use super::pipeline::{Event, Job, Outcome};
 use super::{Ending, complain};
+use crate::picture::Loss;
 
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "What to tell")]
@@ -19,7 +21,8 @@ pub(super) struct ReportArgs {
     /// Say nothing unless something fails
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
-    /// Write an object a line to standard output: skipped, started, progress, done, failed, and a summary
+    /// Write an object a line to standard output: skipped, started, warning, progress, done, failed,
+    /// and a summary
     #[arg(long)]
     json: bool,
 }
@@ -47,6 +50,7 @@ pub(super) struct Report {
     /// With which they are drawn.
     seed: u64,
     tally: Tally,
+    left_out: LeftOut,
     total: usize,
     begun: Instant,
 }
@@ -92,6 +96,12 @@ enum Line<'a> {
         output: Option<&'a str>,
         message: &'a str,
     },
+    Warning {
+        source: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "LeftOut::is_empty")]
+        left_out: LeftOut,
+    },
     Error {
         message: &'a str,
     },
@@ -99,6 +109,7 @@ enum Line<'a> {
         #[serde(flatten)]
         tally: Tally,
         undone: usize,
+        left_out: &'a LeftOut,
         interrupted: bool,
         seconds: f64,
     },
@@ -127,7 +138,8 @@ impl ReportArgs {
         } else {
             Manner::Plain
         };
-        Report { manner, seed, tally: Tally::default(), total, begun: Instant::now() }
+        let (tally, left_out) = (Tally::default(), LeftOut::default());
+        Report { manner, seed, tally, left_out, total, begun: Instant::now() }
     }
 }
 
@@ -151,6 +163,7 @@ impl Report {
     pub(super) fn event(&mut self, jobs: &[Job], event: &Event) {
         match event {
             Event::Started(index) => self.started(&jobs[*index]),
+            Event::Lost(index, loss) => self.loss(&jobs[*index], loss),
             Event::Progress(index, progress) => self.progress(&jobs[*index], *progress),
             Event::Done(index, report, seconds) => self.done(&jobs[*index], report, *seconds),
             Event::Failed(index, message) => self.failed(&jobs[*index], message),
@@ -217,6 +230,23 @@ impl Report {
         self.move_bar(0);
     }
 
+    /// The picture is drawn, but not all that its file holds.
+    fn loss(&mut self, job: &Job, loss: &Loss) {
+        let source = text(&job.source);
+        let mut left_out = LeftOut::default();
+        left_out.add_loss(loss);
+        self.left_out.add_loss(loss);
+        match &self.manner {
+            Manner::Json => line(&Line::Warning { source: &source, message: &loss.to_string(), left_out }),
+            _ => self.warn(&format!("{source}: {loss}")),
+        }
+    }
+
+    /// Files among the inputs are of kinds that aren't drawn.
+    pub(super) fn left_out(&mut self, files: LeftOut) {
+        self.left_out = files;
+    }
+
     /// Something that is no picture's fault went wrong.
     pub(super) fn warn(&self, message: &str) {
         match &self.manner {
@@ -233,15 +263,16 @@ impl Report {
         match &self.manner {
             Manner::Json => {
                 let seconds = self.begun.elapsed().as_secs_f64();
-                line(&Line::Summary { tally: self.tally, undone, interrupted, seconds });
+                let left_out = &self.left_out;
+                line(&Line::Summary { tally: self.tally, undone, left_out, interrupted, seconds });
             }
             Manner::Bar(bar) => bar.finish_and_clear(),
             Manner::Plain | Manner::Quiet => {}
         }
         if matches!(self.manner, Manner::Plain | Manner::Bar(_))
-            && (self.total != 1 || self.tally.skipped > 0)
+            && (self.total != 1 || self.tally.skipped > 0 || self.left_out.has_files())
         {
-            say(&summary(self.tally, undone));
+            say(&(summary(self.tally, undone) + &self.left_out.in_words()));
         }
         match outcome {
             Outcome::Interrupted => Ending::Interrupted,
@@ -306,6 +337,7 @@ fn name(path: &Path) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::Part;
 
     #[test]
     fn summaries() {
@@ -357,8 +389,24 @@ mod tests {
         );
         let tally = Tally { done: 1, skipped: 2, failed: 3 };
         check(
-            Line::Summary { tally, undone: 4, interrupted: true, seconds: 0.5 },
-            r#"{"event":"summary","done":1,"skipped":2,"failed":3,"undone":4,"interrupted":true,"seconds":0.5}"#,
+            Line::Summary {
+                tally,
+                undone: 4,
+                left_out: &LeftOut::default(),
+                interrupted: true,
+                seconds: 0.5,
+            },
+            r#"{"event":"summary","done":1,"skipped":2,"failed":3,"undone":4,"left_out":{},"interrupted":true,"seconds":0.5}"#,
+        );
+        let mut left_out = LeftOut::default();
+        left_out.add_loss(&Loss::Parts { part: Part::Page, count: 2 });
+        check(
+            Line::Warning { source: "a", message: "c", left_out },
+            r#"{"event":"warning","source":"a","message":"c","left_out":{"page":2}}"#,
+        );
+        check(
+            Line::Warning { source: "a", message: "c", left_out: LeftOut::default() },
+            r#"{"event":"warning","source":"a","message":"c"}"#,
         );
     }
 }

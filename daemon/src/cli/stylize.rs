@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use utsushi_ipc::protocol::Priority;
 
+use super::batch::{drawn_name, is_video};
 use super::file_id::FileId;
 use super::order::OrderArgs;
 use super::painter::Painter;
@@ -53,6 +54,9 @@ impl Stylize {
     pub(super) fn execute(self, address: Address) -> anyhow::Result<Ending> {
         let job = self.job()?;
         let order = self.order.order(Priority::Interactive)?;
+        if let Some(message) = order.unheard_quality(job.format) {
+            return Err(Usage::new(format!("{}: {message}", job.output.display())).into());
+        }
         let mut painter = Painter::connect(address)?;
         painter.require(order.styles())?;
         let jobs = vec![job];
@@ -67,6 +71,12 @@ impl Stylize {
             .map_err(|error| Usage::new(format!("{}: can't be read: {error}", source.display())))?;
         if source.is_dir() {
             let message = format!("{} is a folder: draw its pictures with `utsushi batch`", source.display());
+            return Err(Usage::new(message));
+        }
+        if is_video(&source) {
+            let shown = source.display();
+            let drawn = drawn_name(&source).display().to_string();
+            let message = format!("{shown} is a video: draw it with `utsushi batch {shown} -o {drawn}`");
             return Err(Usage::new(message));
         }
         let output = match &self.output {
@@ -154,5 +164,21 @@ mod tests {
         check("in.png -o folder.png", None);
         check("folder.png -o out.png", None);
         check("missing.png -o out.png", None);
+    }
+
+    #[test]
+    fn a_video_is_sent_to_the_right_command() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, expected) in
+            [("a.mp4", "-o drawn.mp4`"), ("b.avi", "-o drawn.mp4`"), ("c.mkv", "-o drawn.mkv`")]
+        {
+            let path = folder.path().join(name);
+            fs::write(&path, "").unwrap();
+            let output = path.with_extension("png");
+            let words = ["x".into(), path.clone().into_os_string(), "-o".into(), output.into_os_string()];
+            let error = Line::try_parse_from(words).unwrap().stylize.job().unwrap_err().to_string();
+            assert!(error.contains(&format!("`utsushi batch {}", path.display())), "{error}");
+            assert!(error.ends_with(expected), "{error}");
+        }
     }
 }

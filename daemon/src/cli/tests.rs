@@ -69,7 +69,12 @@ fn one_picture() {
     check("stylize IN/out.png --in-place", Ending::Done, "out.png", Some(10));
     check("stylize IN/in.png -o IN/other.png --style no-such-style", Ending::Usage, "other.png", None);
     check("stylize IN/broken.png -o IN/other.png", Ending::Failed, "other.png", None);
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/cases/two-pages.tif");
+    fs::copy(&pages, studio.path("pages.tif")).unwrap();
+    check("stylize IN/pages.tif --in-place", Ending::Failed, "pages.tif", Some(0));
+    assert!(fs::read(studio.path("pages.tif")).unwrap() == fs::read(&pages).unwrap());
     assert_eq!(studio.drawn(), 3);
+    check("stylize IN/pages.tif -o IN/page.tif", Ending::Done, "page.tif", Some(255));
     assert_eq!(studio.run("status"), Ending::Done as u8);
 }
 

@@ -1,24 +1,33 @@
-//! JPEG: decoded by `zune-jpeg`, encoded by `jpeg-encoder`, its metadata segments read here.
+//! JPEG: decoded by `zune-jpeg`, encoded by `jpeg-encoder`, its metadata segments read here ([`headers`]).
+//!
+//! Some kinds that this decoder gets wrong are left to a slower one ([`careful`]): colours that come one after the
+//! other or are sampled unusually, inks with a profile, and files without an end mark.
 //!
 //! The decoder would rather give half a picture than none: where data are missing it goes on with zeros, for as
-//! many pixels as the header asks for. So a file without an end mark is refused before it is decoded, as is one
-//! with too few bytes for its size; and a baseline file is decoded with its end mark cut off, as the decoder does
+//! many pixels as the header asks for. So a progressive file without an end mark is refused before it is decoded, as is
+//! one with too few bytes for its size; and a baseline file is decoded with its end mark cut off, as the decoder does
 //! notice when it runs off the end. (Not noticed: a progressive file that lost data and got an end mark again. It
 //! comes out less sharp somewhere.)
+
+mod careful;
+mod headers;
 
 use std::io::{BufRead, Read, Write};
 
 use jpeg_encoder::{Encoder, EncodingError, PixelDensity, PixelDensityUnit};
-use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
+use moxcms::ColorProfile;
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use self::careful::Careful;
+use self::headers::Headers;
 use super::{
-    Decoded, Format, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution, WriteOptions,
-    allocate, convert, exif,
+    Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution,
+    WriteOptions, allocate, convert, exif,
 };
 
 /// The largest file that is read into memory.
@@ -40,16 +49,61 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
         return Err(Problem::unsupported("it is a JPEG of more than 1 GiB"));
     }
     let headers = Headers::read(&file);
-    let end = headers.end.ok_or_else(|| Problem::broken(Format::Jpeg, "it ends before its end mark"))?;
-    if !headers.progressive {
-        // The decoder may take the next scan's header for the end of this one, and mix up the colours.
-        if headers.scans > 1 {
-            return Err(Problem::unsupported("it is a JPEG with its colours one after the other"));
+    if headers.precision > 8 {
+        return Err(Problem::unsupported(format!("{}-bit JPEG isn't supported", headers.precision)));
+    }
+    let mut losses: Vec<_> = headers.losses().collect();
+    let ends_early = || Problem::broken(Format::Jpeg, "it ends before its end mark");
+    let end = match headers.end {
+        Some(end) => end,
+        // Whether a progressive one has all of its passes, nobody could tell.
+        None if headers.progressive || headers.scans == 0 => return Err(ends_early()),
+        None => {
+            losses.push(Loss::EndMark);
+            file.len()
         }
+    };
+    let inks = headers.icc.as_deref().filter(|icc| headers.sampling.len() == 4 && is_of_inks(icc));
+    // The fast decoder may take the next scan's header for the end of this one, and mix up the colours.
+    let is_one_by_one = headers.scans > 1 && !headers.progressive;
+    let is_usual = headers.is_sampled_as_usual() && !is_one_by_one && headers.end.is_some() && inks.is_none();
+    let (raster, pixels, icc) = if is_usual {
+        let (raster, pixels) = decode_usual(file, &headers, end)?;
+        (raster, pixels, headers.icc)
+    } else {
+        let decoded = careful::decode(file, &headers, end, inks);
+        let Careful { raster, pixels, is_srgb } = match decoded {
+            Err(Problem::Broken { .. } | Problem::Unsupported { .. }) if headers.end.is_none() => {
+                return Err(ends_early());
+            }
+            decoded => decoded?,
+        };
+        if inks.is_some() && !is_srgb {
+            losses.push(Loss::InkProfile);
+        }
+        let srgb = || ColorProfile::new_srgb().encode().ok();
+        (raster, pixels, if is_srgb { srgb() } else { headers.icc })
+    };
+
+    let exif = headers.exif;
+    let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
+    let resolution = headers.resolution.or_else(|| exif.as_deref().and_then(exif::resolution));
+    let icc = Metadata::profile(icc, raster.format().channels == Channels::Rgb);
+    let metadata = Metadata { icc, exif, resolution, ..Metadata::default() };
+    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
+}
+
+/// Is the profile one of cyan, magenta, yellow and black?
+fn is_of_inks(icc: &[u8]) -> bool {
+    icc.get(16..20) == Some(b"CMYK")
+}
+
+/// By the fast decoder. `end`: where the picture's data ends.
+fn decode_usual(mut file: Vec<u8>, headers: &Headers, end: usize) -> Result<(Raster, Vec<u8>), Problem> {
+    if !headers.progressive {
         file.truncate(end);
         file.extend(LOOK_AHEAD);
     }
-
     // Headers are taken as they come, as cameras write odd ones. In the picture itself an error is an error.
     let options =
         DecoderOptions::default().set_max_width(usize::MAX).set_max_height(usize::MAX).set_strict_mode(false);
@@ -64,9 +118,22 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
     };
     decoder.set_options(options.jpeg_set_out_colorspace(space).set_strict_mode(true));
     let (width, height) = decoder.dimensions().unwrap_or_default();
+    let (raster, mut pixels) = allocate_for(width, height, channels, headers, end)?;
+    decoder.decode_into(&mut pixels).map_err(reading)?;
+    Ok((raster, pixels))
+}
+
+/// Checks a size that a header tells by what the file could hold.
+fn allocate_for(
+    width: usize,
+    height: usize,
+    channels: Channels,
+    headers: &Headers,
+    end: usize,
+) -> Result<(Raster, Vec<u8>), Problem> {
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
-    let (raster, mut pixels) =
-        allocate(side(width), side(height), PixelFormat { channels, depth: Depth::U8 })?;
+    let allocated = allocate(side(width), side(height), PixelFormat { channels, depth: Depth::U8 })?;
+    let raster = allocated.0;
     // All coefficients of a progressive picture are held, at 16 bits, until its last pass.
     let needed = raster.total_bytes() * 3;
     if headers.progressive && needed > MAX_PIXEL_BYTES {
@@ -75,14 +142,7 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
     if u64::from(raster.width()) * u64::from(raster.height()) > end as u64 * MAX_PIXELS_A_BYTE {
         return Err(Problem::broken(Format::Jpeg, "it has too few data for its size"));
     }
-    decoder.decode_into(&mut pixels).map_err(reading)?;
-
-    let exif = headers.exif;
-    let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
-    let resolution = headers.resolution.or_else(|| exif.as_deref().and_then(exif::resolution));
-    let icc = Metadata::profile(headers.icc, channels == Channels::Rgb);
-    let metadata = Metadata { icc, exif, resolution };
-    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation })
+    Ok(allocated)
 }
 
 /// Alpha is laid over white. EXIF data that is too long for a JPEG is left out.
@@ -137,97 +197,5 @@ fn writing(error: EncodingError) -> Problem {
     match error {
         EncodingError::IoError(error) => Problem::Write(error),
         other => Problem::encoding(other),
-    }
-}
-
-/// What the segments before and between the scans tell.
-#[derive(Debug, Default, PartialEq)]
-struct Headers {
-    resolution: Option<Resolution>,
-    exif: Option<Vec<u8>>,
-    icc: Option<Vec<u8>>,
-    /// Does the picture come in several passes?
-    progressive: bool,
-    scans: usize,
-    /// Where the end mark lies.
-    end: Option<usize>,
-}
-
-impl Headers {
-    fn read(file: &[u8]) -> Self {
-        let mut headers = Self::default();
-        let mut icc = IccChunks::default();
-        let mut rest = file.get(2..).unwrap_or_default();
-        // Between segments there are fill bytes (0xff), and, after a scan's header, its data. In the data 0xff is
-        // followed by 0 or is a restart mark; so this loop looks for the next real mark in both cases.
-        while let Some(mark) = rest.iter().position(|&byte| byte == 0xff) {
-            rest = &rest[mark + 1..];
-            let marker = match rest.first() {
-                Some(0xd9) => {
-                    headers.end = Some(file.len() - rest.len() - 1);
-                    break;
-                }
-                Some(0xff) => continue,
-                Some(&(0x01 | 0xd0..=0xd8 | 0)) => {
-                    rest = &rest[1..];
-                    continue;
-                }
-                Some(&marker) => marker,
-                None => break,
-            };
-            let Some(&[high, low]) = rest.get(1..3) else { break };
-            let length = usize::from(u16::from_be_bytes([high, low]));
-            let Some(payload) = rest.get(3..1 + length) else { break };
-            match marker {
-                0xc2 => headers.progressive = true,
-                0xda => headers.scans += 1,
-                0xe0 => headers.resolution = headers.resolution.or_else(|| jfif_resolution(payload)),
-                0xe1 if payload.starts_with(EXIF_NAME) && headers.exif.is_none() => {
-                    headers.exif = exif::from_chunk(payload);
-                }
-                0xe2 => icc.push(payload),
-                _ => {}
-            }
-            rest = &rest[1 + length..];
-        }
-        headers.icc = icc.joined();
-        headers
-    }
-}
-
-fn jfif_resolution(payload: &[u8]) -> Option<Resolution> {
-    let &[unit, x_high, x_low, y_high, y_low] = payload.strip_prefix(b"JFIF\0")?.get(2..7)? else {
-        return None;
-    };
-    let x = f64::from(u16::from_be_bytes([x_high, x_low]));
-    let y = f64::from(u16::from_be_bytes([y_high, y_low]));
-    match unit {
-        1 => Resolution::per_inch(x, y),
-        2 => Resolution::per_centimetre(x, y),
-        _ => None,
-    }
-}
-
-/// An ICC profile comes in up to 255 numbered pieces, in any order.
-#[derive(Default)]
-struct IccChunks<'a> {
-    count: u8,
-    pieces: Vec<(u8, &'a [u8])>,
-}
-
-impl<'a> IccChunks<'a> {
-    fn push(&mut self, payload: &'a [u8]) {
-        if let Some([number, count, piece @ ..]) = payload.strip_prefix(ICC_NAME) {
-            self.count = *count;
-            self.pieces.push((*number, piece));
-        }
-    }
-
-    /// All pieces, or nothing if one is missing or there twice.
-    fn joined(mut self) -> Option<Vec<u8>> {
-        self.pieces.sort_by_key(|(number, _)| *number);
-        let numbers = self.pieces.iter().map(|(number, _)| *number);
-        (self.count > 0 && numbers.eq(1..=self.count))
-            .then(|| self.pieces.iter().flat_map(|(_, piece)| piece.iter().copied()).collect())
     }
 }

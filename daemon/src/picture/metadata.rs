@@ -1,5 +1,7 @@
 //! What a picture file tells besides its pixels, and is kept.
 
+use super::png::ColourChunks;
+
 /// The longest ICC profile that is kept: what fits into a JPEG.
 const MAX_ICC_BYTES: usize = 254 * (65535 - 16);
 
@@ -8,10 +10,26 @@ const MAX_ICC_BYTES: usize = 254 * (65535 - 16);
 pub struct Metadata {
     /// The ICC profile, as it is.
     pub icc: Option<Vec<u8>>,
+    /// A PNG's own words for the colours, while the profile is as it came with them.
+    pub png_colour: Option<PngColour>,
     /// EXIF data, from its byte-order mark on, with an orientation of 1 and no thumbnail.
     pub exif: Option<Vec<u8>>,
     /// How large the picture is on paper.
     pub resolution: Option<Resolution>,
+}
+
+/// The chunks by which a PNG told its colours, and the profile that it had, or that says the same to other formats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PngColour {
+    pub(super) chunks: ColourChunks,
+    pub(super) icc: Option<Vec<u8>>,
+}
+
+impl PngColour {
+    /// The chunks, unless the pixels have another profile by now.
+    pub(super) fn chunks_beside(&self, icc: Option<&[u8]>) -> Option<&ColourChunks> {
+        (self.icc.as_deref() == icc).then_some(&self.chunks)
+    }
 }
 
 /// Pixels per inch.

@@ -20,17 +20,22 @@
 //! | WebP   | grey comes back as RGB       | 8, lossless            | 16383         |
 //! | TIFF   | all                          | 8, 16, f32             | as a raster's |
 //!
-//! What isn't kept: XMP, IPTC and comments; all but the first frame of an animation; all but the first page of a
-//! TIFF; the thumbnail inside EXIF data, which would show the picture as it was; maker notes on the way into or
+//! A file may hold more than one picture, of which the first is read; [`open`] tells of that as a [`Loss`].
+//!
+//! What isn't kept: XMP, IPTC and comments; the thumbnail inside EXIF data, which would show the picture as it was; maker notes on the way into or
 //! out of a TIFF, as they point at places of the file they were in. An ICC profile is left out where it doesn't
-//! describe the written channels. A CMYK JPEG becomes RGB, without its profile.
+//! describe the written channels. What a PNG tells of its colours in other chunks, it gets back; other formats get a
+//! profile that says the same. A CMYK JPEG becomes sRGB by its profile, or without
+//! one, RGB.
 
 mod convert;
 mod error;
 mod exif;
 mod jpeg;
+mod loss;
 mod metadata;
 mod orientation;
+mod panics;
 mod png;
 mod replace;
 #[cfg(test)]
@@ -40,13 +45,13 @@ mod webp;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use utsushi_ipc::pixels::{PixelFormat, Raster};
 
 pub use self::error::{PictureError, Problem};
-pub use self::metadata::{Metadata, Resolution};
+pub use self::loss::{Loss, Part};
+pub use self::metadata::{Metadata, PngColour, Resolution};
 use self::orientation::Orientation;
 pub(crate) use self::replace::remove_leftovers;
 
@@ -135,8 +140,22 @@ impl Format {
     }
 }
 
-/// Reads a picture. What it is, is told by its content, not by its name.
+/// A picture that was read, and what its file holds besides it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opened {
+    /// The picture, or the first of them.
+    pub picture: Picture,
+    /// In no particular order; mostly empty.
+    pub losses: Vec<Loss>,
+}
+
+/// Reads a picture, for callers that need nothing else of its file; others [`open`] it.
 pub fn read(path: &Path) -> Result<Picture, PictureError> {
+    open(path).map(|opened| opened.picture)
+}
+
+/// Reads a picture. What it is, is told by its content, not by its name.
+pub fn open(path: &Path) -> Result<Opened, PictureError> {
     let read = || {
         let file = File::open(path).map_err(Problem::Read)?;
         if file.metadata().map_err(Problem::Read)?.is_dir() {
@@ -162,20 +181,24 @@ pub fn write(
 struct Decoded {
     picture: Picture,
     orientation: Orientation,
+    losses: Vec<Loss>,
 }
 
-fn decode(mut source: impl BufRead + Seek) -> Result<Picture, Problem> {
+fn decode(mut source: impl BufRead + Seek) -> Result<Opened, Problem> {
     let format = Format::of(source.fill_buf().map_err(Problem::Read)?).ok_or(Problem::UnknownFormat)?;
-    // The decoders are other people's work. Should one of them panic over a file, that is one broken file, not
+    // The decoders are other people's work. Should one of them panic over a file, that is one unreadable file, not
     // the end of a batch.
-    let decoded = panic::catch_unwind(AssertUnwindSafe(|| match format {
+    let decoded = panics::caught(|| match format {
         Format::Png => png::decode(source),
         Format::Jpeg => jpeg::decode(source),
         Format::WebP => webp::decode(source),
         Format::Tiff => tiff::decode(source),
-    }))
-    .unwrap_or_else(|_| Err(Problem::broken(format, "its decoder gave up")))?;
-    Ok(upright(decoded))
+    })
+    .unwrap_or_else(|| {
+        Err(Problem::unsupported(format!("it is a {} of a kind that isn't supported", format.name())))
+    })?;
+    let Decoded { picture, orientation, losses } = decoded;
+    Ok(Opened { picture: upright(picture, orientation), losses })
 }
 
 fn encode<W: Write + Seek>(
@@ -197,7 +220,7 @@ fn encode<W: Write + Seek>(
 }
 
 /// Applies the orientation to the pixels, and makes the metadata say so.
-fn upright(Decoded { picture, orientation }: Decoded) -> Picture {
+fn upright(picture: Picture, orientation: Orientation) -> Picture {
     let Picture { raster, pixels, mut metadata } = picture;
     let (raster, pixels) = orientation.apply(raster, pixels);
     if orientation.swaps_sides() {

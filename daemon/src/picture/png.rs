@@ -4,6 +4,8 @@
 //! the still picture that stands in for it. Written with fast compression: about as small as libpng's level 2 or 3,
 //! several times as fast.
 
+mod colour;
+
 use std::borrow::Cow;
 use std::io::{BufRead, Seek, Write};
 
@@ -12,7 +14,11 @@ use png::{
 };
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 
-use super::{Decoded, Format, Metadata, Orientation, Picture, Problem, Resolution, allocate, convert, exif};
+pub(super) use self::colour::ColourChunks;
+use super::{
+    Decoded, Format, Loss, Metadata, Orientation, Part, Picture, PngColour, Problem, Resolution, allocate,
+    convert, exif,
+};
 
 pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     let mut decoder = png::Decoder::new(source);
@@ -30,6 +36,10 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     };
     let depth = if depth == BitDepth::Sixteen { Depth::U16 } else { Depth::U8 };
     let (width, height) = reader.info().size();
+    // The still picture of an animated PNG may be its first frame, or none of them.
+    let frames = reader.info().animation_control.map_or(0, |animation| u64::from(animation.num_frames));
+    let is_a_frame = reader.info().frame_control.is_some();
+    let losses = Loss::parts(Part::Frame, frames.saturating_sub(u64::from(is_a_frame)));
     let (raster, mut pixels) = allocate(width, height, PixelFormat { channels, depth })?;
     let frame = reader.next_frame(&mut pixels).map_err(reading)?;
     if (frame.width, frame.height) != (width, height) {
@@ -49,8 +59,13 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
         _ => exif.as_deref().and_then(exif::resolution),
     };
     let icc = info.icc_profile.as_deref().map(<[u8]>::to_vec);
-    let metadata = Metadata { icc: Metadata::profile(icc, is_colour(channels)), exif, resolution };
-    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation })
+    let icc = Metadata::profile(icc, is_colour(channels));
+    let chunks = ColourChunks::of(info);
+    let icc = icc.or_else(|| chunks.as_ref()?.to_profile(is_colour(channels)));
+    let png_colour = chunks.map(|chunks| PngColour { chunks, icc: icc.clone() });
+    let metadata = Metadata { icc, png_colour, exif, resolution };
+    let losses = losses.into_iter().collect();
+    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
 }
 
 pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Problem> {
@@ -74,7 +89,13 @@ pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Prob
         Channels::Rgba => ColorType::Rgba,
     };
     info.bit_depth = if depth == Depth::U8 { BitDepth::Eight } else { BitDepth::Sixteen };
-    info.icc_profile = metadata.icc_for(is_colour(channels)).map(Cow::Borrowed);
+    let icc = metadata.icc_for(is_colour(channels));
+    let chunks =
+        metadata.png_colour.as_ref().and_then(|colour| colour.chunks_beside(metadata.icc.as_deref()));
+    info.icc_profile = icc.map(Cow::Borrowed);
+    if let Some(chunks) = chunks {
+        chunks.set(&mut info);
+    }
     info.exif_metadata = metadata.exif.as_deref().map(Cow::Borrowed);
     info.pixel_dims = metadata.resolution.map(|resolution| {
         let (xppu, yppu) = resolution.to_metre();
@@ -83,6 +104,9 @@ pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Prob
     let mut encoder = png::Encoder::with_info(out, info).map_err(writing)?;
     encoder.set_compression(Compression::Fast);
     let mut writer = encoder.write_header().map_err(writing)?;
+    if let Some(chunks) = chunks {
+        chunks.write(&mut writer).map_err(writing)?;
+    }
     writer.write_image_data(&samples).map_err(writing)?;
     writer.finish().map_err(writing)
 }

@@ -1,14 +1,16 @@
 //! TIFF and BigTIFF, by the `tiff` crate.
 //!
 //! Read: grey and RGB, with alpha or without, of 8 or 16 bits or 32-bit floating point, and grey of 1, 2 or 4
-//! bits; in strips or tiles, interleaved or in planes, with any compression the crate knows. The first page only.
+//! bits; in strips or tiles, interleaved or in planes, with any compression the crate knows. The first full page only ([`pages`]).
 //! Written: strips of fast deflate, with a predictor where samples are whole numbers.
+
+mod pages;
 
 use std::borrow::Cow;
 use std::io::{BufRead, Seek, Write};
 
 use tiff::decoder::ifd::Value;
-use tiff::decoder::{Decoder, IfdDecoder, Limits};
+use tiff::decoder::{ChunkType, Decoder, IfdDecoder, Limits};
 use tiff::encoder::colortype::{
     ColorType, Gray8, Gray16, Gray32Float, RGB8, RGB16, RGB32Float, RGBA8, RGBA16, RGBA32Float,
 };
@@ -20,11 +22,12 @@ use tiff::tags::{
     ExtraSamples, PhotometricInterpretation, Predictor, ResolutionUnit, SampleFormat, Tag, Type, ValueBuffer,
 };
 use tiff::{Directory, TiffError, TiffResult};
-use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 
 use super::exif::{self, Field, Fields};
 use super::{
-    Decoded, Format, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution, allocate, convert,
+    Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Part, Picture, Problem, Resolution,
+    allocate, convert,
 };
 
 /// The largest value of a tag: an ICC profile, or the places of 262144 strips in a BigTIFF.
@@ -38,6 +41,7 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     limits.intermediate_buffer_size = 1 << 30;
     limits.ifd_value_size = MAX_TAG_BYTES;
     let mut decoder = Decoder::new(source).map_err(reading)?.with_limits(limits);
+    let other_pages = pages::choose(&mut decoder)?;
 
     let (width, height) = decoder.dimensions().map_err(reading)?;
     let stored = Stored::of(&mut decoder)?;
@@ -54,7 +58,10 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
         expand_bits(&packed, stored.bits, width as usize, &mut pixels);
     } else if layout.planes > 1 {
         let mut planes = vec![0; layout.complete_len];
-        decoder.read_image_bytes(&mut planes).map_err(reading)?;
+        match decoder.get_chunk_type() {
+            ChunkType::Strip => decoder.read_image_bytes(&mut planes).map_err(reading)?,
+            ChunkType::Tile => read_tiles(&mut decoder, stored.format, raster, &mut planes)?,
+        }
         interleave(&planes, stored.format, &mut pixels);
     } else {
         decoder.read_image_bytes(&mut pixels).map_err(reading)?;
@@ -72,9 +79,11 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
         icc: Metadata::profile(icc, is_colour(stored.format.channels)),
         exif: (!fields.is_empty()).then(|| fields.to_exif()),
         resolution,
+        ..Metadata::default()
     };
     let orientation = orientation.map_or(Orientation::UPRIGHT, Orientation::from_tag);
-    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation })
+    let losses = Loss::parts(Part::Page, other_pages).into_iter().collect();
+    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
 }
 
 /// How samples lie in the file.
@@ -131,6 +140,38 @@ fn expand_bits(packed: &[u8], bits: u8, width: usize, samples: &mut [u8]) {
             *sample = (from[x / per_byte] >> shift & max) * (255 / max);
         }
     }
+}
+
+/// Planes in tiles, one after the other. At once, the crate (0.11) can't read them: from the second plane on it takes
+/// the lowest tiles for whole ones, and panics where they don't fit.
+fn read_tiles<R: BufRead + Seek>(
+    decoder: &mut Decoder<R>,
+    format: PixelFormat,
+    raster: Raster,
+    planes: &mut [u8],
+) -> Result<(), Problem> {
+    let sample_bytes = format.depth.bytes();
+    let (width, height) = (raster.width() as usize, raster.height() as usize);
+    let (tile_width, tile_height) = decoder.chunk_dimensions();
+    let (tile_width, tile_height) = (tile_width as usize, tile_height as usize);
+    let (across, down) = (width.div_ceil(tile_width), height.div_ceil(tile_height));
+    let plane_bytes = planes.len() / format.channels.count();
+    for (plane, samples) in planes.chunks_exact_mut(plane_bytes).enumerate() {
+        for tile in 0..across * down {
+            let index = u32::try_from(plane * across * down + tile)
+                .map_err(|_| Problem::broken(Format::Tiff, "it has too many tiles"))?;
+            let layout = decoder.image_chunk_buffer_layout(index).map_err(reading)?;
+            let mut bytes = vec![0; layout.len];
+            decoder.read_chunk_bytes(index, &mut bytes).map_err(reading)?;
+            let (left, top) = (tile % across * tile_width, tile / across * tile_height);
+            let row_bytes = tile_width.min(width - left) * sample_bytes;
+            let rows = samples.chunks_exact_mut(width * sample_bytes).skip(top).take(tile_height);
+            for (to, from) in rows.zip(bytes.chunks_exact(row_bytes)) {
+                to[left * sample_bytes..][..row_bytes].copy_from_slice(from);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn interleave(planes: &[u8], format: PixelFormat, pixels: &mut [u8]) {

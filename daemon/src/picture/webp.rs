@@ -11,12 +11,12 @@ use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 
 use super::exif::{self, Fields};
-use super::{Decoded, Format, Metadata, Orientation, Picture, Problem, allocate, convert};
+use super::{Decoded, Format, Loss, Metadata, Orientation, Part, Picture, Problem, allocate, convert};
 
 const MAX_SIDE_PX: u32 = 16383;
 
 pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem> {
-    check_chunks(&mut source)?;
+    let frames = check_chunks(&mut source)?;
     let mut decoder = WebPDecoder::new(source).map_err(reading)?;
     let (width, height) = decoder.dimensions();
     let channels = if decoder.color_type() == ColorType::Rgba8 { Channels::Rgba } else { Channels::Rgb };
@@ -27,8 +27,9 @@ pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem
 
     let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
     let resolution = exif.as_deref().and_then(exif::resolution);
-    let metadata = Metadata { icc, exif, resolution };
-    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation })
+    let metadata = Metadata { icc, exif, resolution, ..Metadata::default() };
+    let losses = Loss::parts(Part::Frame, frames.saturating_sub(1)).into_iter().collect();
+    Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
 }
 
 pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Problem> {
@@ -66,8 +67,9 @@ fn with_resolution(metadata: &Metadata) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// Do the file and all its chunks end where they say? The decoder asks for a chunk's memory before it looks.
-fn check_chunks(source: &mut (impl BufRead + Seek)) -> Result<(), Problem> {
+/// Do the file and all its chunks end where they say? The decoder asks for a chunk's memory before it looks. Returns
+/// how many frames of an animation there are.
+fn check_chunks(source: &mut (impl BufRead + Seek)) -> Result<u64, Problem> {
     let io = |error| Problem::reading(Format::WebP, error);
     let cut_short = || Problem::broken(Format::WebP, "it ends before its last chunk does");
     let length = source.seek(SeekFrom::End(0)).map_err(io)?;
@@ -78,7 +80,7 @@ fn check_chunks(source: &mut (impl BufRead + Seek)) -> Result<(), Problem> {
     if end > length {
         return Err(cut_short());
     }
-    let mut at = 12;
+    let (mut at, mut frames) = (12, 0);
     while at + 8 <= end {
         let mut chunk = [0; 8];
         source.read_exact(&mut chunk).map_err(io)?;
@@ -86,10 +88,12 @@ fn check_chunks(source: &mut (impl BufRead + Seek)) -> Result<(), Problem> {
         if at + 8 + size > end {
             return Err(cut_short());
         }
+        frames += u64::from(chunk.starts_with(b"ANMF"));
         at += 8 + size + size % 2;
         source.seek(SeekFrom::Start(at)).map_err(io)?;
     }
-    source.rewind().map_err(io)
+    source.rewind().map_err(io)?;
+    Ok(frames)
 }
 
 fn reading(error: ImageError) -> Problem {

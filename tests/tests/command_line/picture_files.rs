@@ -47,7 +47,8 @@ fn what_a_file_tells_of_its_picture_is_kept() {
     let home = Home::new();
     let (raster, pixels) = drawn(90, 60, Channels::Rgb, Depth::U8);
     let resolution = Some(Resolution { x_ppi: 300.0, y_ppi: 150.0 });
-    let metadata = Metadata { icc: Some(icc_of_rocket()), exif: Some(EXIF.into()), resolution };
+    let metadata =
+        Metadata { icc: Some(icc_of_rocket()), exif: Some(EXIF.into()), resolution, ..Metadata::default() };
     let picture = Picture { raster, pixels, metadata };
     for from in Format::ALL {
         let input = format!("in.{}", from.extensions()[0]);

@@ -38,6 +38,10 @@ fn requests_that_make_no_sense_start_nothing() {
     check("stylize", "<IN>");
     check("stylize in.png", "--output");
     check("stylize in.png -o out.gif", "out.gif");
+    check("stylize in.png -o out.webp --quality 80", "without loss");
+    check("batch in.png -o out --format webp --quality 80", "without loss");
+    check("batch in.png -o x.png", "`utsushi stylize in.png -o x.png`");
+    check("batch in.png -o x.mkv", "ffmpeg");
     check("stylize in.png -o in.png", "--in-place");
     check("stylize in.png -o nowhere/out.png", "nowhere");
     check("stylize missing.png -o out.png", "missing.png");

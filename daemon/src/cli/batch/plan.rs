@@ -1,5 +1,8 @@
 //! Decides where each picture goes, and refuses what would overwrite: two pictures with the same output, or an
 //! output that is one of the sources.
+//!
+//! Pictures that differ in their format alone, as `a.png` and `a.tif`, would become the same `a.jpg`. They keep their
+//! old extensions in front of the new one: `a.png.jpg`. One that is an `a.jpg` already stays that.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -33,17 +36,21 @@ pub(super) struct Planned {
 /// Gives each picture its output. A picture that was found twice is drawn once.
 pub(super) fn plan(found: Vec<Found>, output: &Path, format: Format) -> Result<Vec<Planned>, Usage> {
     let sources: HashSet<FileId> = found.iter().map(|found| found.id).collect();
+    let contested = contested(&found, format);
     let mut taken: HashMap<PathBuf, (FileId, PathBuf)> = HashMap::new();
     let mut planned = Vec::with_capacity(found.len());
     for Found { source, relative, id, stamp } in found {
-        let (relative, format) = name(&relative, format);
-        let output = output.join(relative);
+        let (name, format) = match name(&relative, format) {
+            (name, format) if contested.contains(&name) => (full_name(&relative, name, format), format),
+            named => named,
+        };
+        let output = output.join(name);
         if let Some((other_id, other)) = taken.get(&output) {
             if *other_id == id {
                 continue;
             }
             return Err(Usage::new(format!(
-                "{} and {} would both become {}: use --recursive with their folder, --format same, or two batches",
+                "{} and {} would both become {}: use --recursive with their folder, or two batches",
                 other.display(),
                 source.display(),
                 output.display()
@@ -61,6 +68,34 @@ pub(super) fn plan(found: Vec<Found>, output: &Path, format: Format) -> Result<V
     Ok(planned)
 }
 
+/// The names that more than one picture would get.
+fn contested(found: &[Found], format: Format) -> HashSet<PathBuf> {
+    let mut first: HashMap<PathBuf, FileId> = HashMap::new();
+    let mut contested = HashSet::new();
+    for Found { relative, id, .. } in found {
+        let (name, _) = name(relative, format);
+        if *first.entry(name.clone()).or_insert(*id) != *id {
+            contested.insert(name);
+        }
+    }
+    contested
+}
+
+/// A name with the old extension and the new one; or the name as it was, if both are the same format's.
+fn full_name(relative: &Path, name: PathBuf, format: picture::Format) -> PathBuf {
+    match picture::Format::from_path(relative) {
+        Some(own) if own == format => name,
+        _ => with_another_extension(relative, format.extensions()[0]),
+    }
+}
+
+fn with_another_extension(relative: &Path, extension: &str) -> PathBuf {
+    let mut name = relative.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
+}
+
 /// The output's name and format. A name without a format's extension keeps all of itself and gets one.
 fn name(relative: &Path, format: Format) -> (PathBuf, picture::Format) {
     let own = picture::Format::from_path(relative);
@@ -75,12 +110,7 @@ fn name(relative: &Path, format: Format) -> (PathBuf, picture::Format) {
     let name = match own {
         Some(own) if own == format => relative.into(),
         Some(_) => relative.with_extension(extension),
-        None => {
-            let mut name = relative.as_os_str().to_owned();
-            name.push(".");
-            name.push(extension);
-            name.into()
-        }
+        None => with_another_extension(relative, extension),
     };
     (name, format)
 }
@@ -131,7 +161,15 @@ mod tests {
             assert_eq!(outputs, expected as Option<Vec<_>>, "{pictures:?} {format:?}");
         };
         check(&[("one/a.png", "a.png"), ("one/a.jpg", "a.jpg")], Format::Same, Some(&["a.png", "a.jpg"]));
-        check(&[("one/a.png", "a.png"), ("one/a.jpg", "a.jpg")], Format::Webp, None);
+        let both = [("one/a.png", "a.png"), ("one/a.jpg", "a.jpg")];
+        check(&both, Format::Webp, Some(&["a.png.webp", "a.jpg.webp"]));
+        check(&both, Format::Jpeg, Some(&["a.png.jpg", "a.jpg"]));
+        check(&[both[1], both[0]], Format::Png, Some(&["a.jpg.png", "a.png"]));
+        // Found twice, it contests nothing.
+        check(&[both[0], ("one/../one/a.png", "a.png")], Format::Jpeg, Some(&["a.jpg"]));
+        // The longer name may be somebody's, too.
+        check(&[both[0], both[1], ("two/a.png", "a.png.jpg")], Format::Jpeg, None);
+        check(&[both[0], ("two/a.png", "a.png")], Format::Jpeg, None);
         check(&[("one/a.png", "a.png"), ("two/a.png", "a.png")], Format::Same, None);
         check(
             &[("one/a.png", "1/a.png"), ("two/a.png", "2/a.png")],

@@ -10,6 +10,7 @@ use glob::MatchOptions;
 
 use super::super::Usage;
 use super::super::file_id::FileId;
+use super::super::left_out::{Kind, LeftOut};
 use crate::picture::Format;
 
 /// A picture to draw.
@@ -27,6 +28,22 @@ pub(super) struct Found {
 pub(super) struct Lost {
     pub(super) path: PathBuf,
     pub(super) message: String,
+}
+
+/// A file of a kind that isn't drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Other {
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+}
+
+/// What inputs stand for.
+#[derive(Debug, Default)]
+pub(super) struct Finds {
+    pub(super) found: Vec<Found>,
+    pub(super) lost: Vec<Lost>,
+    /// Pictures of other formats and videos, in folders.
+    pub(super) others: Vec<Other>,
 }
 
 /// What changes when a file's content does.
@@ -68,34 +85,33 @@ impl fmt::Display for Stamp {
 ///
 /// An input that can't be read makes no sense; what can't be read among those that it stands for is lost, and the
 /// rest goes on.
-pub(super) fn find(
-    inputs: &[PathBuf],
-    depth: Depth,
-    output: &Path,
-) -> Result<(Vec<Found>, Vec<Lost>), Usage> {
-    let mut search = Search { depth, output, found: Vec::new(), lost: Vec::new() };
+pub(super) fn find(inputs: &[PathBuf], depth: Depth, output: &Path) -> Result<Finds, Usage> {
+    let mut search = Search { depth, output, finds: Finds::default() };
     for input in inputs {
         search.input(input)?;
     }
-    if search.found.is_empty() && search.lost.is_empty() {
+    let finds = search.finds;
+    if finds.found.is_empty() && finds.lost.is_empty() {
         let inputs: Vec<_> = inputs.iter().map(|input| input.display().to_string()).collect();
         let hint = match depth {
             Depth::Folder => "; --recursive looks into subfolders",
             Depth::Tree => "",
         };
+        let mut left_out = LeftOut::default();
+        finds.others.iter().for_each(|other| left_out.add(other.kind));
         return Err(Usage::new(format!(
-            "{}: no PNG, JPEG, WebP or TIFF files there{hint}",
-            inputs.join(", ")
+            "{}: no PNG, JPEG, WebP or TIFF files there{}{hint}",
+            inputs.join(", "),
+            left_out.in_words()
         )));
     }
-    Ok((search.found, search.lost))
+    Ok(finds)
 }
 
 struct Search<'a> {
     depth: Depth,
     output: &'a Path,
-    found: Vec<Found>,
-    lost: Vec<Lost>,
+    finds: Finds,
 }
 
 impl Search<'_> {
@@ -167,6 +183,8 @@ impl Search<'_> {
             if metadata.is_file() {
                 self.file(path, relative.into(), &metadata);
             }
+        } else if let Some(kind) = Kind::of_file(path) {
+            self.finds.others.push(Other { path: path.into(), kind });
         }
         Ok(())
     }
@@ -178,12 +196,12 @@ impl Search<'_> {
     }
 
     fn lose(&mut self, path: &Path, error: &io::Error) {
-        self.lost.push(Lost { path: path.into(), message: unreadable(path, error) });
+        self.finds.lost.push(Lost { path: path.into(), message: unreadable(path, error) });
     }
 
     fn file(&mut self, source: &Path, relative: PathBuf, metadata: &Metadata) {
         let (id, stamp) = (FileId::of_metadata(metadata), Stamp::of_metadata(metadata));
-        self.found.push(Found { source: source.into(), relative, id, stamp });
+        self.finds.found.push(Found { source: source.into(), relative, id, stamp });
     }
 }
 
@@ -221,7 +239,7 @@ mod tests {
             let inputs: Vec<_> = inputs.iter().map(|input| root.join(input)).collect();
             let found = find(&inputs, depth, &root.join("in/out")).ok();
             let found = found
-                .map(|(found, _)| found.into_iter().map(|found| (found.source, found.relative)).collect());
+                .map(|finds| finds.found.into_iter().map(|found| (found.source, found.relative)).collect());
             let expected = expected.map(|expected| {
                 expected
                     .iter()
@@ -254,6 +272,26 @@ mod tests {
     }
 
     #[test]
+    fn files_of_other_kinds_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for path in ["in/a.png", "in/b.heic", "in/c.gif", "in/d.txt", "in/sub/e.MP4", "in/.f.gif", "g/h.gif"]
+        {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), "").unwrap();
+        }
+        let check = |depth: Depth, expected: &[&str]| {
+            let finds = find(&[root.join("in")], depth, &root.join("out")).unwrap();
+            let others: Vec<_> = finds.others.into_iter().map(|other| other.path).collect();
+            assert_eq!(others, expected.iter().map(|path| root.join(path)).collect::<Vec<_>>());
+        };
+        check(Depth::Folder, &["in/b.heic", "in/c.gif"]);
+        check(Depth::Tree, &["in/b.heic", "in/c.gif", "in/sub/e.MP4"]);
+        let error = find(&[root.join("g")], Depth::Folder, &root.join("out")).unwrap_err().to_string();
+        assert!(error.contains("left out: 1 GIF file"), "{error}");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_lost_alone() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
@@ -265,7 +303,7 @@ mod tests {
         let check = |input: &str, depth: Depth, expected: Option<(usize, &[&str])>| {
             let result = find(&[root.join(input)], depth, &root.join("out")).ok();
             let lost = |lost: Vec<Lost>| lost.into_iter().map(|lost| lost.path).collect::<Vec<_>>();
-            let result = result.map(|(found, all)| (found.len(), lost(all)));
+            let result = result.map(|finds| (finds.found.len(), lost(finds.lost)));
             let expected =
                 expected.map(|(count, lost)| (count, lost.iter().map(|lost| root.join(lost)).collect()));
             assert_eq!(result, expected, "{input} {depth:?}");

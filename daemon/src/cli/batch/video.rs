@@ -16,6 +16,7 @@ use anyhow::Context;
 use clap::Args;
 
 use self::container::Container;
+pub(in super::super) use self::container::is_video;
 use self::reel::Reel;
 use self::telling::Teller;
 use super::super::file_id::FileId;
@@ -61,7 +62,7 @@ impl Film {
         args: FilmArgs,
         keep_existing: bool,
     ) -> Result<Option<Self>, Usage> {
-        let is_film = |path: &&PathBuf| container::is_video(path) && path.is_file();
+        let is_film = |path: &&PathBuf| is_video(path) && path.is_file();
         let source = match inputs.iter().find(is_film) {
             Some(film) if inputs.len() == 1 => film.clone(),
             Some(film) => {
@@ -150,6 +151,12 @@ impl Film {
         }
         notes
     }
+}
+
+/// A name for what is drawn of a video, in a container that can be written.
+pub(in super::super) fn drawn_name(source: &Path) -> PathBuf {
+    let drawn = Path::new("drawn").with_extension(source.extension().unwrap_or_default());
+    if Container::of(&drawn).is_some() { drawn } else { drawn.with_extension("mp4") }
 }
 
 /// A file of its own name, or one in a folder by the source's.

@@ -5,7 +5,7 @@ use super::*;
 
 /// No file makes a decoder panic; one that would is reported as this.
 fn is_a_panic(problem: &Problem) -> bool {
-    problem.to_string().contains("gave up")
+    problem.to_string().contains("of a kind that isn't supported")
 }
 
 fn rich(format: Format) -> Vec<u8> {
@@ -15,6 +15,7 @@ fn rich(format: Format) -> Vec<u8> {
         icc: Some(icc(300)),
         exif: Some(Fields::default().with_resolution(resolution.unwrap()).to_exif()),
         resolution,
+        ..Metadata::default()
     };
     to_bytes(format, &picture)
 }
@@ -37,10 +38,17 @@ fn random(state: &mut u64) -> usize {
 #[test]
 fn cut_short_is_refused() {
     for file in Format::ALL.map(rich).into_iter().chain([progressive()]) {
-        assert!(from_bytes(&file).is_ok());
+        assert_eq!(decode(Cursor::new(&file)).unwrap().losses, []);
         for length in 0..file.len() {
-            let problem =
-                from_bytes(&file[..length]).expect_err(&format!("{length} of {} bytes", file.len()));
+            let problem = match decode(Cursor::new(&file[..length])) {
+                // All but the end mark of a JPEG; the pixels are the same, but for another decoder's rounding.
+                Ok(opened) if file.len() - length <= 2 && opened.losses == [Loss::EndMark] => {
+                    assert_close(&samples(&opened.picture), &samples(&from_bytes(&file).unwrap()), 0.02);
+                    continue;
+                }
+                Ok(_) => panic!("{length} of {} bytes", file.len()),
+                Err(problem) => problem,
+            };
             let expected = matches!(problem, Problem::Broken { .. } | Problem::UnknownFormat);
             assert!(expected && !is_a_panic(&problem), "{length} of {} bytes: {problem}", file.len());
         }

@@ -99,7 +99,12 @@ fn metadata_survives_in_and_across_formats() {
         let mut picture = picture(24, 16, Channels::Rgb, Depth::U8);
         let resolution = Resolution::per_inch(ppi.0, ppi.1).unwrap();
         let exif = fields.clone().with_resolution(resolution).to_exif();
-        let kept = Metadata { icc: Some(icc(icc_bytes)), exif: Some(exif), resolution: Some(resolution) };
+        let kept = Metadata {
+            icc: Some(icc(icc_bytes)),
+            exif: Some(exif),
+            resolution: Some(resolution),
+            ..Metadata::default()
+        };
         picture.metadata = kept.clone();
 
         let mut before = picture;

@@ -1,6 +1,7 @@
 //! What goes into a file comes out of it; what is wrong with a file is told.
 
 mod broken;
+mod cases;
 mod kept;
 mod kinds;
 mod writing;
@@ -52,7 +53,7 @@ fn to_bytes(format: Format, picture: &Picture) -> Vec<u8> {
 }
 
 fn from_bytes(file: &[u8]) -> Result<Picture, Problem> {
-    decode(Cursor::new(file))
+    decode(Cursor::new(file)).map(|opened| opened.picture)
 }
 
 /// Samples as numbers from 0 to 1.

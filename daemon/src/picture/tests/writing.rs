@@ -95,8 +95,12 @@ impl Seek for Disk {
 #[test]
 fn a_full_disk_is_told_wherever_it_strikes() {
     let mut picture = picture(33, 21, Channels::Rgb, Depth::U8);
-    picture.metadata =
-        Metadata { icc: Some(icc(400)), exif: None, resolution: Resolution::per_inch(300.0, 300.0) };
+    picture.metadata = Metadata {
+        icc: Some(icc(400)),
+        exif: None,
+        resolution: Resolution::per_inch(300.0, 300.0),
+        ..Metadata::default()
+    };
     for format in Format::ALL {
         let length = to_bytes(format, &picture).len() as u64;
         for room in (0..length).step_by(7).chain([length - 1]) {

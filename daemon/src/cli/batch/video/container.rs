@@ -9,7 +9,7 @@ const VIDEOS: [&str; 16] = [
 ];
 
 /// Is this the name of a video?
-pub(super) fn is_video(path: &Path) -> bool {
+pub(in super::super::super) fn is_video(path: &Path) -> bool {
     extension(path).is_some_and(|extension| VIDEOS.contains(&extension.as_str()))
 }
 
