@@ -42,7 +42,7 @@ fn home() -> Home {
 }
 
 #[test]
-fn a_preset_starts_from_what_art_of_its_kind_begins_with() {
+fn a_preset_starts_from_the_style_that_is_most_like_its_art() {
     let home = Home::new();
     fs::create_dir(home.path().join("photos")).expect("a folder");
     for (name, width) in [("astronaut", 512), ("chelsea", 451), ("coffee", 600)] {
@@ -56,10 +56,10 @@ fn a_preset_starts_from_what_art_of_its_kind_begins_with() {
     home.expect(0, &["batch", "photos", "-o", "art", "--style", "impressionist"]);
     home.expect(0, &["train", "--name", "Hana", "--art", "art", "--photos", "photos", "--steps", "1"]);
     let log = String::from_utf8(home.expect(0, &["jobs", "log", "1"]).stdout).expect("UTF-8");
-    let nearest = "starting from paint; how far the art is from each style: impressionist";
-    assert!(log.contains(nearest), "painted art, by what it is nearest to: {log}");
+    let nearest = "starting from impressionist; how far the art is from each style: impressionist";
+    assert!(log.contains(nearest), "{log}");
     let told = String::from_utf8(home.expect(0, &["styles", "show", "hana"]).stdout).expect("UTF-8");
-    assert!(told.contains("starting from paint"), "{told}");
+    assert!(told.contains("starting from impressionist"), "{told}");
 }
 
 /// The command with these options, too.

@@ -15,6 +15,8 @@ pub(super) fn check(inputs: &[PathBuf], output: &Path) -> Result<(), Usage> {
     }
     let shown = output.display();
     let message = match inputs {
+        // What is missing is told of when it is looked for.
+        [input] if !input.exists() && is_no_pattern(input) => return Ok(()),
         [input] if input.is_file() && Format::from_path(output).is_some() => {
             let input = input.display();
             format!("a batch draws into a folder; draw one picture with `utsushi stylize {input} -o {shown}`")
@@ -36,6 +38,11 @@ pub(super) fn check(inputs: &[PathBuf], output: &Path) -> Result<(), Usage> {
         _ => return Ok(()),
     };
     Err(Usage::new(message))
+}
+
+fn is_no_pattern(input: &Path) -> bool {
+    let input = input.to_string_lossy();
+    glob::Pattern::escape(&input) == input
 }
 
 #[cfg(test)]
@@ -73,5 +80,7 @@ mod tests {
         check(&["in"], "x.png", Some("or, if it is one, write x.png/"));
         check(&["in"], "x.mp4", Some("name a folder"));
         check(&["a.png", "b.png"], "x.jpg", Some("name a folder"));
+        check(&["*.png"], "x.jpg", Some("name a folder"));
+        check(&["missing.mp4"], "x.mp4", None);
     }
 }
