@@ -2,7 +2,7 @@
 //!
 //! A painting can't be learned from a photo alone: where a stroke lies is the painter's whim, and a network that is shown
 //! strokes it can't foresee learns their mean, which is a blur. So the painter here takes its whims from the noise that
-//! the generator sees ([strokes](utsushi_engine::differentiable::TrainableBrush::strokes)): what it paints is a function
+//! the generator sees ([strokes](utsushi_engine::arch::brush::TrainableBrush::strokes)): what it paints is a function
 //! of photo and noise, which a network can learn.
 //!
 //! As painters do (Hertzmann 1998, <https://doi.org/10.1145/280814.280951>), the wide brush paints all, the medium and the
