@@ -1,13 +1,13 @@
 //! A picture painted with three brushes, where the generator's own noise says.
 //!
-//! A painting can't be learned from a photo alone: where a stroke lies is the painter's whim, and a network that is shown
-//! strokes it can't foresee learns their mean, which is a blur. So the painter here takes its whims from the noise that
-//! the generator sees ([strokes](utsushi_engine::arch::brush::TrainableBrush::strokes)): what it paints is a function
-//! of photo and noise, which a network can learn.
+//! A painting can't be learned from a photo alone: where a stroke lies is random, and a network that is shown what it can't
+//! foresee learns the mean, which is a blur. So what is random here is the noise that the generator sees
+//! ([strokes](utsushi_engine::arch::brush::TrainableBrush::strokes)): what is painted is a function of photo and noise,
+//! which a network can learn.
 //!
-//! As painters do (Hertzmann 1998, <https://doi.org/10.1145/280814.280951>), the wide brush paints all, the medium and the
-//! fine one what has more contrast. A stroke lies on a ridge of its brush's noise, has the colours that the picture has
-//! there, and a whim of its own in them; paint is thicker in its middle, and light falls on it from above left.
+//! The wide brush paints all, the medium and the fine one what has more contrast (Hertzmann 1998,
+//! <https://doi.org/10.1145/280814.280951>). A stroke lies on a ridge of its brush's noise, and has the colours that the
+//! picture has there, with a jitter of its own; paint is thicker in its middle, and light falls on it from above left.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct Brushwork {
 
 /// How many times smaller than the picture the noise is that says where strokes lie, by brush: their widths in pixels.
 const FACTORS: [usize; 3] = [8, 4, 2];
-/// Layers of noise for each brush: where its strokes lie, and their whims of lightness, warmth and tint.
+/// Layers of noise for each brush: where its strokes lie, and their jitter of lightness, warmth and tint.
 const NOISES: usize = 4;
 /// Deviations of Gaussians, in widths of a stroke: over which noise is made even, ...
 const SMOOTH: f32 = 0.35;
@@ -51,8 +51,8 @@ const DETAIL_PX: [f32; 2] = [2.0, 1.0];
 /// How fast a brush, or the picture, takes over with contrast.
 const SLOPES: [f32; 3] = [60.0, 60.0, 50.0];
 /// How much of the relief is left there.
-const SMOOTH_DETAIL: f32 = 0.3;
-/// The least share of the whims that black and white get.
+const DETAIL_RELIEF: f32 = 0.3;
+/// The least share of the jitter that black and white get.
 const LEAST_ROOM: f32 = 0.25;
 /// From blue to yellow, and from green to red.
 const WARMTH: [f32; 3] = [0.6, 0.1, -1.2];
@@ -80,7 +80,7 @@ impl Brushwork {
     }
 
     /// The layers of a generator's noise that it takes: four for the wide and four for the medium brush, and one for the
-    /// fine one, whose whims are those of the medium one. In a small generator some layers serve twice.
+    /// fine one, whose jitter is that of the medium one. In a small generator some layers serve twice.
     pub(crate) fn layers(sizes: &Sizes) -> [usize; 2 * NOISES + 1] {
         let [before, at_eighth, after] = sizes.blocks;
         std::array::from_fn(|i| match i {
@@ -123,8 +123,8 @@ impl Brushwork {
         for (brush, factor) in FACTORS.into_iter().enumerate() {
             let px = factor as f32;
             let ridges = &noises[brush * NOISES];
-            let whims = &noises[brush.min(1) * NOISES + 1..][..NOISES - 1];
-            let strokes = self.strokes(brush, &photo, ridges, whims, size);
+            let jitter = &noises[brush.min(1) * NOISES + 1..][..NOISES - 1];
+            let strokes = self.strokes(brush, &photo, ridges, jitter, size);
             let around = gaussian(ridges, size, AROUND * px);
             let shares = if brush == 0 {
                 vec![1.0; ridges.len()]
@@ -151,7 +151,7 @@ impl Brushwork {
         thickness
             .iter_mut()
             .zip(&detail)
-            .for_each(|(value, share)| *value *= 1.0 - (1.0 - SMOOTH_DETAIL) * share);
+            .for_each(|(value, share)| *value *= 1.0 - (1.0 - DETAIL_RELIEF) * share);
         let light = slopes(&thickness, size);
         let lit = |i: usize| {
             let light = self.relief * (GLOSS * light[i]).tanh();
@@ -161,13 +161,13 @@ impl Brushwork {
     }
 
     /// What a brush paints: at each pixel the mean around, where ridges outweigh the rest by far, of the picture's colours
-    /// and of whims, which are the same all along a ridge.
+    /// and of the jitter, which is the same all along a ridge.
     fn strokes(
         &self,
         brush: usize,
         photo: &Rgb,
         ridges: &[f32],
-        whims: &[Vec<f32>],
+        jitter: &[Vec<f32>],
         size: (usize, usize),
     ) -> Rgb {
         let sigma = REACH * FACTORS[brush] as f32;
@@ -181,12 +181,12 @@ impl Brushwork {
             picked
         };
         let mut colours = photo.each_ref().map(picked);
-        let whims: Vec<_> = whims.iter().map(picked).collect();
+        let jitter: Vec<_> = jitter.iter().map(picked).collect();
         let strengths = [self.light[brush], self.warmth[brush], self.tint[brush]];
         for i in 0..ridges.len() {
             let luminance: f32 = colours.iter().zip(LUMINANCE).map(|(plane, part)| plane[i] * part).sum();
             let room = (4.0 * luminance * (1.0 - luminance)).clamp(LEAST_ROOM, 1.0);
-            let [light, warmth, tint] = [0, 1, 2].map(|kind| room * strengths[kind] * whims[kind][i]);
+            let [light, warmth, tint] = [0, 1, 2].map(|kind| room * strengths[kind] * jitter[kind][i]);
             for (c, plane) in colours.iter_mut().enumerate() {
                 plane[i] += light + warmth * WARMTH[c] + tint * TINT[c];
             }
@@ -285,14 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn without_whims_what_is_even_stays_even() {
+    fn without_jitter_what_is_even_stays_even() {
         let picture = even([0.5, -0.25, -0.9]);
         let painted = paint(PLAIN, &picture, &maps(1, waves));
         assert!(painted.iter().zip(&picture).all(|(a, b)| (a - b).abs() < 1e-4));
     }
 
     #[test]
-    fn whims_are_of_their_kind() {
+    fn jitter_is_of_its_kind() {
         let picture = even([0.0; 3]);
         let maps = maps(1, waves);
         // Which channels differ from which, on an even grey.
@@ -305,9 +305,12 @@ mod tests {
             let most = painted.iter().fold(0.0f32, |most, value| most.max(value.abs()));
             assert!(most > 0.02, "{name}: {most}");
             for rgb in painted.as_chunks::<3>().0 {
-                let whim = rgb.iter().zip(factors).find(|(_, factor)| *factor != 0.0).map(|(v, f)| v / f);
-                let whim = whim.expect("one that counts");
-                assert!(rgb.iter().zip(factors).all(|(v, f)| (v - whim * f).abs() < 1e-4), "{name}: {rgb:?}");
+                let jitter = rgb.iter().zip(factors).find(|(_, factor)| *factor != 0.0).map(|(v, f)| v / f);
+                let jitter = jitter.expect("one that counts");
+                assert!(
+                    rgb.iter().zip(factors).all(|(v, f)| (v - jitter * f).abs() < 1e-4),
+                    "{name}: {rgb:?}"
+                );
             }
         }
     }
