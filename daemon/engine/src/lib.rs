@@ -24,6 +24,7 @@ mod colour;
 mod device;
 pub mod differentiable;
 mod error;
+mod in_order;
 mod onnx;
 mod ops;
 mod pixels;

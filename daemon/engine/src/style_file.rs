@@ -37,6 +37,7 @@ use crate::Generator;
 use crate::arch::Arch;
 use crate::arch::brush::Sizes;
 use crate::device;
+use crate::in_order::in_order;
 use crate::pth;
 use crate::weights::Weights;
 use crate::write_whole;
@@ -250,7 +251,8 @@ impl StyleFile {
             ("sizes".to_owned(), json(self.arch.sizes())?),
             ("styles".to_owned(), json(serde_json::to_string(&self.styles))?),
         ]);
-        safetensors::serialize(views, Some(metadata)).map_err(|e| field("weights", e))
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| field("weights", e))?;
+        in_order(&bytes).map_err(|e| field("metadata", e))
     }
 
     /// Writes the file: under another name first, so that whatever stood there stays until all is on disk.

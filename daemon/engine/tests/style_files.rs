@@ -35,6 +35,11 @@ fn what_is_written_is_read_again() {
     let again = StyleFile::open(&path).expect("a style");
     assert_eq!(again.styles(), file.styles());
     assert_eq!(again.thumbnail("cel"), Some(&picture));
+    // Equal styles are equal files, in the next process, too: entries come in alphabetical order.
+    assert!(again.to_bytes().expect("written") == std::fs::read(&path).expect("a file"));
+    let (header, _) = split(&std::fs::read(&path).expect("a file"));
+    let places = ["\"arch\"", "\"format\"", "\"format_version\"", "\"sizes\"", "\"styles\"", "\"b2."];
+    assert!(places.map(|name| header.find(name).expect("an entry")).is_sorted(), "{header}");
     // Nothing but the thumbnail is larger, and nothing is left lying about.
     assert!(std::fs::metadata(&path).expect("a file").len() < cel().len() as u64 + 200);
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1);
