@@ -22,7 +22,6 @@ use self::own_daemon::OwnDaemon;
 use self::plan::{Format, Planned};
 use self::shard::{Shard, Which};
 use self::sources::{Depth, Finds};
-use super::left_out::LeftOut;
 use super::order::{Order, OrderArgs};
 use super::painter::Painter;
 use super::pipeline::{self, Event, Job, Outcome};
@@ -149,9 +148,7 @@ impl Batch {
         let styles = style_marks(&order);
 
         let mut report = self.report.begin(planned.len() + lost.len(), order.seed());
-        let mut left_out = LeftOut::default();
-        others.iter().for_each(|other| left_out.add(other.kind));
-        report.left_out(left_out);
+        report.left_out(others.iter().map(|other| other.kind).collect());
         let (mut jobs, mut entries, mut skipped) = (Vec::new(), Vec::new(), 0);
         let pictures = planned.len() + lost.len();
         for Planned { job, stamp } in planned {

@@ -68,8 +68,16 @@ impl Serialize for Kind {
     }
 }
 
+impl FromIterator<Kind> for LeftOut {
+    fn from_iter<T: IntoIterator<Item = Kind>>(kinds: T) -> Self {
+        let mut left_out = Self::default();
+        kinds.into_iter().for_each(|kind| left_out.add(kind));
+        left_out
+    }
+}
+
 impl LeftOut {
-    pub(super) fn add(&mut self, kind: Kind) {
+    fn add(&mut self, kind: Kind) {
         *self.0.entry(kind).or_default() += 1;
     }
 

@@ -1,7 +1,8 @@
 //! TIFF and BigTIFF, by the `tiff` crate.
 //!
 //! Read: grey and RGB, with alpha or without, of 8 or 16 bits or 32-bit floating point, and grey of 1, 2 or 4
-//! bits; in strips or tiles, interleaved or in planes, with any compression the crate knows. The first full page only ([`pages`]).
+//! bits; in strips or tiles, interleaved or in planes, with any compression the crate knows. The first full page only
+//! ([`pages`]).
 //! Written: strips of fast deflate, with a predictor where samples are whole numbers.
 
 mod pages;

@@ -97,8 +97,7 @@ pub(super) fn find(inputs: &[PathBuf], depth: Depth, output: &Path) -> Result<Fi
             Depth::Folder => "; --recursive looks into subfolders",
             Depth::Tree => "",
         };
-        let mut left_out = LeftOut::default();
-        finds.others.iter().for_each(|other| left_out.add(other.kind));
+        let left_out: LeftOut = finds.others.iter().map(|other| other.kind).collect();
         return Err(Usage::new(format!(
             "{}: no PNG, JPEG, WebP or TIFF files there{}{hint}",
             inputs.join(", "),

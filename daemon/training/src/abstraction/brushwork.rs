@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utsushi_engine::arch::brush::Sizes;
 
 use super::gaussian::gaussian;
-use super::{OutOfRange, checked};
+use super::{OutOfRange, checked, luminance};
 
 /// How strokes are painted. Three values are of the wide, the medium and the fine brush.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,6 @@ const LEAST_ROOM: f32 = 0.25;
 /// From blue to yellow, and from green to red.
 const WARMTH: [f32; 3] = [0.6, 0.1, -1.2];
 const TINT: [f32; 3] = [1.0, -0.5, 0.0];
-const LUMINANCE: [f32; 3] = [0.299, 0.587, 0.114];
 /// How fast light on thick paint grows with its slope.
 const GLOSS: f32 = 3.0;
 
@@ -184,7 +183,7 @@ impl Brushwork {
         let jitter: Vec<_> = jitter.iter().map(picked).collect();
         let strengths = [self.light[brush], self.warmth[brush], self.tint[brush]];
         for i in 0..ridges.len() {
-            let luminance: f32 = colours.iter().zip(LUMINANCE).map(|(plane, part)| plane[i] * part).sum();
+            let luminance = luminance(colours.each_ref().map(|plane| plane[i]));
             let room = (4.0 * luminance * (1.0 - luminance)).clamp(LEAST_ROOM, 1.0);
             let [light, warmth, tint] = [0, 1, 2].map(|kind| room * strengths[kind] * jitter[kind][i]);
             for (c, plane) in colours.iter_mut().enumerate() {

@@ -198,6 +198,10 @@ fn raised(value: f32, power: f32) -> f32 {
     if power == 1.0 { value } else { value.clamp(0.0, 1.0).powf(power) }
 }
 
+fn luminance([r, g, b]: [f32; 3]) -> f32 {
+    0.299 * r + 0.587 * g + 0.114 * b
+}
+
 /// Red, green and blue apart, in 0..1.
 #[derive(Clone)]
 struct Planes {
@@ -223,7 +227,7 @@ impl Planes {
 
     fn luminance(&self) -> Vec<f32> {
         let [r, g, b] = &self.rgb;
-        r.iter().zip(g).zip(b).map(|((r, g), b)| 0.299 * r + 0.587 * g + 0.114 * b).collect()
+        r.iter().zip(g).zip(b).map(|((r, g), b)| luminance([*r, *g, *b])).collect()
     }
 
     fn to_picture(&self) -> Picture {

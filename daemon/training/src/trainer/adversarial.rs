@@ -41,8 +41,8 @@ impl Trainer {
         let mut losses = Outcome::default();
         let (photos, targets) = self.photos(course)?;
         let place = self.place.clone();
-        let (x, targets) = (place.bring(&photos)?, place.bring(&targets)?);
-        let targets = if recipe.own_targets { self.redraw_as_before(&x)? } else { targets };
+        let x = place.bring(&photos)?;
+        let targets = if recipe.own_targets { self.redraw_as_before(&x)? } else { place.bring(&targets)? };
         let drawn = self.redraw(&x)?;
         losses.vitals.variation = drawn.deviation()? / targets.deviation()?;
         let (features, gram_levels) = self.features(&seen(&drawn, local_colour)?)?;
