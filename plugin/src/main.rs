@@ -41,7 +41,6 @@ fn main() -> ExitCode {
     let mut pointers: Vec<_> = arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
     pointers.push(ptr::null_mut());
 
-    ffi::keep_descriptors();
     ffi::gegl::without_operations();
     let served = match generation {
         Generation::Gimp2 => host2::serve(&mut pointers),

@@ -16,28 +16,10 @@ pub(crate) mod preview;
 pub(crate) mod seed;
 pub(crate) mod signals;
 
-use std::ffi::{CString, c_int, c_uint, c_void};
+use std::ffi::{CString, c_uint, c_void};
 use std::panic::{self, AssertUnwindSafe};
 
 use libloading::Library;
-
-unsafe extern "C" {
-    /// Of the C library.
-    fn fcntl(descriptor: c_int, command: c_int, ...) -> c_int;
-}
-const F_SETFD: c_int = 2;
-const FD_CLOEXEC: c_int = 1;
-/// The most that a process has by default.
-const DESCRIPTORS: c_int = 1024;
-
-/// Keeps what GIMP has opened from the programs that this process starts. A daemon that held the plug-in's pipe would
-/// keep GIMP waiting for a plug-in that has died.
-pub(crate) fn keep_descriptors() {
-    for descriptor in 3..DESCRIPTORS {
-        // SAFETY: numbers that aren't open are refused, and for those that are only a flag is set.
-        unsafe { fcntl(descriptor, F_SETFD, FD_CLOEXEC) };
-    }
-}
 
 /// An object of C's.
 pub(crate) type Object = *mut c_void;
@@ -175,7 +157,7 @@ mod tests {
         symbols! {
             /// One that the C library has, and two that nobody has.
             Missing {
-                getpid: unsafe extern "C" fn() -> c_int,
+                getpid: unsafe extern "C" fn() -> std::ffi::c_int,
                 utsushi_lacks_this: unsafe extern "C" fn(),
                 utsushi_lacks_that: unsafe extern "C" fn(),
             }

@@ -18,6 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use close_fds::CloseFdsBuilder;
+
 use super::{Client, ClientError};
 use crate::paths;
 
@@ -75,6 +77,9 @@ impl Starter {
         let output =
             || log.as_ref().and_then(|log| log.try_clone().ok()).map_or_else(Stdio::null, Stdio::from);
 
+        // What others have left open here must not stay open for as long as a daemon lives: GIMP would wait for a plug-in
+        // that has died as long as its pipe is there. What Rust opens isn't handed on anyway.
+        CloseFdsBuilder::new().threadsafe(true).cloexecfrom(3);
         let child = Command::new(&program)
             .args(&self.args)
             .env(paths::SOCKET_VARIABLE, absolute(socket))

@@ -1,7 +1,8 @@
 //! Daemons that come and go.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     os::unix::{fs::MetadataExt, process::ExitStatusExt},
     path::Path,
     process::{self, Command, Stdio},
@@ -87,6 +88,11 @@ fn daemon_process() {
     });
     let listener = Listener::bind(&paths::socket()).expect("one daemon a socket");
     println!("listening in {}", env::current_dir().expect("a folder").display());
+    for entry in fs::read_dir("/proc/self/fd").expect("a folder").flatten() {
+        if fs::read_link(entry.path()).is_ok_and(|file| file.ends_with(LEAKED)) {
+            println!("descriptor {} was handed on", entry.file_name().display());
+        }
+    }
     while let Ok(connection) = listener.accept() {
         let closer = listener.closer();
         thread::spawn(move || {
@@ -132,6 +138,35 @@ fn clients_that_start_at_once_share_a_daemon() {
     assert!(log.contains("listening in /\n"), "{log}");
     assert_eq!(fs::metadata(&starter.log).expect("it is there").mode() & 0o777, 0o600);
     stop(&socket).expect("a daemon");
+}
+
+/// A file that is open, in the test below, for programs that are started, too.
+const LEAKED: &str = "somebody's.txt";
+
+#[test]
+fn what_is_open_here_is_not_open_in_the_daemon() {
+    use rustix::{
+        io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
+        process::{Resource, Rlimit, getrlimit, setrlimit},
+    };
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = File::create(folder.path().join(LEAKED)).expect("a file");
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|most| most < 4096) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(4096), maximum }).expect("within the hard limit");
+    }
+    let _open = [5, 1000, 1023, 1024, 4000].map(|least| {
+        let open = fcntl_dupfd_cloexec(&file, least).expect("a descriptor");
+        fcntl_setfd(&open, FdFlags::empty()).expect("set");
+        open
+    });
+    let socket = folder.path().join("run/daemon.sock");
+    let starter = starter(&folder);
+    Client::connect_or_start(&socket, &starter).expect("a daemon");
+    stop(&socket).expect("a daemon");
+    let log = fs::read_to_string(&starter.log).expect("the daemon's output");
+    assert!(log.contains("listening in") && !log.contains("was handed on"), "{log}");
 }
 
 #[test]
