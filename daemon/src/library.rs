@@ -1,10 +1,12 @@
 //! The styles there are: those built into the program, and the user's own in a folder.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
+use utsushi_engine::remove_leftovers_in;
 use utsushi_engine::style_file::{StyleFile, StyleFileError, StyleMeta, read_capped};
 use utsushi_engine::weights::Weights;
 use utsushi_ipc::protocol::StyleInfo;
@@ -263,8 +265,20 @@ impl Library {
         self.add(&self.described(path, overrides)?)
     }
 
-    /// Writes a file into the user's folder. Gives the styles that came with it.
+    /// Removes what imports left in the user's folder that were killed.
+    pub fn clear_up(&self) {
+        remove_leftovers_in(&self.folder);
+    }
+
+    /// Writes a file into the user's folder. Gives the styles that came with it. Of several that would add one id at the
+    /// same time, one does.
     pub fn add(&self, file: &StyleFile) -> Result<Vec<StyleEntry>, LibraryError> {
+        let disk = |source| LibraryError::Io { path: self.folder.clone(), source };
+        std::fs::create_dir_all(&self.folder).map_err(disk)?;
+        // Where a folder can't be locked, a file that is there is still not replaced.
+        let lock = File::open(&self.folder).map_err(disk)?;
+        let _ = lock.lock();
+        self.clear_up();
         for StyleMeta { id, .. } in file.styles() {
             match self.find(id) {
                 Some(entry) if entry.info.built_in => return Err(LibraryError::BuiltIn(id.clone())),
@@ -272,14 +286,15 @@ impl Library {
                 None => {}
             }
         }
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|source| LibraryError::Io { path: self.folder.clone(), source })?;
         let target = self.folder.join(&file.styles()[0].id).with_extension(EXTENSION);
         // A file may have any name, so that no style of this id doesn't mean no file.
-        if target.symlink_metadata().is_ok() {
-            return Err(LibraryError::Occupied(target));
+        match file.save_new(&target) {
+            Ok(()) => {}
+            Err(StyleFileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(LibraryError::Occupied(target));
+            }
+            Err(source) => return Err(LibraryError::File { path: target, source }),
         }
-        file.save(&target).map_err(|source| LibraryError::File { path: target.clone(), source })?;
         Ok(self.list().into_iter().filter(|entry| entry.file.as_ref() == Some(&target)).collect())
     }
 
@@ -389,83 +404,4 @@ impl ImportOverrides {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn described(id: &str) -> ImportOverrides {
-        let text = |text: &str| Some(text.to_owned());
-        ImportOverrides {
-            id: text(id),
-            name: text("Mine"),
-            author: text("I"),
-            licence: text("private"),
-            ..ImportOverrides::default()
-        }
-    }
-
-    #[test]
-    fn a_style_goes_out_and_comes_back_under_another_id() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let library = Library::open(folder.path().join("styles"));
-        let file = folder.path().join("out.safetensors");
-        library.export("cel", &file).expect("exported");
-        assert!(
-            matches!(library.import(&file, &ImportOverrides::default()), Err(LibraryError::BuiltIn(id)) if id == "cel")
-        );
-        let before = library.stamp();
-        let imported = library.import(&file, &described("mine")).expect("imported");
-        assert_eq!(imported.iter().map(|entry| &entry.info.id[..]).collect::<Vec<_>>(), ["mine"]);
-        assert_ne!(library.stamp(), before);
-        assert!(
-            matches!(library.import(&file, &described("mine")), Err(LibraryError::Exists(id)) if id == "mine")
-        );
-        assert_eq!(library.own().iter().map(|entry| &entry.info.id[..]).collect::<Vec<_>>(), ["mine"]);
-        let entry = library.find("mine").expect("found");
-        assert!(!entry.info.built_in && entry.info.author == "I" && entry.info.reach_px > 100);
-        // A file that was put there by hand may have the name of another style.
-        let (mine, other) =
-            (library.folder.join("mine.safetensors"), library.folder.join("other.safetensors"));
-        std::fs::rename(&mine, &other).expect("renamed");
-        assert!(
-            matches!(library.import(&file, &described("other")), Err(LibraryError::Occupied(path)) if path == other)
-        );
-        library.remove("mine").expect("removed");
-        assert!(library.find("mine").is_none() && !other.exists());
-    }
-
-    #[test]
-    fn what_cannot_be_done_says_why() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let library = Library::open(folder.path().to_owned());
-        let broken = folder.path().join("broken.safetensors");
-        std::fs::write(&broken, b"not a style").expect("written");
-        assert_eq!(library.list().len(), BUILT_IN.len());
-        assert_eq!(library.problems().len(), 1);
-        let cases: [(Result<(), LibraryError>, &str); 4] = [
-            (library.remove("cel"), "built-in"),
-            (library.remove("nothing"), "there is no style \"nothing\"; these there are: anime, comic, "),
-            (library.export("nothing", &folder.path().join("x")), "there is no style"),
-            (
-                library.import(&broken, &ImportOverrides::default()).map(drop),
-                "broken.safetensors: it is no style file",
-            ),
-        ];
-        for (result, message) in cases {
-            let error = result.expect_err("must fail").to_string();
-            assert!(error.contains(message), "{error}");
-        }
-    }
-
-    #[test]
-    fn built_in_styles_can_be_read_and_are_credited() {
-        for file in &*BUILT_IN_FILES {
-            for style in file.styles() {
-                assert!(!style.author.is_empty() && !style.training.is_empty(), "{style:?}");
-            }
-        }
-        assert!(Library::open(PathBuf::new()).find(Library::default_id()).is_some());
-        assert_eq!(Library::built_in_names().len(), Library::built_in_ids().count());
-        assert!(Library::built_in_mark(Library::default_id()).is_some());
-        assert_eq!(Library::built_in_mark("nothing"), None);
-    }
-}
+mod tests;

@@ -40,7 +40,7 @@ use crate::device;
 use crate::in_order::in_order;
 use crate::pth;
 use crate::weights::Weights;
-use crate::write_whole;
+use crate::{write_new, write_whole};
 
 /// The largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -259,6 +259,15 @@ impl StyleFile {
     pub fn save(&self, path: &Path) -> Result<(), StyleFileError> {
         let bytes = self.to_bytes()?;
         write_whole(path, &bytes).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
+    }
+
+    /// Writes the file where none is, as [`Self::save`]; also if another process does so at the same time.
+    ///
+    /// # Errors
+    /// If there is a file, [`std::io::ErrorKind::AlreadyExists`].
+    pub fn save_new(&self, path: &Path) -> Result<(), StyleFileError> {
+        let bytes = self.to_bytes()?;
+        write_new(path, &bytes).map_err(|source| StyleFileError::Io { path: path.to_owned(), source })
     }
 
     /// Writes one of the styles as an ONNX file, from RGB to RGB, 0..1, `[n, 3, height, width]` of any size; as

@@ -174,7 +174,7 @@ impl Batch {
         if let Some(message) = jobs.iter().find_map(|job| order.unheard_quality(job.format)) {
             report.warn(&message);
         }
-        picture::remove_leftovers(jobs.iter().map(|job| job.output.as_path()));
+        utsushi_engine::remove_leftovers(jobs.iter().map(|job| job.output.as_path()));
         let drawn = match jobs.is_empty() {
             true => Ok(Outcome::Finished),
             false => connect(address, shard, &order).map(|(painter, _own)| {

@@ -1,8 +1,10 @@
 //! Starting with the session: an entry among those that desktops start, as XDG's autostart specification has it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use utsushi_engine::write_whole;
 
 /// The entry of this program, there or not.
 #[derive(Debug, Clone)]
@@ -34,10 +36,7 @@ impl Entry {
         }
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".utsushi-").suffix(".tmp").tempfile_in(folder)?;
-        file.write_all(self.text()?.as_bytes())?;
-        file.persist(&self.path)?;
-        Ok(())
+        write_whole(&self.path, self.text()?.as_bytes())
     }
 
     fn text(&self) -> io::Result<String> {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use utsushi_engine::write_whole;
+use utsushi_engine::{remove_leftovers_in, write_whole};
 use utsushi_ipc::protocol::{JobId, JobState};
 
 use super::order::Order;
@@ -95,6 +95,8 @@ impl JobFolder {
                 let _ = folder.remove();
                 continue;
             }
+            remove_leftovers_in(&folder.0);
+            remove_leftovers_in(&folder.checkpoint_folder());
             let record = folder.read();
             // What has no number either is no job.
             let id = record.as_ref().ok().map(|record| record.id).or_else(|| Some(folder.named()?.0));

@@ -53,7 +53,6 @@ pub use self::error::{PictureError, Problem};
 pub use self::loss::{Loss, Part};
 pub use self::metadata::{Metadata, PngColour, Resolution};
 use self::orientation::Orientation;
-pub(crate) use self::replace::remove_leftovers;
 
 /// The most bytes of pixels that are read into memory: 4 GiB, a gigapixel of 8-bit RGBA.
 pub const MAX_PIXEL_BYTES: u64 = 4 << 30;

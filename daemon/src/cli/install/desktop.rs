@@ -107,6 +107,7 @@ impl Folders {
             (self.entry(), sealed(&entry(&program)?, HASH)),
         ];
         for (file, text) in texts {
+            steps.extend(file.parent().map(folder::clearing).unwrap_or_default());
             steps.push(folder::placing(Source::Text(text), file)?);
         }
         Ok(steps)
@@ -119,6 +120,7 @@ impl Folders {
             steps.extend(self.link().map(Step::Remove));
         }
         for file in [self.entry(), self.icon(), self.socket(), self.service()] {
+            steps.extend(file.parent().map(folder::clearing).unwrap_or_default());
             steps.extend(folder::removing_text(file)?);
         }
         steps.extend(folder::removal(&self.program, &[DAEMON])?);

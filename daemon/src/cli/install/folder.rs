@@ -13,6 +13,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use utsushi_engine::{leftovers_in, remove_leftover, unfinished};
+
 use super::seal;
 
 /// The name of the plug-in, and of its folder.
@@ -45,6 +47,8 @@ pub(super) enum Step {
     Keep(PathBuf),
     /// A file goes.
     Remove(PathBuf),
+    /// A file goes that was left by an installation which was killed.
+    Clear(PathBuf),
     /// A folder goes, which is empty by then.
     RemoveFolder(PathBuf),
     /// Nothing: the folder isn't ours alone.
@@ -54,7 +58,7 @@ pub(super) enum Step {
 /// The steps after which `folder` has this plug-in and this daemon, or no daemon. The plug-in comes last, so that GIMP
 /// never finds it without its daemon.
 pub(super) fn installation(folder: &Path, plug_in: &Path, daemon: Option<&Path>) -> io::Result<Vec<Step>> {
-    let mut steps = Vec::new();
+    let mut steps = clearing(folder);
     match daemon {
         Some(daemon) => steps.push(placing(Source::Program(daemon.to_path_buf()), folder.join(DAEMON))?),
         // It would be taken instead of the one that is meant to be.
@@ -67,7 +71,7 @@ pub(super) fn installation(folder: &Path, plug_in: &Path, daemon: Option<&Path>)
 /// The steps after which `folder` has nothing of ours, which has these names; none if that is so already.
 pub(super) fn removal(folder: &Path, ours: &[&str]) -> io::Result<Vec<Step>> {
     let Some(metadata) = if_there(fs::symlink_metadata(folder))? else { return Ok(Vec::new()) };
-    let mut steps = Vec::new();
+    let mut steps = clearing(folder);
     for name in ours {
         steps.extend(removing(folder.join(name))?);
     }
@@ -78,6 +82,11 @@ pub(super) fn removal(folder: &Path, ours: &[&str]) -> io::Result<Vec<Step>> {
         steps.push(Step::LeaveFolder(folder.to_path_buf()));
     }
     Ok(steps)
+}
+
+/// The steps after which a folder has nothing that was half written.
+pub(super) fn clearing(folder: &Path) -> Vec<Step> {
+    leftovers_in(folder).into_iter().map(Step::Clear).collect()
 }
 
 /// The step after which the file is there. A text that isn't as it was written stays as it is.
@@ -145,6 +154,10 @@ impl Step {
         match self {
             Self::Install { from, to } | Self::Update { from, to } => put(from, to),
             Self::Remove(file) => fs::remove_file(file),
+            Self::Clear(file) => {
+                remove_leftover(file);
+                Ok(())
+            }
             Self::RemoveFolder(folder) => fs::remove_dir(folder),
             Self::Leave(_) | Self::Keep(_) | Self::LeaveFolder(_) => Ok(()),
         }
@@ -161,6 +174,7 @@ impl Step {
             Self::Leave(path)
             | Self::Keep(path)
             | Self::Remove(path)
+            | Self::Clear(path)
             | Self::RemoveFolder(path)
             | Self::LeaveFolder(path) => path,
         }
@@ -182,6 +196,7 @@ impl Step {
             Self::Install { .. } => format!("{install} {path}"),
             Self::Update { .. } => format!("{update} {path}"),
             Self::Remove(_) | Self::RemoveFolder(_) => format!("{remove} {path}"),
+            Self::Clear(_) => format!("{remove} {path}, of an installation that broke off"),
             Self::Leave(_) => format!("{path} is up to date"),
             Self::Keep(_) => format!("left {path}, which was changed, or written by another program"),
             Self::LeaveFolder(_) => format!("left {path}, which has other files, or is a link"),
@@ -195,7 +210,7 @@ impl Step {
 fn put(from: &Source, to: &Path) -> io::Result<()> {
     let folder = to.parent().unwrap_or(Path::new("."));
     make(folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(".utsushi-").suffix(".tmp").tempfile_in(folder)?;
+    let mut temporary = unfinished(to, Permissions::from_mode(0o600))?;
     match from {
         Source::Program(program) => drop(io::copy(&mut File::open(program)?, temporary.as_file_mut())?),
         Source::Text(text) => temporary.write_all(text.as_bytes())?,
@@ -316,6 +331,12 @@ mod tests {
             &["utsushi-gimp"],
         );
         check(
+            ".utsushi-0123-x.tmp:half",
+            None,
+            "would remove ours/.utsushi-0123-x.tmp, of an installation that broke off; would install ours/utsushi-gimp",
+            &["utsushi-gimp"],
+        );
+        check(
             "notes:mine",
             Some("daemon"),
             "would install ours/utsushi; would install ours/utsushi-gimp",
@@ -341,6 +362,14 @@ mod tests {
         check("utsushi-gimp=plug", "would remove ours/utsushi-gimp; would remove ours", &[]);
         check("utsushi-gimp=plug utsushi=daemon notes:mine", &format!("{all}{left}"), &["notes"]);
         check("notes:mine", "", &["notes"]);
+        let left_over = ".utsushi-0123-x.tmp";
+        let cleared = format!("would remove ours/{left_over}, of an installation that broke off; ");
+        check(&format!("{left_over}:half"), &format!("{cleared}would remove ours"), &[]);
+        check(
+            &format!("utsushi-gimp=plug {left_over}:half notes:mine"),
+            &format!("{cleared}would remove ours/utsushi-gimp; {left}"),
+            &["notes"],
+        );
         check("utsushi-gimp=plug utsushi/", &format!("would remove ours/utsushi-gimp; {left}"), &["utsushi"]);
     }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use tempfile::NamedTempFile;
+use utsushi_engine::{remove_leftovers, unfinished};
 use utsushi_ipc::protocol::StylizeSpec;
 
 use super::super::super::painter::{Paint, PaintError};
@@ -261,12 +262,8 @@ fn write(
 /// A file beside the output, with the permissions that any program's new files get.
 fn temporary(output: &Path) -> io::Result<NamedTempFile> {
     let target = fs::canonicalize(output).unwrap_or_else(|_| output.to_owned());
-    let folder = target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(".utsushi-")
-        .suffix(".tmp")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
+    remove_leftovers([&*target].into_iter());
+    unfinished(&target, Permissions::from_mode(0o666))
 }
 
 /// Gives the finished file its name. One that is replaced leaves its permissions, and a link stays.
