@@ -6,6 +6,8 @@
 //!   A client that stalls therefore holds up nobody but itself.
 //! - A job that was worked on once is *started*. Started jobs hold the engine's state, so that their number is
 //!   bounded, and some of the places are kept from batch jobs, so that a person finds one free.
+//! - A job for which there is no memory beside the started ones waits until one of all jobs has gone. Others that come
+//!   after it may find room meanwhile.
 //! - The queue of the others is bounded too; beyond it, jobs are turned away.
 //! - Training comes last: a step of it may begin only while there is no job at all, not even one whose client stalls,
 //!   since its next rows may come at any moment.
@@ -50,6 +52,7 @@ struct Job {
     priority: Priority,
     is_started: bool,
     is_ready: bool,
+    is_put_off: bool,
 }
 
 impl Scheduler {
@@ -63,7 +66,7 @@ impl Scheduler {
         if self.queued() >= self.limits.queued {
             return Err(QueueFull);
         }
-        self.jobs.push(Job { id, priority, is_started: false, is_ready: false });
+        self.jobs.push(Job { id, priority, is_started: false, is_ready: false, is_put_off: false });
         Ok(())
     }
 
@@ -87,15 +90,25 @@ impl Scheduler {
             .jobs
             .iter()
             .enumerate()
-            .filter(|(_, job)| job.is_ready && (job.is_started || may_start(job.priority)))
+            .filter(|(_, job)| {
+                job.is_ready && (job.is_started || (!job.is_put_off && may_start(job.priority)))
+            })
             .min_by_key(|(index, job)| (job.priority, *index))?;
         self.jobs[index].is_started = true;
         Some(self.jobs[index].id)
     }
 
+    /// Has a job that was chosen, and couldn't begin, wait until one of all jobs is removed.
+    pub fn put_off(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) {
+            (job.is_started, job.is_put_off) = (false, true);
+        }
+    }
+
     /// Forgets a job that is finished, failed or cancelled.
     pub fn remove(&mut self, id: JobId) {
         self.jobs.retain(|job| job.id != id);
+        self.jobs.iter_mut().for_each(|job| job.is_put_off = false);
     }
 
     /// May a step of a training begin?
@@ -131,7 +144,7 @@ mod tests {
 
     /// Plays a script, a word an event:
     /// `i1` `b2` an interactive or batch job comes, ready; `i1-` comes, not ready; `i1!` comes and is refused;
-    /// `+1` `-1` becomes ready or not; `x1` goes; `=1` is next; `=0` nobody is; `t0` `t1` training may not, or may.
+    /// `+1` `-1` becomes ready or not; `x1` goes; `=1` is next; `p1` is put off; `=0` nobody is; `t0` `t1` training may not, or may.
     fn check(script: &str) {
         let mut scheduler = Scheduler::new(LIMITS);
         for word in script.split_whitespace() {
@@ -148,6 +161,7 @@ mod tests {
                 "+" => scheduler.set_ready(id, true),
                 "-" => scheduler.set_ready(id, false),
                 "x" => scheduler.remove(id),
+                "p" => scheduler.put_off(id),
                 "=" => {
                     let expected = (number != 0).then_some(id);
                     assert_eq!(scheduler.choose(), expected, "{word} of {script}");
@@ -184,6 +198,10 @@ mod tests {
             // Three may wait; the fourth is refused; whoever starts or goes makes room.
             "b1 b2 b3 b4! i4! =1 b5 b6!",
             "b1 b2 b3 x2 b4 b5!",
+            // Who is put off waits until somebody goes, and has its place again; others pass.
+            "b1 b2 =1 -1 =2 p2 =0 b3 =3 x1 =2",
+            "i1 =1 -1 i2 =2 p2 b3 =3 x3 =2",
+            "b1 =1 p1 b2 =2 x2 =1",
             // Training comes after everything, and waits for those, too, that wait for their clients.
             "t1 i1 t0 =1 t0 x1 t1",
             "b1- t0 +1 =1 t0 -1 t0 i2 x1 t0 =2 x2 t1",

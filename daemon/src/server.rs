@@ -31,6 +31,7 @@ pub(crate) use self::roster::Roster;
 pub use self::side_door::SideDoor;
 use crate::{
     jobs::Jobs,
+    memory::Budget,
     scheduler::Limits,
     session::{self, Daemon},
     worker::{self, Engine},
@@ -40,12 +41,14 @@ use crate::{
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// How a daemon runs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// After how long without a picture the networks' memory is freed.
     pub idle_unload: Option<Duration>,
     /// How long a client may keep the daemon waiting in the middle of something.
     pub stall_timeout: Duration,
+    /// What pictures and requests may take; the engine has the same.
+    pub budget: Budget,
     /// Another socket to listen at.
     pub side_door: Option<SideDoor>,
 }
@@ -135,6 +138,7 @@ pub fn run_beside<C>(
         stop,
         roster: Roster::new(MAX_CONNECTIONS),
         stall_timeout: config.stall_timeout,
+        budget: config.budget,
         started_at: Instant::now(),
     };
     let controls =

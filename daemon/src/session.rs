@@ -17,7 +17,7 @@ mod jobs;
 mod spec;
 
 use std::{
-    fs, io, process,
+    io, process,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -34,8 +34,9 @@ use utsushi_ipc::{
 use self::spec::parse;
 use crate::{
     jobs::Jobs,
+    memory::{Budget, NoRoom, Reservation, resident_bytes},
     server::{Roster, Stop},
-    worker::{self, Gone, JobInput, JobOutput, Output},
+    worker::{self, Gone, JobInput, JobOutput, Output, WAITING_BANDS},
 };
 
 /// How often a client hears of its picture even if there is nothing new. It is also how a client is missed that
@@ -49,6 +50,7 @@ pub(crate) struct Daemon<'a> {
     pub(crate) styles: &'a (dyn Fn() -> Vec<StyleInfo> + Sync),
     pub(crate) stop: Stop,
     pub(crate) roster: Roster,
+    pub(crate) budget: Budget,
     pub(crate) stall_timeout: Duration,
     pub(crate) started_at: Instant,
 }
@@ -155,29 +157,31 @@ impl Reader {
     /// The next request, for which the client may take its time.
     fn next_request(&mut self) -> Result<Request, End> {
         while !self.receiver.wait(Duration::from_secs(3600)).map_err(End::Lost)? {}
-        let request = wire::read_frame(&mut self.receiver, &mut self.body)?;
-        if !self.body.is_empty() && !matches!(request, Request::Rows(_)) {
-            return Err(malformed("pixels came with a request that has none"));
+        match wire::read_head(&mut self.receiver)? {
+            (request, 0) => Ok(request),
+            (Request::Rows(_), _) => Err(malformed("rows came without a picture that they belong to")),
+            _ => Err(malformed("pixels came with a request that has none")),
         }
-        Ok(request)
     }
 
     /// Hands all rows of a picture to its job, and frees the frames' memory: a client's next picture may be hours
-    /// away.
-    fn give_rows(&mut self, raster: &Raster, input: &JobInput) -> Result<(), End> {
+    /// away. Frames beyond a band need more of the budget than was reserved.
+    fn give_rows(&mut self, raster: &Raster, input: &JobInput, desk: &mut Reservation) -> Result<(), End> {
         let mut rows_left = raster.height();
         while rows_left > 0 {
-            let rows = match wire::read_frame(&mut self.receiver, &mut self.body)? {
-                Request::Rows(rows) => rows,
+            let (rows, bytes) = match wire::read_head(&mut self.receiver)? {
+                (Request::Rows(rows), bytes) => (rows, bytes),
                 _ => return Err(malformed("another request came in the middle of a picture")),
             };
-            let (bytes, expected) = (self.body.len() as u64, u64::from(rows) * raster.row_bytes() as u64);
+            let expected = rows as usize * raster.row_bytes();
             if rows == 0 || rows > rows_left || bytes != expected {
                 return Err(malformed(format!(
                     "{rows} rows came in {bytes} bytes, where {rows_left} rows of {} bytes were left",
                     raster.row_bytes()
                 )));
             }
+            desk.grow_to(desk_bytes(raster, bytes)).map_err(no_room)?;
+            wire::read_body(&mut self.receiver, &mut self.body, bytes)?;
             rows_left -= rows;
             // In our own bands, so that no client's large frames keep others waiting.
             for band in self.body.chunks(band_bytes(raster)) {
@@ -254,6 +258,7 @@ impl Session<'_> {
     fn stylize(&mut self, spec: StylizeSpec) -> Result<Request, End> {
         let Self { reader, sender, hangup, daemon } = self;
         let raster = spec.raster;
+        let mut desk = daemon.budget.reserve(desk_bytes(&raster, 0)).map_err(no_room)?;
         let busy = daemon.roster.begin();
         let (input, output) = daemon.worker.submit(spec);
         let is_delivered = AtomicBool::new(false);
@@ -268,18 +273,22 @@ impl Session<'_> {
                 delivered
             });
             let writer = writer.map_err(|error| {
+                // Not `Busy`, for which clients wait: nothing tells that this will pass.
                 Fault::new(
-                    FaultKind::Busy,
-                    format!("the system has no thread left ({error}); try again later"),
+                    FaultKind::OutOfMemory,
+                    format!(
+                        "the system has no thread for this picture ({error}); close other programs, or raise the \
+                         limits that the daemon runs under (ulimit -a)"
+                    ),
                 )
             })?;
 
-            let next =
-                reader.give_rows(&raster, &input).and_then(|()| reader.next_request()).and_then(|request| {
-                    match is_delivered.load(Ordering::Acquire) {
-                        true => Ok(request),
-                        false => Err(malformed("another request came before the picture was finished")),
-                    }
+            let next = reader
+                .give_rows(&raster, &input, &mut desk)
+                .and_then(|()| reader.next_request())
+                .and_then(|request| match is_delivered.load(Ordering::Acquire) {
+                    true => Ok(request),
+                    false => Err(malformed("another request came before the picture was finished")),
                 });
             // Unless everything was delivered, this cancels the job, and the writer comes back.
             drop(input);
@@ -352,33 +361,37 @@ fn band_bytes(raster: &Raster) -> usize {
     wire::band_rows(raster) as usize * raster.row_bytes()
 }
 
+/// What a picture's rows take on their way to the worker and back, in bytes, while frames have this many at most.
+fn desk_bytes(raster: &Raster, frame_bytes: usize) -> u64 {
+    let band = band_bytes(raster);
+    (frame_bytes.max(band) + 2 * WAITING_BANDS * band) as u64
+}
+
+/// Rows for which there is no memory.
+fn no_room(NoRoom { most, reserved }: NoRoom) -> Fault {
+    let message = format!(
+        "there is no memory for this picture's rows now: of {} MiB, {} are taken by others; try again later",
+        most >> 20,
+        reserved >> 20
+    );
+    // Clients wait for those that are busy: not where nobody is.
+    Fault::new(if reserved > 0 { FaultKind::Busy } else { FaultKind::OutOfMemory }, message)
+}
+
 fn status(daemon: &Daemon<'_>) -> Result<Status, Gone> {
     let load = daemon.worker.describe()?;
+    let (budget_bytes, reserved_bytes) = daemon.budget.describe();
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: process::id(),
         loaded: load.loaded,
         device: load.device,
         resident_bytes: resident_bytes().unwrap_or(0),
+        budget_bytes,
+        reserved_bytes,
         running: load.running as u32,
         queued: load.queued as u32,
         finished: load.finished,
         uptime_s: daemon.started_at.elapsed().as_secs(),
     })
-}
-
-/// The second number of `statm`; none where there is no `/proc`.
-fn resident_bytes() -> Option<u64> {
-    let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_process_has_memory() {
-        assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 16));
-    }
 }

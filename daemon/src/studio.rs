@@ -11,35 +11,30 @@ use utsushi_ipc::pixels;
 use utsushi_ipc::protocol::{Fault, FaultKind, StyleShare, StylizeSpec};
 
 use crate::library::Library;
-use crate::worker::{Engine, Stream};
+use crate::memory::{Budget, NoRoom, Reservation};
+use crate::worker::{Engine, Refusal, Stream};
 
 /// Mixes that are kept in memory; a network takes a few megabytes.
 const MAX_KEPT: usize = 8;
 
-/// The most memory that one picture may take: half of what is free, and never more than this.
+/// The most memory that one picture may take, however large the budget is.
 const MAX_PICTURE_BYTES: u64 = 4 << 30;
-
-/// Asked anew for each picture, since those that are being drawn have taken theirs by then.
-fn most_picture_bytes() -> u64 {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.map_or(MAX_PICTURE_BYTES, |kib| (kib * 1024 / 2).min(MAX_PICTURE_BYTES))
-}
 
 /// The styles' networks.
 pub struct Studio {
     library: Library,
     device: Device,
+    budget: Budget,
     /// The user's styles as they were when `kept` was loaded.
     stamp: Vec<(PathBuf, Option<SystemTime>, u64)>,
+    /// The one that was used longest ago first.
     kept: Vec<(Vec<StyleShare>, Mixture)>,
 }
 
 impl Studio {
-    /// With the styles of a library, on a device.
-    pub fn new(library: Library, device: Device) -> Self {
-        Self { library, device, stamp: Vec::new(), kept: Vec::new() }
+    /// With the styles of a library, on a device. Pictures take of this budget.
+    pub fn new(library: Library, device: Device, budget: Budget) -> Self {
+        Self { library, device, budget, stamp: Vec::new(), kept: Vec::new() }
     }
 
     fn mixture(&mut self, mix: &[StyleShare]) -> Result<Mixture, Fault> {
@@ -48,14 +43,18 @@ impl Studio {
             self.kept.clear();
             self.stamp = stamp;
         }
-        if let Some((_, mixture)) = self.kept.iter().find(|(kept, _)| kept == mix) {
-            return Ok(mixture.clone());
-        }
-        let mixture = self.load(mix)?;
-        if self.kept.len() == MAX_KEPT {
-            self.kept.remove(0);
-        }
-        self.kept.push((mix.to_vec(), mixture.clone()));
+        let entry = match self.kept.iter().position(|(kept, _)| kept == mix) {
+            Some(at) => self.kept.remove(at),
+            None => {
+                let loaded = self.load(mix)?;
+                if self.kept.len() == MAX_KEPT {
+                    self.kept.remove(0);
+                }
+                (mix.to_vec(), loaded)
+            }
+        };
+        let mixture = entry.1.clone();
+        self.kept.push(entry);
         Ok(mixture)
     }
 
@@ -97,12 +96,15 @@ impl Studio {
 }
 
 impl Engine for Studio {
-    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
-        let mixture = self.mixture(&job.mix)?;
+    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
+        let mixture = self.mixture(&job.mix).map_err(Refusal::Fault)?;
         let (width, height) = (job.raster.width(), job.raster.height());
         let factor = job.brush_factor();
         let brush = BrushScale::new(factor).ok_or_else(|| {
-            Fault::new(FaultKind::Invalid, format!("a brush size of {factor}: it is 1 or more"))
+            Refusal::Fault(Fault::new(
+                FaultKind::Invalid,
+                format!("a brush size of {factor}: it is 1 or more"),
+            ))
         })?;
         let format = job.raster.format();
         let settings = Settings {
@@ -131,17 +133,28 @@ impl Engine for Studio {
             }),
         };
         let bytes = Stylizer::memory_bytes(&mixture, &settings);
-        let most = most_picture_bytes();
-        if bytes > most {
+        let too_large = |most: u64| {
             let message = format!(
                 "a picture of {width} x {height} pixels takes about {:.1} GB of memory at brush size {factor}, and \
                  {:.1} GB is the most there is for it: cut the picture, or close other programs",
                 bytes as f64 / 1e9,
-                most as f64 / 1e9
+                most.min(MAX_PICTURE_BYTES) as f64 / 1e9
             );
-            return Err(Fault::new(FaultKind::OutOfMemory, message));
+            Fault::new(FaultKind::OutOfMemory, message)
+        };
+        if bytes > MAX_PICTURE_BYTES {
+            return Err(too_large(MAX_PICTURE_BYTES).into());
         }
-        Ok(Box::new(Painting(Stylizer::new(&mixture, settings))))
+        let reservation = self.budget.reserve(bytes).map_err(|NoRoom { most, .. }| {
+            Refusal::Later(if bytes > most {
+                too_large(most)
+            } else {
+                let message =
+                    "there is no memory for this picture beside the requests that wait; try again later";
+                Fault::new(FaultKind::Busy, message)
+            })
+        })?;
+        Ok(Box::new(Painting { stylizer: Stylizer::new(&mixture, settings), reservation }))
     }
 
     fn unload(&mut self) {
@@ -162,15 +175,88 @@ impl Engine for Studio {
     }
 }
 
-struct Painting(Stylizer);
+struct Painting {
+    stylizer: Stylizer,
+    /// Comes back when the other has let go of its memory.
+    reservation: Reservation,
+}
 
 impl Stream for Painting {
     fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-        self.0.push(rows, out).map_err(|EngineError::Network(error)| {
+        self.stylizer.push(rows, out).map_err(|EngineError::Network(error)| {
             Fault::new(
                 FaultKind::Internal,
                 format!("the network failed: {error}; this is a defect of Utsushi's"),
             )
         })
+    }
+
+    fn finish(self: Box<Self>) -> Option<Reservation> {
+        Some(self.reservation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utsushi_ipc::protocol::BrushSize;
+
+    use super::*;
+    use crate::memory::Supply;
+    use crate::worker::fake::spec;
+
+    /// A picture in this mix of two styles, of which there are many.
+    fn mixed(share: usize, side: u32) -> StylizeSpec {
+        let mix = [("cel", 1.0), ("paint", 1.0 + share as f32)];
+        let mix = mix.map(|(id, share)| StyleShare { id: id.into(), share }).to_vec();
+        StylizeSpec { mix, brush_size: BrushSize::Factor(1.0), ..spec("", 1, side, side) }
+    }
+
+    fn studio(budget_bytes: u64) -> Studio {
+        let folder = PathBuf::from("/nowhere");
+        let budget = Budget::new(move || [Some(Supply { free: 2 * budget_bytes, held: 0 }), None, None]);
+        let device = Device::choose(utsushi_engine::DeviceChoice::Cpu).expect("there is a processor");
+        Studio::new(Library::open(folder), device, budget)
+    }
+
+    #[test]
+    fn the_mix_that_was_used_longest_ago_goes_first() {
+        let mut studio = studio(1 << 30);
+        let mut use_mix = |share| drop(studio.mixture(&mixed(share, 8).mix).expect("a mix"));
+        (0..MAX_KEPT).for_each(&mut use_mix);
+        use_mix(0);
+        use_mix(MAX_KEPT);
+        let kept = |share| studio.kept.iter().any(|(mix, _)| *mix == mixed(share, 8).mix);
+        assert_eq!(studio.kept.len(), MAX_KEPT);
+        assert!(kept(0) && !kept(1) && kept(2) && kept(MAX_KEPT));
+    }
+
+    #[test]
+    fn pictures_take_of_the_budget_what_they_will_hold() {
+        let open = |studio: &mut Studio, side| studio.open(&mixed(0, side));
+        let width = 256;
+        let mut probe = studio(u64::MAX / 4);
+        let stream = open(&mut probe, width).expect("room");
+        let (_, bytes) = probe.budget.describe();
+        assert!(bytes > 1 << 20, "{bytes}");
+        // What is reserved goes on after the picture, until the client has it.
+        let reservation = stream.finish().expect("reserved");
+        assert_eq!(probe.budget.describe().1, bytes);
+        drop(reservation);
+        assert_eq!(probe.budget.describe().1, 0);
+
+        let mut studio = studio(bytes * 2 + 1);
+        let first = open(&mut studio, width).expect("room");
+        let _second = open(&mut studio, width).expect("room");
+        assert!(
+            matches!(open(&mut studio, width), Err(Refusal::Later(fault)) if fault.kind == FaultKind::Busy),
+            "there is room beside one"
+        );
+        let too_large = open(&mut studio, 8 * width).map(drop);
+        assert!(
+            matches!(&too_large, Err(Refusal::Later(fault)) if fault.kind == FaultKind::OutOfMemory),
+            "{too_large:?}"
+        );
+        drop(first);
+        open(&mut studio, width).map(drop).expect("there is room again");
     }
 }

@@ -18,7 +18,7 @@ mod handle;
 mod turn;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -34,15 +34,21 @@ pub use self::{
     handle::{Handle, JobInput, JobOutput},
     turn::Turn,
 };
-use crate::scheduler::{JobId, Limits, QueueFull, Scheduler};
+use crate::{
+    memory::Reservation,
+    scheduler::{JobId, Limits, QueueFull, Scheduler},
+};
 
 /// Bands that may wait at a job's entrance, and results that may wait at its exit.
-const WAITING_BANDS: usize = 2;
+pub(crate) const WAITING_BANDS: usize = 2;
+
+/// How long the memory of the last picture is kept for the next: previews follow one another closely.
+const LET_GO_AFTER: Duration = Duration::from_millis(300);
 
 /// What re-draws pictures.
 pub trait Engine: Send + 'static {
     /// Begins a picture, loading what its styles need. The spec was checked: see [`crate::session`].
-    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault>;
+    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal>;
     /// Frees the memory of the networks; the next picture loads them again.
     fn unload(&mut self);
     /// The ids of the styles whose networks are in memory.
@@ -51,12 +57,34 @@ pub trait Engine: Send + 'static {
     fn device(&self) -> String;
 }
 
+/// Why a picture wasn't begun.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It can't be drawn.
+    Fault(Fault),
+    /// There is no memory for it beside those that are being drawn; if there are none, it can't be drawn.
+    Later(Fault),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 /// A picture being re-drawn.
 pub trait Stream {
     /// Takes whole source rows, from the top, and appends finished rows to `out`. When it has them all and
     /// not all rows have come out, it is called again, without rows, and each time gives some.
     fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault>;
+    /// Ends it after its last rows, and frees its memory. What is reserved for these rows stays so until they are taken.
+    fn finish(self: Box<Self>) -> Option<Reservation> {
+        None
+    }
 }
+
+/// An output, and, with the last one, what is reserved until the client has it.
+type Parcel = (Output, Option<Reservation>);
 
 /// What comes out of a job: rows, then one of the others.
 #[derive(Debug, PartialEq)]
@@ -93,7 +121,7 @@ enum Command {
         id: JobId,
         spec: StylizeSpec,
         bands: Receiver<Vec<u8>>,
-        results: SyncSender<Output>,
+        results: SyncSender<Parcel>,
     },
     /// A band was put in at the job's entrance.
     Given(JobId),
@@ -125,8 +153,10 @@ pub fn run(engine: impl Engine, commands: Commands, limits: Limits, idle_unload:
         turn: commands.1,
         scheduler: Scheduler::new(limits),
         jobs: HashMap::new(),
+        leaving: HashSet::new(),
         idle_unload,
         idle_since: None,
+        is_to_let_go: false,
         is_stopping: false,
         finished: 0,
     };
@@ -139,9 +169,13 @@ struct Worker<E> {
     turn: Turn,
     scheduler: Scheduler,
     jobs: HashMap<JobId, Job>,
+    /// Those that are finished and whose clients still have to take the last rows.
+    leaving: HashSet<JobId>,
     idle_unload: Option<Duration>,
     /// When the engine last had a job, if it may hold networks.
     idle_since: Option<Instant>,
+    /// Memory of pictures that are gone may still be this process's.
+    is_to_let_go: bool,
     is_stopping: bool,
     finished: u64,
 }
@@ -149,7 +183,7 @@ struct Worker<E> {
 struct Job {
     spec: StylizeSpec,
     bands: Receiver<Vec<u8>>,
-    results: SyncSender<Output>,
+    results: SyncSender<Parcel>,
     /// Bands that wait at the entrance.
     given: usize,
     /// Results that wait at the exit.
@@ -169,23 +203,24 @@ impl Job {
     }
 
     /// Gives the next band to the engine, or lets it go on when it has all; returns the rows that came out.
-    fn advance(&mut self, engine: &mut impl Engine) -> Result<Vec<u8>, Fault> {
-        let goes_on = self.has_all_rows();
+    fn advance(&mut self, engine: &mut impl Engine) -> Result<Vec<u8>, Refusal> {
+        let began = Instant::now();
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => {
+                let stream = engine.open(&self.spec)?;
+                self.queued_time = began - self.submitted_at;
+                none.insert(stream)
+            }
+        };
+        let goes_on = self.bytes_in == self.spec.raster.total_bytes();
         let rows = if goes_on {
             Vec::new()
         } else {
             self.given -= 1;
             self.bands.try_recv().map_err(|_| defect("a band was announced and not handed over"))?
         };
-        let began = Instant::now();
         let mut out = Vec::new();
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            none => {
-                self.queued_time = began - self.submitted_at;
-                none.insert(engine.open(&self.spec)?)
-            }
-        };
         stream.push(&rows, &mut out)?;
         self.engine_time += began.elapsed();
         self.bytes_in += rows.len() as u64;
@@ -195,7 +230,7 @@ impl Job {
         let is_whole_rows = out.len().is_multiple_of(raster.row_bytes());
         let is_missing = goes_on && out.is_empty();
         if !is_whole_rows || is_missing || self.bytes_out > raster.total_bytes() {
-            return Err(defect("the engine made another number of rows than the picture has"));
+            return Err(defect("the engine made another number of rows than the picture has").into());
         }
         Ok(out)
     }
@@ -230,6 +265,10 @@ impl<E: Engine> Worker<E> {
                     Some(id) => self.advance(id),
                     None => match self.wait() {
                         Ok(command) => self.obey(command),
+                        Err(RecvTimeoutError::Timeout) if self.is_to_let_go => {
+                            self.is_to_let_go = false;
+                            utsushi_engine::let_go();
+                        }
                         Err(RecvTimeoutError::Timeout) => {
                             debug!("idle: unloading");
                             self.unload();
@@ -241,10 +280,10 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Waits for a command, or until the networks have lain idle for long enough.
+    /// Waits for a command, or until the last picture's memory, and then the networks, have lain idle for long enough.
     fn wait(&self) -> Result<Command, RecvTimeoutError> {
-        if self.jobs.is_empty() {
-            utsushi_engine::let_go();
+        if self.is_to_let_go && self.jobs.is_empty() {
+            return self.commands.recv_timeout(LET_GO_AFTER);
         }
         match (self.idle_since, self.idle_unload) {
             (Some(idle_since), Some(idle_unload)) if self.jobs.is_empty() => {
@@ -263,6 +302,10 @@ impl<E: Engine> Worker<E> {
                 if self.jobs.contains_key(&id) {
                     debug!(id = id.0, "cancelled");
                     self.forget(id);
+                } else if self.leaving.remove(&id) {
+                    // Its client has it, so that there is room.
+                    self.scheduler.remove(id);
+                    self.is_to_let_go = true;
                 }
             }
             Command::Describe(reply) => {
@@ -287,7 +330,7 @@ impl<E: Engine> Worker<E> {
         id: JobId,
         spec: StylizeSpec,
         bands: Receiver<Vec<u8>>,
-        results: SyncSender<Output>,
+        results: SyncSender<Parcel>,
     ) {
         let admitted = if self.is_stopping {
             Err(stopping())
@@ -337,7 +380,8 @@ impl<E: Engine> Worker<E> {
         self.idle_since = Some(Instant::now());
         match advanced {
             Ok(Ok(rows)) => self.hand_on(id, rows),
-            Ok(Err(fault)) => self.fail(id, fault),
+            Ok(Err(Refusal::Fault(fault))) => self.fail(id, fault),
+            Ok(Err(Refusal::Later(fault))) => self.put_off(id, fault),
             Err(_panic) => {
                 self.fail(id, defect("the engine stopped unexpectedly"));
                 self.unload();
@@ -350,10 +394,10 @@ impl<E: Engine> Worker<E> {
             if !rows.is_empty() {
                 job.untaken += 1;
                 // It has room, as it was counted; a session that is gone cancels the job.
-                let _ = job.results.try_send(Output::Rows(rows));
+                let _ = job.results.try_send((Output::Rows(rows), None));
             }
         });
-        if let Some(job) = self.jobs.get(&id).filter(|job| job.is_finished()) {
+        if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.is_finished()) {
             let report = job.report();
             let (width, height) = (job.spec.raster.width(), job.spec.raster.height());
             info!(
@@ -363,16 +407,36 @@ impl<E: Engine> Worker<E> {
                 engine_ms = report.engine_ms,
                 "picture finished"
             );
-            let _ = job.results.try_send(Output::Done(report));
+            let reservation = job.stream.take().and_then(|stream| {
+                catch_unwind(AssertUnwindSafe(|| stream.finish())).unwrap_or_else(|_panic| {
+                    warn!(id = id.0, "the engine stopped unexpectedly while it finished a picture");
+                    None
+                })
+            });
+            let _ = job.results.try_send((Output::Done(report), reservation));
             self.finished += 1;
+            self.leaving.insert(id);
             self.forget(id);
+        }
+    }
+
+    /// Has a job wait for the memory of those that are being drawn, or taken by their clients.
+    fn put_off(&mut self, id: JobId, if_alone: Fault) {
+        // It counts as started itself.
+        if self.scheduler.started() > 1 || !self.leaving.is_empty() {
+            self.scheduler.put_off(id);
+        } else if std::mem::take(&mut self.is_to_let_go) {
+            // What those took that are gone may be all that is missing: it is chosen again at once.
+            utsushi_engine::let_go();
+        } else {
+            self.fail(id, if_alone);
         }
     }
 
     fn fail(&mut self, id: JobId, fault: Fault) {
         warn!(id = id.0, kind = ?fault.kind, "picture failed: {fault}");
         if let Some(job) = self.jobs.get(&id) {
-            let _ = job.results.try_send(Output::Fault(fault));
+            let _ = job.results.try_send((Output::Fault(fault), None));
         }
         self.forget(id);
     }
@@ -380,6 +444,7 @@ impl<E: Engine> Worker<E> {
     fn forget(&mut self, id: JobId) {
         self.idle_since = self.idle_since.map(|_| Instant::now());
         self.scheduler.remove(id);
+        self.is_to_let_go = true;
         let job = self.jobs.remove(&id);
         if catch_unwind(AssertUnwindSafe(|| drop(job))).is_err() {
             warn!(id = id.0, "the engine stopped unexpectedly while it cleared a picture away");
@@ -388,6 +453,7 @@ impl<E: Engine> Worker<E> {
 
     fn unload(&mut self) {
         self.idle_since = None;
+        self.is_to_let_go = true;
         if catch_unwind(AssertUnwindSafe(|| self.engine.unload())).is_err() {
             warn!("the engine stopped unexpectedly while it unloaded");
         }

@@ -30,7 +30,7 @@ pub use self::jobs::{
 use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// How long a daemon that was told to stop may take to finish the pictures that are being drawn.
 pub const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -290,6 +290,10 @@ pub struct Status {
     pub device: String,
     /// The daemon's resident memory, in bytes.
     pub resident_bytes: u64,
+    /// The most memory, in bytes, that pictures and requests may take together.
+    pub budget_bytes: u64,
+    /// How much of it is set aside for those there are, in bytes.
+    pub reserved_bytes: u64,
     /// Pictures being worked on.
     pub running: u32,
     /// Pictures that wait.

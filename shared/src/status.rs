@@ -8,16 +8,19 @@ pub const NOT_RUNNING: &str =
 
 /// A few lines.
 pub fn describe(status: &Status) -> String {
-    let Status { version, pid, loaded, device, resident_bytes, running, queued, finished, uptime_s } = status;
+    let Status { version, pid, loaded, device, resident_bytes, budget_bytes, reserved_bytes, .. } = status;
+    let Status { running, queued, finished, uptime_s, .. } = status;
     let loaded = if loaded.is_empty() { "none loaded".into() } else { loaded.join(", ") };
     format!(
         "daemon  {version}, process {pid}, up {}\n\
          styles  {loaded}\n\
          device  {device}\n\
-         memory  {} MiB\n\
+         memory  {} MiB; {} of {} MiB are set aside for pictures\n\
          queue   {running} being drawn, {queued} waiting, {finished} finished\n",
         uptime(*uptime_s),
         resident_bytes >> 20,
+        reserved_bytes >> 20,
+        budget_bytes >> 20,
     )
 }
 
@@ -57,6 +60,8 @@ mod tests {
             loaded: vec!["cel".into(), "ink".into()],
             device: "CPU".into(),
             resident_bytes: 120 << 20,
+            budget_bytes: 4 << 30,
+            reserved_bytes: 70 << 20,
             running: 1,
             queued: 2,
             finished: 3,
@@ -67,7 +72,7 @@ mod tests {
             "daemon  0.1.0, process 7, up 1 min\n\
              styles  cel, ink\n\
              device  CPU\n\
-             memory  120 MiB\n\
+             memory  120 MiB; 70 of 4096 MiB are set aside for pictures\n\
              queue   1 being drawn, 2 waiting, 3 finished\n"
         );
     }

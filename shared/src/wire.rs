@@ -96,6 +96,13 @@ fn write_all_vectored(w: &mut impl Write, mut parts: &mut [IoSlice<'_>]) -> io::
 
 /// Receives a message, and its body into `body`, whose memory is used again and whose old contents are lost.
 pub fn read_frame<H: DeserializeOwned>(r: &mut impl Read, body: &mut Vec<u8>) -> Result<H, WireError> {
+    let (message, body_length) = read_head(r)?;
+    read_body(r, body, body_length)?;
+    Ok(message)
+}
+
+/// Receives a message, and how many bytes its body has, for [`read_body`]: whoever is short of memory decides first.
+pub fn read_head<H: DeserializeOwned>(r: &mut impl Read) -> Result<(H, usize), WireError> {
     let mut length = [0; 4];
     read_first(r, &mut length)?;
     let head_length = checked_length(length, "head", MAX_HEAD_BYTES)?;
@@ -113,8 +120,7 @@ pub fn read_frame<H: DeserializeOwned>(r: &mut impl Read, body: &mut Vec<u8>) ->
         return Err(WireError::Malformed(format!("{left} bytes are left over after the message")));
     }
 
-    read_body(r, body, body_length)?;
-    Ok(message)
+    Ok((message, body_length))
 }
 
 fn checked_length(bytes: [u8; 4], part: &'static str, most: u32) -> Result<usize, WireError> {
@@ -144,8 +150,8 @@ fn read_rest(r: &mut impl Read, buffer: &mut [u8]) -> Result<(), WireError> {
     })
 }
 
-/// Reads over the bytes of the last body, so that frames of equal size cost no clearing.
-fn read_body(r: &mut impl Read, body: &mut Vec<u8>, length: usize) -> Result<(), WireError> {
+/// Receives a body of this length, over the bytes of the last one, so that frames of equal size cost no clearing.
+pub fn read_body(r: &mut impl Read, body: &mut Vec<u8>, length: usize) -> Result<(), WireError> {
     body.truncate(length);
     let mut filled = 0;
     while filled < length {

@@ -26,7 +26,13 @@ impl Daemon {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = Listener::bind(&socket(folder.path())).expect("a free path");
-        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60), side_door: None };
+        let budget = utsushi::memory::Budget::of_the_system();
+        let config = Config {
+            budget: budget.clone(),
+            idle_unload: None,
+            stall_timeout: Duration::from_secs(60),
+            side_door: None,
+        };
         let [styles, jobs_folder, cache] = ["styles", "jobs", "cache"].map(|name| folder.path().join(name));
         let stop = Stop::default();
         let thread = std::thread::spawn({
@@ -40,7 +46,7 @@ impl Daemon {
                 server::run(
                     listener,
                     config,
-                    Studio::new(library, Device::cpu()),
+                    Studio::new(library, Device::cpu(), budget),
                     Jobs::new(jobs, workshop),
                     infos,
                     stop,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use utsushi::jobs::{self, Jobs};
 use utsushi::library::Library;
+use utsushi::memory::Budget;
 use utsushi::server::{self, Config, ServerError, Stop};
-use utsushi::worker::{Engine, Stream};
+use utsushi::worker::{Engine, Refusal, Stream};
 use utsushi::workshop::Workshop;
 use utsushi_engine::Device;
 use utsushi_ipc::endpoint::Listener;
@@ -23,7 +24,12 @@ impl Mirror {
     /// Starts it; nothing else may listen there.
     pub fn start(socket: &Path) -> Self {
         let listener = Listener::bind(socket).expect("a free path");
-        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(60), side_door: None };
+        let config = Config {
+            budget: Budget::of_the_system(),
+            idle_unload: None,
+            stall_timeout: Duration::from_secs(60),
+            side_door: None,
+        };
         let stop = Stop::default();
         let thread = std::thread::spawn({
             let stop = stop.clone();
@@ -65,7 +71,7 @@ fn cel() -> StyleInfo {
 struct Same;
 
 impl Engine for Same {
-    fn open(&mut self, _: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
+    fn open(&mut self, _: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
         Ok(Box::new(Self))
     }
     fn unload(&mut self) {}

@@ -3,6 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use utsushi_kernels::give_memory_back;
+
 /// Those of all networks.
 static FREE: Pool = Pool(Mutex::new(Vec::new()));
 
@@ -39,9 +41,12 @@ pub(crate) fn keep(values: Vec<f32>) {
     FREE.keep(values);
 }
 
-/// Gives the memory back that is kept for the next picture.
+/// Gives the memory back to the system that is kept for the next picture, by this pool and by the allocator. The latter
+/// keeps some for each thread that draws, which must give it back itself.
 pub fn let_go() {
     FREE.lock().clear();
+    rayon::broadcast(|_| give_memory_back());
+    give_memory_back();
 }
 
 /// Vectors that nobody uses, the longest unused first.

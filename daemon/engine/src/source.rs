@@ -14,8 +14,10 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(codec: Codec, width: usize) -> Self {
-        Self { codec, width, first: 0, bytes: Vec::new(), gone: 0 }
+    /// With room for so many rows. They grow into it without being moved, for which they would need it thrice.
+    pub(crate) fn new(codec: Codec, width: usize, rows: usize) -> Self {
+        let bytes = Vec::with_capacity(rows * width * codec.pixel_bytes());
+        Self { codec, width, first: 0, bytes, gone: 0 }
     }
 
     pub(crate) fn row_bytes(&self) -> usize {
@@ -29,11 +31,16 @@ impl Source {
 
     /// One past the last row that came.
     pub(crate) fn end(&self) -> usize {
-        self.first + (self.bytes.len() - self.gone) / self.row_bytes()
+        self.first + self.kept_bytes() / self.row_bytes()
     }
 
     pub(crate) fn push(&mut self, rows: &[u8]) {
         self.bytes.extend_from_slice(rows);
+    }
+
+    /// The bytes of the rows that are kept.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.bytes.len() - self.gone
     }
 
     /// Gives the oldest rows away.

@@ -185,13 +185,13 @@ impl Stylizer {
         };
         Self {
             settings,
-            source: Source::new(Codec { layout, depth }, width),
+            source: Source::new(Codec { layout, depth }, width, kept_rows(mixture, &settings)),
             look: looks_first(mixture).then(front),
             front: front(),
             enlarged: is_reduced.then(|| Enlarged::new(low, full)),
             streams: mixture.iter().map(stream).collect(),
             waiting: Vec::new(),
-            chunk_rows: (CHUNK_PX / low.1.len).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS),
+            chunk_rows: chunk_rows(low.1.len),
             drawn: Vec::new(),
         }
     }
@@ -199,18 +199,14 @@ impl Stylizer {
     /// About how much memory a picture takes at most, in bytes: what the networks take, and the source's rows
     /// that wait for them.
     pub fn memory_bytes(mixture: &Mixture, settings: &Settings) -> u64 {
-        let Settings { width, height, brush, .. } = *settings;
+        let Settings { width, .. } = *settings;
         let (low_rows, low_cols) = settings.sides().low;
         let network: u64 = mixture.iter().map(|(g, _)| g.memory_bytes(low_rows.len, low_cols.len)).sum();
-        let reach_px = mixture.iter().map(|(generator, _)| generator.reach_px()).max().unwrap_or(0);
         let row_bytes = width * Codec { layout: settings.layout, depth: settings.depth }.pixel_bytes();
-        let rows = if looks_first(mixture) {
-            height as f64
-        } else {
-            // Both above and below, and as much again since rows that are gone are let go of by halves.
-            2.0 * (height as f64).min(2.0 * f64::from(reach_px) * brush.0 + 128.0)
-        };
-        network + (rows * row_bytes as f64) as u64
+        // At the end, the rows that waited lie in the source and in the result.
+        let rows = kept_rows(mixture, settings)
+            + if looks_first(mixture) { 0 } else { waiting_rows(mixture, settings) };
+        network + (rows * row_bytes) as u64
     }
 
     /// Takes the next rows of the source, whole ones; appends the rows of the result that are finished now.
@@ -271,6 +267,10 @@ impl Stylizer {
         let rows = self.front.take(&self.source, to);
         if !rows.is_empty() {
             self.draw(rows)?;
+        }
+        if to == self.settings.height {
+            // All that waited comes at once: growing by doubling, it would be far larger than was said.
+            out.reserve_exact(self.source.kept_bytes());
         }
         self.finish(out);
         Ok(())
@@ -422,6 +422,27 @@ fn input(rows: &[Vec<f32>]) -> Vec<f32> {
         values.iter_mut().zip(row).for_each(|(value, v)| *value = v * 2.0 - 1.0);
     });
     values
+}
+
+/// Rows that the network works on at a time, of this width.
+fn chunk_rows(low_width: usize) -> usize {
+    (CHUNK_PX / low_width).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS)
+}
+
+/// How many rows of the source wait for the network at most: what it looks at above and below, and its chunk.
+fn waiting_rows(mixture: &Mixture, settings: &Settings) -> usize {
+    let reach_px = mixture.iter().map(|(generator, _)| generator.reach_px()).max().unwrap_or(0);
+    let chunk_rows = chunk_rows(settings.sides().low.1.len);
+    let rows = (2.0 * f64::from(reach_px) + chunk_rows as f64) * settings.brush.0 + 128.0;
+    settings.height.min(rows as usize)
+}
+
+/// How many rows of the source lie in memory at most: as many again, since those that are gone are let go of by halves.
+fn kept_rows(mixture: &Mixture, settings: &Settings) -> usize {
+    match looks_first(mixture) {
+        true => settings.height,
+        false => settings.height.min(2 * waiting_rows(mixture, settings)),
+    }
 }
 
 fn looks_first(mixture: &Mixture) -> bool {

@@ -22,8 +22,9 @@
 //!
 //! The instruction set is chosen at run time through `pulp`. Where the CPU multiplies bf16, products of inputs and
 //! weights are rounded to it, and everything else remains `f32`: maps, sums, norms, what a residual is added to.
-//! Everything but these instructions (`cpu/bf16.rs`) is safe Rust.
+//! Everything but these instructions (`cpu/bf16.rs`), and a call to the allocator, is safe Rust.
 
+mod allocator;
 pub mod backward;
 mod block;
 mod blur;
@@ -43,6 +44,7 @@ mod toom;
 mod upsample;
 mod winograd;
 
+pub use allocator::{give_memory_back, keep_to_one_c_heap};
 pub use block::{Block, BlockWeights};
 pub use blur::{REACH as BLUR_REACH, blur_add};
 pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};

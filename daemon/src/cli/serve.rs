@@ -20,6 +20,7 @@ use super::{Address, Ending};
 use crate::desktop::Desktop;
 use crate::jobs::{self, Jobs};
 use crate::library::Library;
+use crate::memory::{self, Budget};
 use crate::server::{self, Config, SideDoor, Stop};
 use crate::studio::Studio;
 use crate::workshop::Workshop;
@@ -84,6 +85,7 @@ impl Serve {
             end_with(parent)?;
         }
         utsushi_engine::start_threads(self.threads).context("can't start the threads that draw")?;
+        memory::check_limits()?;
         let recipe = match &self.tray_recipe {
             Some(file) => RecipeChoice::Own(read_recipe(file)?),
             None => RecipeChoice::Fast,
@@ -102,8 +104,11 @@ impl Serve {
         let device = Device::choose(self.device)?;
         let listener = inherited.unwrap_or_else(|| Listener::bind(&address.socket))?;
         let side_door = paths::flatpak_socket(listener.path()).map(SideDoor::new);
-        let config = Config { idle_unload, stall_timeout: self.stall_timeout, side_door };
+        let budget = Budget::of_the_system();
+        let config =
+            Config { idle_unload, stall_timeout: self.stall_timeout, budget: budget.clone(), side_door };
         let library = || Library::open(paths::styles());
+        library().clear_up();
         let styles = move || library().list().into_iter().map(|entry| entry.info).collect();
         let jobs = jobs::Config {
             checkpoint_interval: self.checkpoint_interval,
@@ -112,7 +117,15 @@ impl Serve {
         let jobs = Jobs::new(jobs, Workshop::new(library(), paths::photo_cache(), device.clone()));
         let is_hidden = self.no_tray || self.parent.is_some();
         let desktop = |controls| if is_hidden { None } else { Desktop::start(controls, library(), recipe) };
-        server::run_beside(listener, config, Studio::new(library(), device), jobs, styles, stop, desktop)?;
+        server::run_beside(
+            listener,
+            config,
+            Studio::new(library(), device, budget),
+            jobs,
+            styles,
+            stop,
+            desktop,
+        )?;
         if self.parent.is_some() {
             remove_folder(&address.socket);
         }

@@ -40,6 +40,8 @@ enum State<'a> {
         loaded: &'a [String],
         device: &'a str,
         resident_bytes: u64,
+        budget_bytes: u64,
+        reserved_bytes: u64,
         drawing: u32,
         queued: u32,
         finished: u64,
@@ -69,8 +71,8 @@ impl StatusCommand {
 
 fn state(status: Option<&Status>) -> State<'_> {
     let Some(status) = status else { return State::Stopped { running: false } };
-    let Status { version, pid, loaded, device, resident_bytes, running: drawing, queued, finished, uptime_s } =
-        status;
+    let Status { version, pid, loaded, device, resident_bytes, budget_bytes, reserved_bytes, .. } = status;
+    let Status { running: drawing, queued, finished, uptime_s, .. } = status;
     State::Running {
         running: true,
         version,
@@ -78,6 +80,8 @@ fn state(status: Option<&Status>) -> State<'_> {
         loaded,
         device,
         resident_bytes: *resident_bytes,
+        budget_bytes: *budget_bytes,
+        reserved_bytes: *reserved_bytes,
         drawing: *drawing,
         queued: *queued,
         finished: *finished,
@@ -97,6 +101,8 @@ mod tests {
             loaded: vec!["cel".into(), "ink".into()],
             device: "CPU".into(),
             resident_bytes: 120 << 20,
+            budget_bytes: 4 << 30,
+            reserved_bytes: 70 << 20,
             running: 1,
             queued: 2,
             finished: 3,
@@ -105,7 +111,7 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&state(Some(&status))).unwrap(),
             r#"{"running":true,"version":"0.1.0","pid":7,"loaded":["cel","ink"],"device":"CPU","#.to_owned()
-                + r#""resident_bytes":125829120,"drawing":1,"queued":2,"finished":3,"uptime_s":60}"#
+                + r#""resident_bytes":125829120,"budget_bytes":4294967296,"reserved_bytes":73400320,"drawing":1,"queued":2,"finished":3,"uptime_s":60}"#
         );
         assert_eq!(serde_json::to_string(&state(None)).unwrap(), r#"{"running":false}"#);
     }

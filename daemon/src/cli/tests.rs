@@ -18,7 +18,7 @@ use crate::jobs::{self, Jobs, fake::FakeTrainers};
 use crate::library::Library;
 use crate::picture::{self, Format, Metadata, Picture, WriteOptions};
 use crate::server::{self, Config, Stop};
-use crate::worker::{Engine, Stream};
+use crate::worker::{Engine, Refusal, Stream};
 
 #[test]
 fn the_command_line_is_consistent() {
@@ -158,7 +158,12 @@ impl Studio {
         let folder = tempfile::tempdir().unwrap();
         let stop = Stop::default();
         let listener = Listener::bind(&folder.path().join("run/daemon.sock")).unwrap();
-        let config = Config { idle_unload: None, stall_timeout: Duration::from_secs(30), side_door: None };
+        let config = Config {
+            budget: crate::memory::Budget::of_the_system(),
+            idle_unload: None,
+            stall_timeout: Duration::from_secs(30),
+            side_door: None,
+        };
         let stopped = stop.clone();
         let library = Library::open(folder.path().join("styles"));
         let (trainers, training) = FakeTrainers::new();
@@ -229,7 +234,7 @@ fn style() -> StyleInfo {
 struct Inverter;
 
 impl Engine for Inverter {
-    fn open(&mut self, _job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
+    fn open(&mut self, _job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
         Ok(Box::new(Self))
     }
 

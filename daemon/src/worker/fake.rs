@@ -13,19 +13,25 @@ use utsushi_ipc::{
     protocol::{BrushSize, Fault, FaultKind, Priority, StyleShare, StylizeSpec},
 };
 
-use super::{Engine, Stream};
+use super::{Engine, Refusal, Stream};
+use crate::memory::{Budget, Reservation, Supply};
 
 /// Each byte inverted, and mixed with the seed, so that every request has its own result.
 ///
 /// Styles: `invert`; `late` holds all rows back until the last; `looks-first` gives none before it is asked without
-/// rows, and then a row at a time; `gated` waits for leave before every band;
+/// rows, and then a row at a time; `large` takes more than half of the memory; `gated` waits for leave before every band;
 /// `unknown` isn't there; `panic-open`, `panic-push`, `fault-push`, `short`, `long` and `torn` fail in their ways,
 /// those of a push at the second; `cursed` takes the whole engine along.
 pub(crate) struct FakeEngine {
     events: Sender<Event>,
     gate: Arc<Mutex<Receiver<()>>>,
     loaded: Vec<String>,
+    budget: Budget,
 }
+
+/// The engine's memory, in which two `large` pictures have no room together.
+const ROOM: u64 = 100;
+const LARGE: u64 = 60;
 
 /// So that a test that fails doesn't hang.
 const GATE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -51,7 +57,9 @@ impl FakeEngine {
         let (event_sender, events) = mpsc::channel();
         let (gate, passes) = mpsc::channel();
         let gate_keeper = Arc::new(Mutex::new(passes));
-        (Self { events: event_sender, gate: gate_keeper, loaded: Vec::new() }, Remote { events, gate })
+        let budget = Budget::new(|| [Some(Supply { free: 2 * ROOM, held: 0 }), None, None]);
+        let engine = Self { events: event_sender, gate: gate_keeper, loaded: Vec::new(), budget };
+        (engine, Remote { events, gate })
     }
 }
 
@@ -77,14 +85,18 @@ pub(crate) fn spec(style: &str, seed: u64, width: u32, height: u32) -> StylizeSp
 }
 
 impl Engine for FakeEngine {
-    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
+    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
         let style = job.mix[0].id.clone();
         let _ = self.events.send(Event::Opened(job.seed));
         match style.as_str() {
-            "unknown" => return Err(Fault::new(FaultKind::UnknownStyle, "there is no such style")),
+            "unknown" => return Err(Fault::new(FaultKind::UnknownStyle, "there is no such style").into()),
             "panic-open" => panic!("the test asked for it"),
             _ => {}
         }
+        let bytes = if style == "large" { LARGE } else { 0 };
+        let reservation = self.budget.reserve(bytes).map_err(|_no_room| {
+            Refusal::Later(Fault::new(FaultKind::OutOfMemory, "no paper is left for a picture so large"))
+        })?;
         if !self.loaded.contains(&style) {
             self.loaded.push(style.clone());
         }
@@ -97,6 +109,7 @@ impl Engine for FakeEngine {
             row_bytes: job.raster.row_bytes(),
             pushes: 0,
             kept: Vec::new(),
+            reservation: Some(reservation),
         }))
     }
 
@@ -124,6 +137,7 @@ struct FakeStream {
     row_bytes: usize,
     pushes: usize,
     kept: Vec<u8>,
+    reservation: Option<Reservation>,
 }
 
 impl Stream for FakeStream {
@@ -154,6 +168,10 @@ impl Stream for FakeStream {
             _ => out.extend(redrawn),
         }
         Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Option<Reservation> {
+        self.reservation.take()
     }
 }
 

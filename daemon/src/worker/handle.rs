@@ -1,6 +1,7 @@
 //! The worker as others see it: where pictures go in, and where they come out.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,8 +12,8 @@ use std::{
 
 use utsushi_ipc::protocol::StylizeSpec;
 
-use super::{Command, Gone, Load, Output, Turn, WAITING_BANDS};
-use crate::scheduler::JobId;
+use super::{Command, Gone, Load, Output, Parcel, Turn, WAITING_BANDS};
+use crate::{memory::Reservation, scheduler::JobId};
 
 /// Talks to the worker. The worker ends when all of these and all jobs' ends are dropped.
 #[derive(Clone)]
@@ -39,7 +40,11 @@ impl Handle {
         let _ = self.commands.send(Command::Submit { id, spec, bands, results });
         (
             JobInput { ticket: job(self.commands.clone()), bands: bands_in },
-            JobOutput { ticket: job(self.commands.clone()), results: results_out },
+            JobOutput {
+                results: results_out,
+                reservation: Cell::new(None),
+                ticket: job(self.commands.clone()),
+            },
         )
     }
 
@@ -80,15 +85,18 @@ impl JobInput {
 
 /// A job's exit. Dropped before the job is finished, it cancels the job.
 pub struct JobOutput {
+    results: Receiver<Parcel>,
+    reservation: Cell<Option<Reservation>>,
+    /// Dropped after the others, since it tells that their memory is free.
     ticket: Ticket,
-    results: Receiver<Output>,
 }
 
 impl JobOutput {
     /// The next result, or `None` where none comes in time.
     pub fn take(&self, patience: Duration) -> Result<Option<Output>, Gone> {
         match self.results.recv_timeout(patience) {
-            Ok(output) => {
+            Ok((output, reservation)) => {
+                self.reservation.set(reservation);
                 // A worker that has finished needs no news, and what it left behind is still to be taken.
                 let _ = self.ticket.tell(Command::Taken);
                 Ok(Some(output))

@@ -185,6 +185,25 @@ fn what_goes_on_without_rows_lets_people_in_between_and_can_be_cancelled() {
 }
 
 #[test]
+fn who_has_no_memory_waits_until_the_client_of_another_has_all() {
+    let (handle, remote) = start(Limits::default(), None);
+    let (first_in, first_out) = handle.submit(spec("large", 1, 1, 1));
+    first_in.give(vec![0]).expect("taken");
+    until(&remote, Event::Dropped(1));
+    let (second_in, second_out) = handle.submit(spec("large", 2, 1, 1));
+    second_in.give(vec![0]).expect("taken");
+    // Its turn came, and another's, for which there is room.
+    check(&handle, "invert", 8, Ok(()));
+    assert_eq!(handle.describe().map(|load| (load.running, load.queued)), Ok((0, 1)));
+    assert_eq!(remote.events.try_iter().filter(|event| *event == Event::Pushed(2)).count(), 0);
+    // The first is drawn, and its rows are still here.
+    assert!(matches!(collect(&first_out).1, Some(Output::Done(_))));
+    drop((first_in, first_out));
+    assert!(matches!(collect(&second_out).1, Some(Output::Done(_))));
+    drop((second_in, second_out));
+}
+
+#[test]
 fn a_full_queue_turns_away() {
     let (handle, _remote) = start(Limits { queued: 1, ..Limits::default() }, None);
     let waiting = handle.submit(spec("invert", 1, 1, 1));

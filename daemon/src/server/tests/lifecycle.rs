@@ -36,7 +36,12 @@ fn stopped_before_it_starts() {
     let (engine, _remote) = FakeEngine::new();
     let stop = Stop::default();
     stop.request();
-    let config = Config { idle_unload: None, stall_timeout: NO_STALL, side_door: None };
+    let config = Config {
+        budget: crate::memory::Budget::of_the_system(),
+        idle_unload: None,
+        stall_timeout: NO_STALL,
+        side_door: None,
+    };
     let (jobs, _training) = jobs_in(&folder);
     run(listener, config, engine, jobs, Vec::new, stop).expect("the daemon ends well");
 }

@@ -1,6 +1,7 @@
 //! The real daemon and its real client over a real socket; only the engine is a fake one.
 
 mod bad_input;
+mod budget;
 mod lifecycle;
 mod pictures;
 mod side_door;
@@ -54,13 +55,23 @@ impl Fixture {
     }
 
     fn with_styles(stall_timeout: Duration, styles: Vec<StyleInfo>) -> Self {
-        let config = Config { idle_unload: None, stall_timeout, side_door: None };
+        let config = Config {
+            budget: crate::memory::Budget::of_the_system(),
+            idle_unload: None,
+            stall_timeout,
+            side_door: None,
+        };
         Self::with_config(config, styles, tempfile::tempdir().expect("a folder"))
     }
 
     /// Another daemon of the same user's.
     fn with_jobs_of(other: &Self) -> Self {
-        let config = Config { idle_unload: None, stall_timeout: NO_STALL, side_door: None };
+        let config = Config {
+            budget: crate::memory::Budget::of_the_system(),
+            idle_unload: None,
+            stall_timeout: NO_STALL,
+            side_door: None,
+        };
         let jobs = jobs_in(&other.folder);
         Self::with_jobs(config, vec![style()], tempfile::tempdir().expect("a folder"), jobs)
     }

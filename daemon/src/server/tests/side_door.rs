@@ -12,7 +12,12 @@ use crate::{server::SideDoor, worker::fake::spec};
 fn start(folder: TempDir) -> (Fixture, PathBuf) {
     let socket = side_socket(&folder);
     let side_door = Some(SideDoor::new(socket.clone()).every(Duration::from_millis(5)));
-    let config = Config { idle_unload: None, stall_timeout: NO_STALL, side_door };
+    let config = Config {
+        budget: crate::memory::Budget::of_the_system(),
+        idle_unload: None,
+        stall_timeout: NO_STALL,
+        side_door,
+    };
     (Fixture::with_config(config, vec![style()], folder), socket)
 }
 

@@ -92,6 +92,8 @@ fn requests_are_answered() {
         loaded: vec!["cel".into()],
         device: "CPU".into(),
         resident_bytes: 1 << 30,
+        budget_bytes: 4 << 30,
+        reserved_bytes: 1 << 29,
         running: 1,
         queued: 2,
         finished: 3,
