@@ -224,11 +224,12 @@ impl Depthwise5 {
         let stride = weights.len() / (KERNEL * KERNEL);
         let bias = L::vectors(&self.bias)[v];
         for first in (0..count).step_by(RUN) {
+            // All loops are of lengths that the compiler knows, so that the sums stay in registers.
             let mut sums = [bias; RUN];
             if let Some(noise) = noise.get(first..first + RUN) {
                 let weight = L::vectors(&self.noise)[v];
-                for (sum, noise) in sums.iter_mut().zip(noise) {
-                    *sum = lanes.mul_add(lanes.splat(*noise), weight, bias);
+                for p in 0..RUN {
+                    sums[p] = lanes.mul_add(lanes.splat(noise[p]), weight, bias);
                 }
             }
             for ky in 0..KERNEL {
@@ -236,13 +237,13 @@ impl Depthwise5 {
                 let window = window.expect("the patch is REACH columns wider on either side");
                 for kx in 0..KERNEL {
                     let weight = weights[(ky * KERNEL + kx) * stride + v];
-                    for (p, sum) in sums.iter_mut().enumerate() {
-                        *sum = lanes.mul_add(window[p + kx], weight, *sum);
+                    for p in 0..RUN {
+                        sums[p] = lanes.mul_add(window[p + kx], weight, sums[p]);
                     }
                 }
             }
-            for (p, sum) in sums.into_iter().enumerate() {
-                lanes.store(&mut out[(first + p) * out_stride + v * L::COUNT..], sum);
+            for p in 0..RUN {
+                lanes.store(&mut out[(first + p) * out_stride + v * L::COUNT..], sums[p]);
             }
         }
     }
