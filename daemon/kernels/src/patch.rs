@@ -112,6 +112,7 @@ impl Window {
 }
 
 /// Copies pixels that are neighbours in `out` as they are in the map.
+#[inline(always)]
 fn copy_neighbours(from: &[f32], len: usize, first: usize, pad: usize, out: &mut [f32]) {
     let (count, cols) = (out.len() / len, from.len() / len);
     let left = pad.saturating_sub(first).min(count);
@@ -154,6 +155,7 @@ impl Affine {
 }
 
 /// The map column that column `col - pad` of a padded map repeats.
+#[inline(always)]
 pub(crate) fn clamp_col(col: usize, pad: usize, cols: usize) -> usize {
     col.saturating_sub(pad).min(cols - 1)
 }
