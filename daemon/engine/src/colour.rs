@@ -97,6 +97,9 @@ fn luma(rgb: &[f32; 3]) -> f32 {
 /// `keep_colours` takes the source's chroma, at the drawn luma, as far as it says; then `strength` takes the
 /// result, as far as it says.
 pub(crate) fn blend(source: &[f32], drawn: &mut [f32], strength: f32, keep_colours: f32) {
+    if strength == 1.0 && keep_colours == 0.0 {
+        return drawn.iter_mut().for_each(|drawn| *drawn = in_range(*drawn));
+    }
     for (source, drawn) in source.as_chunks::<3>().0.iter().zip(drawn.as_chunks_mut::<3>().0) {
         let shown = source.map(in_range);
         let shift = luma(drawn) - luma(&shown);

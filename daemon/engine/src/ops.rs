@@ -104,14 +104,14 @@ impl Block {
         self.0.has_noise()
     }
 
-    /// `noise` is that of the result's pixels, or nothing where the block doesn't want it.
+    /// `noise` is that of the result's pixels, or nothing where there is none or the block doesn't want it.
     pub(crate) fn forward(&self, x: &Rows, noise: &[f32]) -> Result<Rows> {
         x.read(|x| {
             let shape = x.shape();
             let Some(rows) = shape.rows.checked_sub(2 * Self::REACH) else {
                 bail!("{} rows have no room for a block's context", shape.rows);
             };
-            if self.has_noise() && noise.len() != rows * shape.cols {
+            if !noise.is_empty() && (!self.has_noise() || noise.len() != rows * shape.cols) {
                 bail!("noise for {} pixels, not {rows} rows of {}", noise.len(), shape.cols);
             }
             Ok(Rows::draw(Shape { rows, ..shape }, |out| self.0.run(x, noise, out)))

@@ -71,7 +71,7 @@ impl Block {
     }
 
     /// Runs the block: `x` has [`Block::REACH`] rows more than `out` on either side, and as many columns. `noise` has a
-    /// value for each of `out`'s pixels, where the block has weights for it.
+    /// value for each of `out`'s pixels, where the block has weights for it; or none, as if all were 0.
     ///
     /// # Panics
     /// If the lengths don't fit together.
@@ -79,7 +79,8 @@ impl Block {
         let shape = x.shape();
         assert_eq!(shape.channels, self.channels);
         assert_eq!(out.len(), (shape.rows - 2 * REACH) * shape.row_len());
-        assert!(!self.has_noise() || noise.len() * self.channels == out.len());
+        let noise = if self.has_noise() { noise } else { &[] };
+        assert!(noise.is_empty() || noise.len() * self.channels == out.len());
         let strip = strip_rows(shape.rows - 2 * REACH);
         out.par_chunks_mut(strip * shape.row_len()).enumerate().for_each(|(i, out)| {
             with_buffers(|buffers| {
@@ -136,8 +137,8 @@ impl Kernel for Strip<'_> {
             let expanded = first(expanded, whole * inside_words);
             for row in 0..rows {
                 let mut noise = [0.0; TILE_COLS];
-                let noise = &mut noise[..if self.block.has_noise() { whole } else { 0 }];
-                if self.block.has_noise() {
+                let noise = &mut noise[..if self.noise.is_empty() { 0 } else { whole }];
+                if !self.noise.is_empty() {
                     let at = (self.first + row) * cols + first_col;
                     noise[..count].copy_from_slice(&self.noise[at..at + count]);
                 }
@@ -224,11 +225,12 @@ impl Depthwise5 {
         let stride = weights.len() / (KERNEL * KERNEL);
         let bias = L::vectors(&self.bias)[v];
         for first in (0..count).step_by(RUN) {
+            // All loops are of lengths that the compiler knows, so that the sums stay in registers.
             let mut sums = [bias; RUN];
             if let Some(noise) = noise.get(first..first + RUN) {
                 let weight = L::vectors(&self.noise)[v];
-                for (sum, noise) in sums.iter_mut().zip(noise) {
-                    *sum = lanes.mul_add(lanes.splat(*noise), weight, bias);
+                for p in 0..RUN {
+                    sums[p] = lanes.mul_add(lanes.splat(noise[p]), weight, bias);
                 }
             }
             for ky in 0..KERNEL {
@@ -236,13 +238,13 @@ impl Depthwise5 {
                 let window = window.expect("the patch is REACH columns wider on either side");
                 for kx in 0..KERNEL {
                     let weight = weights[(ky * KERNEL + kx) * stride + v];
-                    for (p, sum) in sums.iter_mut().enumerate() {
-                        *sum = lanes.mul_add(window[p + kx], weight, *sum);
+                    for p in 0..RUN {
+                        sums[p] = lanes.mul_add(window[p + kx], weight, sums[p]);
                     }
                 }
             }
-            for (p, sum) in sums.into_iter().enumerate() {
-                lanes.store(&mut out[(first + p) * out_stride + v * L::COUNT..], sum);
+            for p in 0..RUN {
+                lanes.store(&mut out[(first + p) * out_stride + v * L::COUNT..], sums[p]);
             }
         }
     }

@@ -171,39 +171,29 @@ impl Panel<'_> {
         let (stride, write) = (target.stride, target.write);
         let offset = self.first - target.outputs.start;
         let outputs = (target.outputs.end - self.first).min(VECTORS * L::COUNT);
+        let mut sums = Sums::new();
         for first in (0..count).step_by(PIXELS) {
-            let sums = self.tile::<L, PIXELS, VECTORS>(lanes, taps, first, count - 1);
-            for (pixel, sums) in (first..count).zip(sums) {
+            self.tile::<L, PIXELS, VECTORS>(lanes, taps, first, count - 1, &mut sums);
+            for p in 0..PIXELS.min(count - first) {
+                let start = (first + p) * stride + offset;
                 if let Write::ReluWords = write {
-                    let out = &mut target.data[pixel * stride + offset / L::INPUTS..];
-                    let zero = lanes.splat(0.0);
-                    for (v, sum) in sums.into_iter().enumerate() {
-                        lanes.store_words(&mut out[v * L::COUNT / L::INPUTS..], lanes.max(sum, zero));
+                    let out = &mut target.data[(first + p) * stride + offset / L::INPUTS..];
+                    for v in 0..VECTORS {
+                        let sum = lanes.max(sums.load(lanes, p * VECTORS + v), lanes.splat(0.0));
+                        lanes.store_words(&mut out[v * L::COUNT / L::INPUTS..], sum);
                     }
                     continue;
                 }
-                let out = &mut target.data[pixel * stride + offset..][..outputs];
-                if let Write::AddTo(base) = write {
-                    let base = &base[pixel * stride + offset..][..outputs];
-                    for ((out, base), sum) in out.chunks_mut(L::COUNT).zip(base.chunks(L::COUNT)).zip(sums) {
-                        if out.len() == L::COUNT {
-                            lanes.store(out, lanes.add(sum, lanes.load(base)));
-                        } else {
-                            lanes.store_first(out, lanes.add(sum, lanes.load_first(base)));
-                        }
+                let out = target.data[start..][..outputs].chunks_mut(L::COUNT);
+                for (v, out) in out.enumerate() {
+                    let mut value = sums.load(lanes, p * VECTORS + v);
+                    if let Write::AddTo(base) = write {
+                        let base = &base[start + v * L::COUNT..][..out.len()];
+                        let is_whole = base.len() == L::COUNT;
+                        value = lanes
+                            .add(value, if is_whole { lanes.load(base) } else { lanes.load_first(base) });
                     }
-                    continue;
-                }
-                if let Write::Store = write
-                    && outputs == VECTORS * L::COUNT
-                {
-                    for (v, sum) in sums.into_iter().enumerate() {
-                        lanes.store(&mut out[v * L::COUNT..], sum);
-                    }
-                } else {
-                    for (out, sum) in out.chunks_mut(L::COUNT).zip(sums) {
-                        write_vector(lanes, out, sum, write);
-                    }
+                    write_vector(lanes, out, value, write);
                 }
             }
         }
@@ -217,16 +207,22 @@ impl Panel<'_> {
         taps: &Taps,
         first: usize,
         last: usize,
-    ) -> [[L::V; VECTORS]; PIXELS] {
-        let mut bias = [lanes.splat(0.0); VECTORS];
-        bias.copy_from_slice(&L::vectors(self.bias)[..VECTORS]);
-        let mut sums = [bias; PIXELS];
+        out: &mut Sums,
+    ) {
+        // Here all loops are of lengths that the compiler knows, see `Sums`.
+        let bias = &L::vectors(self.bias)[..VECTORS];
+        let mut sums = [[lanes.splat(0.0); VECTORS]; PIXELS];
+        for p in 0..PIXELS {
+            for v in 0..VECTORS {
+                sums[p][v] = bias[v];
+            }
+        }
         let mut weights = L::vectors(self.weights).as_chunks::<VECTORS>().0.iter();
         for row in 0..taps.rows {
             let start = taps.start + row * taps.row_stride;
             let mut pixels = [&taps.data[..0]; PIXELS];
-            for (p, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = &taps.data[start + (first + p).min(last) * taps.pixel_stride..][..taps.len];
+            for p in 0..PIXELS {
+                pixels[p] = &taps.data[start + (first + p).min(last) * taps.pixel_stride..][..taps.len];
             }
             for (i, weights) in (0..taps.len).zip(&mut weights) {
                 for p in 0..PIXELS {
@@ -237,7 +233,37 @@ impl Panel<'_> {
                 }
             }
         }
-        sums
+        for p in 0..PIXELS {
+            for v in 0..VECTORS {
+                out.store(lanes, p * VECTORS + v, sums[p][v]);
+            }
+        }
+    }
+}
+
+/// What a register tile summed, vector by vector, to be read by indices that the compiler doesn't know. Were the sums
+/// themselves read so, they would lie in memory while they are summed, too, which is several times slower.
+#[repr(align(64))]
+pub(crate) struct Sums([f32; Self::MOST]);
+
+impl Sums {
+    /// 24 vectors of 16 values: no register tile has more.
+    const MOST: usize = 24 * 16;
+
+    pub(crate) const fn new() -> Self {
+        Self([0.0; Self::MOST])
+    }
+
+    /// Sets vector `i`.
+    #[inline(always)]
+    pub(crate) fn store<L: Lanes>(&mut self, lanes: L, i: usize, sum: L::V) {
+        lanes.store(&mut self.0[i * L::COUNT..], sum);
+    }
+
+    /// Vector `i`.
+    #[inline(always)]
+    pub(crate) fn load<L: Lanes>(&self, lanes: L, i: usize) -> L::V {
+        lanes.load(&self.0[i * L::COUNT..])
     }
 }
 
@@ -250,11 +276,10 @@ pub(crate) fn leaky<L: Lanes>(lanes: L, value: L::V, slope: f32) -> L::V {
 /// `out` is a whole vector or, at the end of a pixel, a part of one.
 #[inline(always)]
 pub(crate) fn write_vector<L: Lanes>(lanes: L, out: &mut [f32], value: L::V, write: Write) {
+    let value = finish(lanes, out, value, write);
     if out.len() == L::COUNT {
-        let value = finish(lanes, out, value, write);
         lanes.store(out, value);
     } else {
-        let value = finish(lanes, out, value, write);
         lanes.store_first(out, value);
     }
 }

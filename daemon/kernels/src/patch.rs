@@ -82,20 +82,37 @@ impl Window {
                     copy(lanes, &from[clamp_col(first + i, pad, cols) * len..][..len], out);
                 }
             }
-            Source::Unshuffled(map, f) => {
-                let run = f * map.channels();
-                for (i, out) in out.chunks_exact_mut(pixel).enumerate() {
-                    let col = clamp_col(first + i, pad, cols);
-                    for dy in 0..f {
-                        copy(lanes, &map.row(row * f + dy)[col * run..][..run], &mut out[dy * run..]);
+            // Pixels of a picture, unshuffled by 2 and by 4.
+            Source::Unshuffled(map, f) => match f * map.channels() {
+                6 => self.unshuffle_row::<6>(map, f, row, cols, out),
+                12 => self.unshuffle_row::<12>(map, f, row, cols, out),
+                run => {
+                    for (i, out) in out.chunks_exact_mut(pixel).enumerate() {
+                        let col = clamp_col(first + i, pad, cols);
+                        for dy in 0..f {
+                            copy(lanes, &map.row(row * f + dy)[col * run..][..run], &mut out[dy * run..]);
+                        }
                     }
                 }
+            },
+        }
+    }
+
+    /// As [`copy_row`](Self::copy_row) of a map that is unshuffled by `f`, whose pixels have `RUN` values in a row.
+    #[inline(always)]
+    fn unshuffle_row<const RUN: usize>(&self, map: Map, f: usize, row: usize, cols: usize, out: &mut [f32]) {
+        for dy in 0..f {
+            let from = map.row(row * f + dy).as_chunks::<RUN>().0;
+            for (i, out) in out.chunks_exact_mut(self.pixel).enumerate() {
+                // Not `copy_from_slice`, which may remain a call.
+                out.as_chunks_mut().0[dy] = from[clamp_col(self.first_col + i, self.pad, cols)];
             }
         }
     }
 }
 
 /// Copies pixels that are neighbours in `out` as they are in the map.
+#[inline(always)]
 fn copy_neighbours(from: &[f32], len: usize, first: usize, pad: usize, out: &mut [f32]) {
     let (count, cols) = (out.len() / len, from.len() / len);
     let left = pad.saturating_sub(first).min(count);
@@ -111,18 +128,11 @@ fn copy_neighbours(from: &[f32], len: usize, first: usize, pad: usize, out: &mut
 /// As `copy_from_slice` to the first values of `to`, but that is a call, and these are few.
 #[inline(always)]
 fn copy<L: Lanes>(lanes: L, from: &[f32], to: &mut [f32]) {
-    match from.len() {
-        // Pixels of a picture, unshuffled by 2 and by 4.
-        6 => to[..6].copy_from_slice(&from[..6]),
-        12 => to[..12].copy_from_slice(&from[..12]),
-        _ => {
-            for (from, to) in from.chunks(L::COUNT).zip(to.chunks_mut(L::COUNT)) {
-                if from.len() == L::COUNT {
-                    lanes.store(to, lanes.load(from));
-                } else {
-                    lanes.store_first(&mut to[..from.len()], lanes.load_first(from));
-                }
-            }
+    for (from, to) in from.chunks(L::COUNT).zip(to.chunks_mut(L::COUNT)) {
+        if from.len() == L::COUNT {
+            lanes.store(to, lanes.load(from));
+        } else {
+            lanes.store_first(&mut to[..from.len()], lanes.load_first(from));
         }
     }
 }
@@ -145,6 +155,7 @@ impl Affine {
 }
 
 /// The map column that column `col - pad` of a padded map repeats.
+#[inline(always)]
 pub(crate) fn clamp_col(col: usize, pad: usize, cols: usize) -> usize {
     col.saturating_sub(pad).min(cols - 1)
 }

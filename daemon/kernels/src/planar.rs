@@ -5,7 +5,7 @@
 //! lane works however few the channels are, and a weight is read once for many pixels.
 
 use crate::cpu::{Cpu, Lanes};
-use crate::gemm::word;
+use crate::gemm::{Sums, word};
 
 /// Outputs that are summed together, and vectors of each: their sums stay in registers.
 const GROUP: usize = 6;
@@ -115,27 +115,26 @@ impl Group<'_> {
     #[inline(always)]
     fn columns<L: Lanes, const OUTPUTS: usize>(&self, lanes: L, first: usize, cols: usize, out: &mut [f32]) {
         let (mut col, end) = (first, first + cols);
+        let mut sums = Sums::new();
         while col + VECTORS * L::COUNT <= end {
-            let sums = self.sums::<L, OUTPUTS, VECTORS>(lanes, col);
-            self.write(lanes, sums, col, out);
+            self.sum::<L, OUTPUTS, VECTORS>(lanes, col, &mut sums);
+            self.write::<L, OUTPUTS, VECTORS>(lanes, &sums, col, out);
             col += VECTORS * L::COUNT;
         }
         while col < end {
-            let sums = self.sums::<L, OUTPUTS, 1>(lanes, col);
-            self.write(lanes, sums, col, out);
+            self.sum::<L, OUTPUTS, 1>(lanes, col, &mut sums);
+            self.write::<L, OUTPUTS, 1>(lanes, &sums, col, out);
             col += L::COUNT;
         }
     }
 
     #[inline(always)]
-    fn sums<L: Lanes, const OUTPUTS: usize, const N: usize>(
-        &self,
-        lanes: L,
-        col: usize,
-    ) -> [[L::V; N]; OUTPUTS] {
+    fn sum<L: Lanes, const OUTPUTS: usize, const N: usize>(&self, lanes: L, col: usize, out: &mut Sums) {
+        // Here all loops are of lengths that the compiler knows, see `Sums`.
         let mut sums = [[lanes.splat(0.0); N]; OUTPUTS];
-        for (sums, bias) in sums.iter_mut().zip(&self.conv.bias[self.first_output..]) {
-            *sums = [lanes.splat(*bias); N];
+        let bias = &self.conv.bias[self.first_output..][..OUTPUTS];
+        for o in 0..OUTPUTS {
+            sums[o] = [lanes.splat(bias[o]); N];
         }
         let mut weights = self.weights.as_chunks::<OUTPUTS>().0.iter();
         let left = col - self.conv.kernel / 2;
@@ -144,8 +143,8 @@ impl Group<'_> {
                 for (x, weights) in (0..self.conv.kernel).zip(&mut weights) {
                     let from = &row[plane * self.stride + left + x..][..N * L::COUNT];
                     let mut values = [lanes.splat(0.0); N];
-                    for (v, value) in values.iter_mut().enumerate() {
-                        *value = lanes.load(&from[v * L::COUNT..]);
+                    for v in 0..N {
+                        values[v] = lanes.load(&from[v * L::COUNT..]);
                     }
                     for o in 0..OUTPUTS {
                         let weight = lanes.splat(weights[o]);
@@ -156,34 +155,37 @@ impl Group<'_> {
                 }
             }
         }
-        sums
+        for o in 0..OUTPUTS {
+            for v in 0..N {
+                out.store(lanes, o * N + v, sums[o][v]);
+            }
+        }
     }
 
     #[inline(always)]
     fn write<L: Lanes, const OUTPUTS: usize, const N: usize>(
         &self,
         lanes: L,
-        mut sums: [[L::V; N]; OUTPUTS],
+        sums: &Sums,
         col: usize,
         out: &mut [f32],
     ) {
         let zero = lanes.splat(0.0);
-        if self.sink == Sink::ReluWords {
-            for sums in &mut sums {
-                for sum in sums {
-                    *sum = lanes.max(*sum, zero);
-                }
-            }
-        }
         let per_word = if self.sink == Sink::Values { 1 } else { L::INPUTS };
         for o in (0..OUTPUTS).step_by(per_word) {
             let plane = (self.first_output + o) / per_word;
             let to = &mut out[plane * self.stride + col..][..N * L::COUNT];
+            // No closures: what they call isn't compiled for the instruction set.
             for v in 0..N {
-                let value = match per_word {
-                    1 => sums[o][v],
-                    _ => lanes.word(sums[o][v], if o + 1 < OUTPUTS { sums[o + 1][v] } else { zero }),
-                };
+                let mut value = sums.load(lanes, o * N + v);
+                let mut second =
+                    if per_word > 1 && o + 1 < OUTPUTS { sums.load(lanes, (o + 1) * N + v) } else { zero };
+                if self.sink == Sink::ReluWords {
+                    (value, second) = (lanes.max(value, zero), lanes.max(second, zero));
+                }
+                if per_word > 1 {
+                    value = lanes.word(value, second);
+                }
                 lanes.store(&mut to[v * L::COUNT..], value);
             }
         }

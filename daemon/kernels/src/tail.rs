@@ -276,8 +276,9 @@ impl Tile<'_> {
                 let subpixel = |dx: usize| &expanded[((dy * 2 + dx) * of_subpixel + plane) * self.stride..];
                 let (left, right) = (&subpixel(0)[..cols.len()], &subpixel(1)[..cols.len()]);
                 let to = &mut to[slab + plane * self.stride + start..][..2 * cols.len()];
-                for ((to, left), right) in to.as_chunks_mut().0.iter_mut().zip(left).zip(right) {
-                    *to = [*left, *right];
+                let to = &mut to.as_chunks_mut().0[..cols.len()];
+                for i in 0..cols.len() {
+                    to[i] = [left[i], right[i]];
                 }
             }
         }
@@ -334,11 +335,11 @@ impl Tile<'_> {
             for col in (0..last - first).step_by(L::COUNT) {
                 let noise = lanes.load(&of_noise[col..]);
                 let mut values = [lanes.splat(0.0); 2];
-                for (i, (value, weight)) in values.iter_mut().zip(weights).enumerate() {
+                for i in 0..L::INPUTS.min(weights.len()) {
                     let mixed = &mixed[i * stride + col..][..L::COUNT + 2];
                     let (before, after) = (lanes.load(mixed), lanes.load(&mixed[2..]));
                     let filtered = binomial(lanes, before, lanes.load(&mixed[1..]), after);
-                    *value = lanes.mul_add(noise, lanes.splat(*weight), filtered);
+                    values[i] = lanes.mul_add(noise, lanes.splat(weights[i]), filtered);
                 }
                 lanes.store(&mut to[start + col..], lanes.word(values[0], values[1]));
             }

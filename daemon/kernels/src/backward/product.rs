@@ -89,10 +89,13 @@ impl Tile<'_> {
                 }
             }
         }
-        for (sums, tile) in sums.chunks_mut(stride).zip(tile) {
-            for (sum, value) in sums.chunks_exact_mut(L::COUNT).zip(tile) {
-                let total = lanes.add(lanes.load(sum), value);
-                lanes.store(sum, total);
+        for i in 0..INPUTS {
+            if i * stride >= sums.len() {
+                break;
+            }
+            for v in 0..VECTORS {
+                let sum = &mut sums[i * stride + v * L::COUNT..][..L::COUNT];
+                lanes.store(sum, lanes.add(lanes.load(sum), tile[i][v]));
             }
         }
     }

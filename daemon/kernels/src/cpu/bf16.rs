@@ -51,7 +51,8 @@ impl Products<V4> for Bf16 {
         let words: [f32; 8] = unsafe {
             transmute::<__m256bh, [f32; 8]>(_mm512_cvtneps_pbh(transmute::<f32x16, __m512>(inputs)))
         };
-        to[..8].copy_from_slice(&words);
+        // Not `copy_from_slice`, which may remain a call.
+        *to.first_chunk_mut().expect("room for a vector's words") = words;
     }
 
     #[inline(always)]

@@ -176,7 +176,7 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     fn store(self, to: &mut [f32], value: [f32; 8]) {
-        to[..8].copy_from_slice(&value);
+        *to.first_chunk_mut().expect("a vector's length") = value;
     }
     #[inline(always)]
     fn load_first(self, from: &[f32]) -> [f32; 8] {

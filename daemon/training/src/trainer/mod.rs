@@ -70,6 +70,9 @@ pub enum TrainError {
     Diverged(u32),
 }
 
+/// The name in a [`Snapshot`] of the discriminator alone.
+const DISCRIMINATOR: &str = "discriminator";
+
 /// A part of a training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -275,10 +278,16 @@ impl Trainer {
         let stage = self.progress.stage;
         self.place = self.place.renewed();
         let mut lost = None;
+        // The discriminator learns first: were the step begun anew with what it knows then, it would learn twice.
+        let discriminator = self.place.is_gpu().then(|| self.discriminator(stage)).transpose()?.flatten();
         let outcome = match self.work(stage) {
             Err(TrainError::Network(error)) if self.place.is_gpu() => {
                 self.place = Place::default();
                 lost = Some(format!("the GPU failed ({error}); the training goes on on the processor"));
+                if let Some(discriminator) = discriminator {
+                    let style = self.style();
+                    self.critics[style].restore(DISCRIMINATOR, &discriminator)?;
+                }
                 self.work(stage)?
             }
             outcome => outcome?,
@@ -310,7 +319,17 @@ impl Trainer {
         Ok(report)
     }
 
-    /// Does a stage's work. Weights change at its very end.
+    /// The discriminator that learns in a step of this stage, if one does.
+    fn discriminator(&self, stage: Stage) -> Result<Option<Snapshot>> {
+        let Some(critic) = self.critics.get(self.style()).filter(|_| stage == Stage::Adversarial) else {
+            return Ok(None);
+        };
+        let mut snapshot = Snapshot::new(self.progress.clone());
+        critic.save(DISCRIMINATOR, &mut snapshot)?;
+        Ok(Some(snapshot))
+    }
+
+    /// Does a stage's work. The generator's weights change at its very end.
     fn work(&mut self, stage: Stage) -> std::result::Result<Outcome, TrainError> {
         let Recipe { imitation, adversarial, .. } = self.recipe.clone();
         match (stage, &imitation, &adversarial) {

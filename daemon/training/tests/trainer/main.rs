@@ -4,6 +4,7 @@ mod checkpoints;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
@@ -278,6 +279,50 @@ fn a_gpu_trains_as_the_processor_does() {
                 want.step
             );
         }
+    }
+}
+
+/// [`Eyes`] that fail once, when they have looked so many times.
+struct Failing(AtomicUsize);
+
+impl Features for Failing {
+    fn levels(&self) -> &[Level] {
+        Eyes.levels()
+    }
+
+    fn see(&self, pictures: &Maps) -> candle_core::Result<Vec<Maps>> {
+        match self.0.fetch_sub(1, Ordering::Relaxed) {
+            0 => candle_core::bail!("the device is gone"),
+            _ => Eyes.see(pictures),
+        }
+    }
+}
+
+/// A step looks at what was drawn, then at art, from which the discriminator learns, and then at the targets.
+#[test]
+fn a_gpu_that_fails_in_a_step_lets_nobody_learn_twice() {
+    let gpu = place();
+    if !gpu.is_gpu() {
+        eprintln!("skipped: UTSUSHI_TEST_DEVICE isn't cuda");
+        return;
+    }
+    let recipe = Recipe { imitation: None, styles: 1, ..everything(3) };
+    let (measured, in_a_step) = (2, 3);
+    let train = |looks: usize| {
+        let features = Some(Arc::new(Failing(AtomicUsize::new(looks))) as _);
+        let data = TrainingData { art: vec![Arc::new(Art)], features, ..data() };
+        let mut trainer = Trainer::new(recipe.clone(), data, None).expect("a trainer").in_place(gpu.clone());
+        let events =
+            run(&mut trainer, 2 + 3).into_iter().filter_map(|report| report.event).collect::<Vec<_>>();
+        let (state, _) = contents(&trainer);
+        (events, state)
+    };
+    let (events, want) = train(usize::MAX);
+    assert_eq!(events, [""; 0]);
+    for look in 0..in_a_step {
+        let (events, state) = train(measured + in_a_step + look);
+        assert!(events.len() == 1 && events[0].contains("the device is gone"), "{look}: {events:?}");
+        assert_eq!(state, want, "it failed at look {look}");
     }
 }
 

@@ -75,7 +75,7 @@ impl BlockRows {
 /// Which way strokes go, and the rows of x that wait until that is known.
 struct Strokes {
     noise: PictureNoise,
-    /// Of a network that has noise.
+    /// Where there is noise.
     flow: Option<Flow>,
     waiting: Delay,
     /// Rows of x that went on.
@@ -84,7 +84,8 @@ struct Strokes {
 
 impl Strokes {
     fn new(version: Version, noise: PictureNoise, width: usize) -> Self {
-        let flow = version.has_noise().then(|| Flow::new(width, &noise));
+        let has_strokes = version.has_noise() && noise.grain.strength != 0.0;
+        let flow = has_strokes.then(|| Flow::new(width, &noise));
         Self { noise, flow, waiting: Delay::default(), gone: 0 }
     }
 
