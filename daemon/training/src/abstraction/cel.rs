@@ -36,9 +36,9 @@ pub(super) fn draw(picture: &mut Planes, photo: &[f32], settings: &Settings) {
 }
 
 impl Tones {
-    /// A luminance in 0..1, drawn towards the middle of its step: `q + tanh(sharpness (l - q) / d) d / (2 tanh(sharpness / 2))`
-    /// for a step from `q - d / 2` to `q + d / 2`, which has no edges (Winnemöller et al. 2006,
-    /// <https://doi.org/10.1145/1141911.1142018>).
+    /// A luminance in 0..1, moved towards the nearer of the tones below and above it, which are multiples of `d = 1 / steps`:
+    /// `m + d tanh(sharpness (luminance - m) / d) / (2 tanh(sharpness / 2))`, where `m` is midway between them
+    /// (Winnemöller et al. 2006, <https://doi.org/10.1145/1141911.1142018>).
     fn nearest(self, luminance: f32) -> f32 {
         let middle = ((luminance * self.steps).floor() + 0.5) / self.steps;
         let place = (self.sharpness * (luminance - middle) * self.steps).tanh();

@@ -68,7 +68,7 @@ pub struct Settings {
 pub struct Tones {
     /// From black to white.
     pub steps: f32,
-    /// How much of a step has its middle's luminance: 1 is nearly a slope, 10 a stair.
+    /// How sharp the edge between two tones is: 1 is nearly a slope, 10 a stair.
     pub sharpness: f32,
 }
 
