@@ -5,6 +5,7 @@
 //! every line is cut and escaped here, where all of them come through, repeated ones are counted, and a log that a client
 //! opened for the daemon ([`utsushi_ipc::log`]) makes way for a new one when it has grown.
 
+use std::any::Any;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -21,6 +22,9 @@ use utsushi_ipc::log::{self, FILE_VARIABLE, MOST_BYTES};
 
 /// A line's longest; what is beyond is counted.
 const MAX_LINE_BYTES: usize = 1 << 10;
+
+/// A panic's longest message.
+const MAX_PANIC_BYTES: usize = 300;
 
 /// Has everything logged, panics too. Call once.
 pub(crate) fn start() -> anyhow::Result<()> {
@@ -42,14 +46,18 @@ pub(crate) fn start() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Logs a panic. Its message may hold bytes of a file that a thread was reading.
+/// Logs a panic.
 fn tell(panic: &PanicHookInfo<'_>) {
-    let thread = std::thread::current();
     let place = panic.location().map_or_else(|| "nowhere".into(), ToString::to_string);
-    let payload = panic.payload();
+    let thread = std::thread::current();
+    let (thread, what) = (thread.name().unwrap_or("unnamed"), words(panic.payload()));
+    error!(thread, place, "a thread panicked: {what}; this is a defect, please report it");
+}
+
+/// A panic's message. It may hold bytes of a file that was being read, so not as it is.
+pub(crate) fn words(payload: &(dyn Any + Send)) -> String {
     let what = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref().map(String::as_str));
-    let what = what.unwrap_or("without a message");
-    error!(thread = thread.name().unwrap_or("unnamed"), place, what, "a thread panicked; this is a defect");
+    tidy(what.unwrap_or("without a message"), MAX_PANIC_BYTES, false)
 }
 
 /// Takes an event with each `write`, and passes it on as one line.
@@ -68,7 +76,7 @@ impl<W: Write> Lines<W> {
     }
 
     fn tell(&mut self, event: &str) -> io::Result<()> {
-        let line = self.tidy(event);
+        let line = tidy(event, MAX_LINE_BYTES, self.is_coloured);
         // The time is all up to the first space.
         let (_time, what) = line.split_once(' ').unwrap_or(("", &line));
         if what == self.last {
@@ -87,26 +95,26 @@ impl<W: Write> Lines<W> {
     fn tell_repeats(&mut self) -> io::Result<()> {
         writeln!(self.out, "    the last line was repeated {} times", self.repeats)
     }
+}
 
-    /// Of bounded length, and on one line.
-    fn tidy(&self, event: &str) -> String {
-        let event = event.trim_end();
-        let end = (0..=MAX_LINE_BYTES.min(event.len())).rfind(|end| event.is_char_boundary(*end));
-        let kept = &event[..end.unwrap_or(0)];
-        let mut line = String::with_capacity(kept.len());
-        for character in kept.chars() {
-            match character {
-                '\x1b' if self.is_coloured => line.push(character),
-                _ if character.is_control() || is_reordering(character) => {
-                    line.extend(character.escape_default())
-                }
-                _ => line.push(character),
+/// Of bounded length, and on one line.
+fn tidy(text: &str, most_bytes: usize, keeps_colours: bool) -> String {
+    let text = text.trim_end();
+    let end = (0..=most_bytes.min(text.len())).rfind(|end| text.is_char_boundary(*end));
+    let kept = &text[..end.unwrap_or(0)];
+    let mut line = String::with_capacity(kept.len());
+    for character in kept.chars() {
+        match character {
+            '\x1b' if keeps_colours => line.push(character),
+            _ if character.is_control() || is_reordering(character) => {
+                line.extend(character.escape_default())
             }
+            _ => line.push(character),
         }
-        match event.len() - kept.len() {
-            0 => line,
-            cut => format!("{line}... ({cut} bytes more)"),
-        }
+    }
+    match text.len() - kept.len() {
+        0 => line,
+        cut => format!("{line}... ({cut} bytes more)"),
     }
 }
 
@@ -221,5 +229,19 @@ mod tests {
         let twelve = [&["a"; 13][..], &["b"]].concat();
         check(&twelve, &format!("{ten}    the last line was repeated 12 times\n13Z  INFO b\n"));
         check(&[&["a"; 11][..], &["b"]].concat(), &format!("{ten}11Z  INFO b\n"));
+    }
+
+    #[test]
+    fn panics_are_told_in_short() {
+        let check = |panic: fn(), expected: &str| {
+            let payload = panic::catch_unwind(panic).expect_err("it panics");
+            assert_eq!(words(&*payload), expected);
+        };
+        check(|| panic!("a \x1b[2J of\na file"), "a \\u{1b}[2J of\\na file");
+        check(
+            || panic!("{}", "x".repeat(MAX_PANIC_BYTES + 5)),
+            &format!("{}... (5 bytes more)", "x".repeat(MAX_PANIC_BYTES)),
+        );
+        check(|| panic::panic_any(5), "without a message");
     }
 }

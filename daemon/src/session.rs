@@ -270,8 +270,9 @@ impl Session<'_> {
 
     /// Sends the last reply to a request, then waits for the next.
     fn answer(&mut self, reply: Reply) -> Result<Request, End> {
-        send(&mut self.sender, &reply, &[])?;
+        // Before the client can know it.
         self.seat.rest();
+        send(&mut self.sender, &reply, &[])?;
         self.reader.next_request()
     }
 
@@ -286,11 +287,9 @@ impl Session<'_> {
         thread::scope(|scope| {
             let writer = thread::Builder::new().name("writer".into()).spawn_scoped(scope, || {
                 let _busy = busy;
-                let delivered = deliver(sender, &raster, output, &is_delivered);
-                match delivered {
-                    Ok(Delivery::Whole) => seat.rest(),
-                    Ok(Delivery::Told) | Err(_) => hangup.shutdown(),
-                    Ok(Delivery::Cancelled) => {}
+                let delivered = deliver(sender, &raster, output, &is_delivered, seat);
+                if let Ok(Delivery::Told) | Err(_) = delivered {
+                    hangup.shutdown();
                 }
                 delivered
             });
@@ -336,6 +335,7 @@ fn deliver(
     raster: &Raster,
     output: JobOutput,
     is_delivered: &AtomicBool,
+    seat: &Seat<'_>,
 ) -> Result<Delivery, End> {
     let mut progress = Progress { rows_done: 0, rows: raster.height(), behind: output.behind() };
     loop {
@@ -358,6 +358,7 @@ fn deliver(
             Ok(Some(Output::Done(report))) => {
                 // Before the client can know it, so that its next request finds it said.
                 is_delivered.store(true, Ordering::Release);
+                seat.rest();
                 send(sender, &Reply::Stylized(report), &[])?;
                 return Ok(Delivery::Whole);
             }
