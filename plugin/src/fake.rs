@@ -33,6 +33,8 @@ pub(crate) enum Deed {
     Die,
     /// Gives the band back, and says that it can't go on.
     Fail,
+    /// Says that the connection gave way to another while it was idle.
+    GiveWay,
 }
 
 /// A daemon that serves one connection after the other.
@@ -127,6 +129,11 @@ fn draw(connection: &mut Connection, rows: u32, deed: Deed, gate: &Receiver<()>)
                     let waiting = Reply::Progress(Progress { rows_done, rows, behind });
                     write_frame(connection, &waiting, &[]).ok()?;
                 }
+            }
+            Deed::GiveWay => {
+                let fault = Fault::new(FaultKind::Busy, "this connection was idle, and gave way");
+                write_frame(connection, &Reply::Fault(fault), &[]).ok()?;
+                return None;
             }
             Deed::Stall => while read_frame::<Request>(connection, &mut body).is_ok() {},
             _ => {}
