@@ -139,7 +139,7 @@ fn end_with(_: u32) -> anyhow::Result<()> {
 /// Removes what the parent would have removed, had it not been killed: the files that are known, and the folder if
 /// nothing else is in it.
 fn remove_folder(socket: &Path) {
-    for file in ["daemon.sock.lock", "daemon.log"] {
+    for file in ["daemon.sock.lock", "daemon.log", "daemon.log.old"] {
         let _ = fs::remove_file(socket.with_file_name(file));
     }
     let _ = socket.parent().map(fs::remove_dir);
