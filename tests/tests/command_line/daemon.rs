@@ -152,10 +152,9 @@ fn a_flood_does_not_fill_the_disk() {
         assert!(bytes < MOST && logs().count() == 2, "{bytes} bytes after {old}");
     }
     home.expect(0, &["stop"]);
-    assert!(
-        line(&home.files("state/utsushi")["daemon.log"]).contains("stopped"),
-        "it goes on in the new one"
-    );
+    wait_until("it has said its last word in the new one", || {
+        line(&home.files("state/utsushi")["daemon.log"]).contains("stopped")
+    });
 }
 
 #[test]
