@@ -169,8 +169,9 @@ struct Job {
     /// The engine's state, once the job is started.
     stream: Option<Box<dyn Stream>>,
     bytes_in: u64,
-    bytes_paid: u64,
     bytes_out: u64,
+    /// Of both, what is to the client's credit already.
+    bytes_paid: u64,
     submitted_at: Instant,
     queued_time: Duration,
     engine_time: Duration,
@@ -194,20 +195,21 @@ impl Job {
             behind,
             stream: None,
             bytes_in: 0,
-            bytes_paid: 0,
             bytes_out: 0,
+            bytes_paid: 0,
             submitted_at: now,
             queued_time: Duration::ZERO,
             engine_time: Duration::ZERO,
         }
     }
 
-    /// Counts what was worked on to the client's credit.
+    /// Counts what was worked on to the client's credit, either way: some networks give nothing before they have all.
     fn pay(&mut self, grace: Duration) {
         let raster = &self.spec.raster;
         let band_bytes = f64::from(wire::band_rows(raster)) * raster.row_bytes() as f64;
-        self.patience.pay((self.bytes_in - self.bytes_paid) as f64 / band_bytes, grace);
-        self.bytes_paid = self.bytes_in;
+        let bytes = self.bytes_in + self.bytes_out;
+        self.patience.pay((bytes - self.bytes_paid) as f64 / band_bytes, grace);
+        self.bytes_paid = bytes;
     }
 
     fn is_ready(&self) -> bool {

@@ -64,7 +64,7 @@ impl Home {
     }
 
     fn program(&self, program: &Path) -> Command {
-        let mut command = Command::new("env");
+        let mut command = Command::new("/usr/bin/env");
         command
             .args(["--default-signal=HUP,INT,QUIT,TERM", "--"])
             .arg(program)

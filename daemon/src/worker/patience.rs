@@ -1,8 +1,8 @@
 //! How long a client keeps its place waiting.
 //!
-//! Time runs while the worker could go on but for the client, who owes rows or takes none. A whole band pays for
-//! [`Limits::grace`](crate::scheduler::Limits), a part of one for that part of it. So a client that sends a row now and
-//! then, which keeps it from ever being given up for silence, still falls behind, and one that feeds the worker as
+//! Time runs while the worker could go on but for the client, who owes rows or takes none. A whole band, in or out, pays
+//! for [`Limits::grace`](crate::scheduler::Limits), a part of one for that part of it. So a client that sends a row now
+//! and then, which keeps it from ever being given up for silence, still falls behind, and one that feeds the worker as
 //! fast as any program does never will, however long its picture takes.
 
 use std::time::{Duration, Instant};
