@@ -4,6 +4,7 @@ pub mod cli;
 mod desktop;
 pub mod jobs;
 pub mod library;
+mod log;
 pub mod memory;
 pub mod picture;
 pub mod scheduler;

@@ -8,9 +8,13 @@
 //!   bounded, and some of the places are kept from batch jobs, so that a person finds one free.
 //! - A job for which there is no memory beside the started ones waits until one of all jobs has gone. Others that come
 //!   after it may find room meanwhile.
+//! - A started job that isn't ready gives up its place to one that is, and can't start for want of a place, once its
+//!   client has been too slow; how slow that is, the caller measures.
 //! - The queue of the others is bounded too; beyond it, jobs are turned away.
 //! - Training comes last: a step of it may begin only while there is no job at all, not even one whose client stalls,
 //!   since its next rows may come at any moment.
+
+use std::time::Duration;
 
 use utsushi_ipc::protocol::Priority;
 
@@ -27,11 +31,13 @@ pub struct Limits {
     pub started: usize,
     /// Started jobs that are [`Priority::Batch`]; fewer than [`Limits::started`].
     pub started_batch: usize,
+    /// How far a job's client may be behind before it loses its place to somebody who waits.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { queued: 32, started: 8, started_batch: 4 }
+        Self { queued: 32, started: 8, started_batch: 4, grace: Duration::from_secs(5) }
     }
 }
 
@@ -80,18 +86,12 @@ impl Scheduler {
 
     /// Chooses the job whose turn it is, and marks it as started.
     pub fn choose(&mut self) -> Option<JobId> {
-        let may_start_batch =
-            self.started() < self.limits.started && self.started_batch() < self.limits.started_batch;
-        let may_start = |priority| match priority {
-            Priority::Interactive => self.started() < self.limits.started,
-            Priority::Batch => may_start_batch,
-        };
         let (index, _) = self
             .jobs
             .iter()
             .enumerate()
             .filter(|(_, job)| {
-                job.is_ready && (job.is_started || (!job.is_put_off && may_start(job.priority)))
+                job.is_ready && (job.is_started || (!job.is_put_off && self.has_place(job.priority)))
             })
             .min_by_key(|(index, job)| (job.priority, *index))?;
         self.jobs[index].is_started = true;
@@ -103,6 +103,37 @@ impl Scheduler {
         if let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) {
             (job.is_started, job.is_put_off) = (false, true);
         }
+    }
+
+    /// The started jobs of which one has to go so that a job can start that is ready and has no place, or no memory; none
+    /// if there is no such job.
+    pub fn in_the_way(&self) -> Vec<JobId> {
+        let has_place = |job: &Job| !job.is_put_off && self.has_place(job.priority);
+        let wants = |job: &&Job| job.is_ready && !job.is_started && !has_place(job);
+        let Some(priority) = self.jobs.iter().filter(wants).map(|job| job.priority).min() else {
+            return Vec::new();
+        };
+        let is_for_people = self.started_batch() >= self.limits.started_batch;
+        // A place that a batch may not have is of no use to it.
+        let helps = |job: &&Job| {
+            priority == Priority::Interactive || !is_for_people || job.priority == Priority::Batch
+        };
+        self.jobs
+            .iter()
+            .filter(|job| job.is_started && !job.is_ready)
+            .filter(helps)
+            .map(|job| job.id)
+            .collect()
+    }
+
+    /// The jobs in the queue whose clients owe their first rows.
+    pub fn unready_in_queue(&self) -> Vec<JobId> {
+        self.jobs.iter().filter(|job| !job.is_started && !job.is_ready).map(|job| job.id).collect()
+    }
+
+    fn has_place(&self, priority: Priority) -> bool {
+        self.started() < self.limits.started
+            && (priority == Priority::Interactive || self.started_batch() < self.limits.started_batch)
     }
 
     /// Forgets a job that is finished, failed or cancelled.
@@ -126,9 +157,12 @@ impl Scheduler {
         self.jobs.len() - self.started()
     }
 
-    /// The jobs that wait for their first turn, in the order in which they came.
+    /// The jobs that wait for their first turn, in the order in which they will have it.
     pub fn waiting(&self) -> Vec<JobId> {
-        self.jobs.iter().filter(|job| !job.is_started).map(|job| job.id).collect()
+        let mut waiting: Vec<&Job> = self.jobs.iter().filter(|job| !job.is_started).collect();
+        // Stable, so that among equals who came first goes first.
+        waiting.sort_by_key(|job| job.priority);
+        waiting.into_iter().map(|job| job.id).collect()
     }
 
     fn started_batch(&self) -> usize {
@@ -140,14 +174,21 @@ impl Scheduler {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { queued: 3, started: 3, started_batch: 2 };
+    const LIMITS: Limits = Limits { queued: 3, started: 3, started_batch: 2, grace: Duration::ZERO };
 
     /// Plays a script, a word an event:
     /// `i1` `b2` an interactive or batch job comes, ready; `i1-` comes, not ready; `i1!` comes and is refused;
-    /// `+1` `-1` becomes ready or not; `x1` goes; `=1` is next; `p1` is put off; `=0` nobody is; `t0` `t1` training may not, or may.
+    /// `+1` `-1` becomes ready or not; `x1` goes; `=1` is next; `p1` is put off; `=0` nobody is; `t0` `t1` training may not,
+    /// or may; `>12` these are in the way, `>` nobody is.
     fn check(script: &str) {
         let mut scheduler = Scheduler::new(LIMITS);
         for word in script.split_whitespace() {
+            if let Some(digits) = word.strip_prefix('>') {
+                let expected: Vec<JobId> =
+                    digits.bytes().map(|digit| JobId(u64::from(digit - b'0'))).collect();
+                assert_eq!(scheduler.in_the_way(), expected, "{word} of {script}");
+                continue;
+            }
             let number = word.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a job's number");
             let id = JobId(number);
             match &word[..1] {
@@ -202,6 +243,13 @@ mod tests {
             "b1 b2 =1 -1 =2 p2 =0 b3 =3 x1 =2",
             "i1 =1 -1 i2 =2 p2 b3 =3 x3 =2",
             "b1 =1 p1 b2 =2 x2 =1",
+            "b1 =1 -1 > b2 =2 p2 >1 x1 =2",
+            // Who waits, ready, for a place can have one of those that aren't ready; nobody else can.
+            "i1 =1 -1 i2 =2 -2 > i3 =3 i4 >12 -3 >123 x4 >",
+            "i1 =1 -1 i2 =2 -2 i3 =3 -3 i4- > +4 >123 -4 >",
+            "b1 =1 -1 b2 =2 -2 > b3 >12 i4 >12 =4 -4 >12 i5 >124",
+            "b1 =1 -1 i2 =2 -2 i3 =3 -3 b4 >123 x3 =4 >",
+            "b1 =1 -1 b2 =2 -2 i3 =3 -3 +1 =1 b4 >2 i5 >23",
             // Training comes after everything, and waits for those, too, that wait for their clients.
             "t1 i1 t0 =1 t0 x1 t1",
             "b1- t0 +1 =1 t0 -1 t0 i2 x1 t0 =2 x2 t1",

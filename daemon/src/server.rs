@@ -27,7 +27,7 @@ use utsushi_ipc::{
     protocol::{STOP_GRACE, StyleInfo},
 };
 
-pub(crate) use self::roster::Roster;
+pub(crate) use self::roster::{Roster, Seat};
 pub use self::side_door::SideDoor;
 use crate::{
     jobs::Jobs,
@@ -37,7 +37,8 @@ use crate::{
     worker::{self, Engine},
 };
 
-/// How many clients may be connected; further ones are turned away.
+/// How many clients may be connected. For a further one, the one that has been idle for longest gives way; if none is
+/// idle, it is turned away.
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// How a daemon runs.
@@ -218,8 +219,7 @@ fn admit<'scope>(scope: &'scope Scope<'scope, '_>, connection: Connection, daemo
         return session::turn_away(connection);
     };
     let spawned = thread::Builder::new().name("session".into()).spawn_scoped(scope, move || {
-        let _seat = seat;
-        if catch_unwind(AssertUnwindSafe(|| session::serve(connection, daemon))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| session::serve(connection, daemon, &seat))).is_err() {
             error!("a connection's thread stopped unexpectedly; this is a defect: please report it");
         }
     });

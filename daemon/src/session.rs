@@ -11,7 +11,7 @@
 //! was lent; the writer by hanging up, at which the reader reads the end.
 //!
 //! A peer that owes bytes, or that doesn't take any, is given up after the stall timeout. Between two requests it
-//! owes nothing, and may stay for as long as it likes; what bounds these is the number of connections.
+//! owes nothing, and may stay for as long as nobody else needs its place ([`Seat`]).
 
 mod jobs;
 mod spec;
@@ -27,7 +27,9 @@ use tracing::{debug, warn};
 use utsushi_ipc::{
     endpoint::{Connection, Hangup, Receiver, Sender},
     pixels::Raster,
-    protocol::{Fault, FaultKind, Hello, Progress, Reply, Request, Status, StyleInfo, StylizeSpec},
+    protocol::{
+        Fault, FaultKind, HEARTBEAT, Hello, Progress, Reply, Request, Status, StyleInfo, StylizeSpec,
+    },
     wire::{self, WireError},
 };
 
@@ -35,13 +37,12 @@ use self::spec::parse;
 use crate::{
     jobs::Jobs,
     memory::{Budget, NoRoom, Reservation, resident_bytes},
-    server::{Roster, Stop},
-    worker::{self, Gone, JobInput, JobOutput, Output, WAITING_BANDS},
+    server::{Roster, Seat, Stop},
+    worker::{self, Answer, Gone, JobInput, JobOutput, Load, Output, WAITING_BANDS},
 };
 
-/// How often a client hears of its picture even if there is nothing new. It is also how a client is missed that
-/// closed while its rows wait for their turn, when nobody reads them.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How much of a version is logged.
+const MAX_VERSION_CHARS: usize = 32;
 
 /// What every session needs of the daemon.
 pub(crate) struct Daemon<'a> {
@@ -56,19 +57,28 @@ pub(crate) struct Daemon<'a> {
 }
 
 /// Serves a client until it closes or fails.
-pub(crate) fn serve(connection: Connection, daemon: &Daemon<'_>) {
+pub(crate) fn serve(connection: Connection, daemon: &Daemon<'_>, seat: &Seat<'_>) {
     if let Err(error) = connection.set_timeouts(Some(daemon.stall_timeout), Some(daemon.stall_timeout)) {
         return warn!("a connection can't be used: {error}");
     }
     let hangup = connection.hangup();
     let (receiver, sender) = connection.split();
-    let mut session = Session { reader: Reader { receiver, body: Vec::new() }, sender, hangup, daemon };
+    let mut session = Session { reader: Reader { receiver, body: Vec::new() }, sender, hangup, daemon, seat };
     let Err(end) = session.run();
     match end {
+        End::Closed if seat.is_leaving() => {
+            debug!("an idle client gave way to another");
+            let fault = Fault::new(
+                FaultKind::Busy,
+                "this connection was idle, and gave way to another program, as too many are connected; try again",
+            );
+            let _ = wire::write_frame(&mut session.sender, &Reply::Fault(fault), &[]);
+        }
         End::Closed => debug!("a client closed its connection"),
         End::Lost(error) => warn!("a client was lost: {error}"),
         End::Version(theirs) => {
-            warn!(version = theirs.application, "a client of another version was refused")
+            let version: String = theirs.application.chars().take(MAX_VERSION_CHARS).collect();
+            warn!(version, protocol = theirs.protocol, "a client of another version was refused")
         }
         End::Told => {}
         End::Fault(fault) => {
@@ -145,6 +155,7 @@ struct Session<'a> {
     sender: Sender,
     hangup: Hangup,
     daemon: &'a Daemon<'a>,
+    seat: &'a Seat<'a>,
 }
 
 /// The reading half, and the last frame's pixels.
@@ -198,6 +209,9 @@ impl Session<'_> {
         self.greet()?;
         let mut request = self.reader.next_request()?;
         loop {
+            if !self.seat.work() {
+                return Err(End::Closed);
+            }
             request = match request {
                 Request::Styles => {
                     for style in (self.daemon.styles)() {
@@ -209,11 +223,11 @@ impl Session<'_> {
                 // Those of a picture are read with it.
                 Request::Rows(_) => return Err(malformed("rows came without a picture that they belong to")),
                 Request::Status => {
-                    let status = status(self.daemon)?;
-                    self.answer(Reply::Status(status))?
+                    let load = self.wait_for(&self.daemon.worker.describe())?;
+                    self.answer(Reply::Status(status(self.daemon, load)))?
                 }
                 Request::Unload => {
-                    self.daemon.worker.unload()?;
+                    self.wait_for(&self.daemon.worker.unload())?;
                     self.answer(Reply::Done)?
                 }
                 Request::Train(spec) => {
@@ -248,15 +262,27 @@ impl Session<'_> {
         if ours.fits(&theirs) { Ok(()) } else { Err(End::Version(theirs)) }
     }
 
+    /// Waits for the worker, with a sign of life now and then: the band at hand may take its time.
+    fn wait_for<T>(&mut self, answer: &Answer<T>) -> Result<T, End> {
+        loop {
+            match answer.wait_for(HEARTBEAT)? {
+                Some(answer) => return Ok(answer),
+                None => send(&mut self.sender, &Reply::Busy, &[])?,
+            }
+        }
+    }
+
     /// Sends the last reply to a request, then waits for the next.
     fn answer(&mut self, reply: Reply) -> Result<Request, End> {
+        // Before the client can know it.
+        self.seat.rest();
         send(&mut self.sender, &reply, &[])?;
         self.reader.next_request()
     }
 
     /// Streams a picture through the worker, then waits for the next request.
     fn stylize(&mut self, spec: StylizeSpec) -> Result<Request, End> {
-        let Self { reader, sender, hangup, daemon } = self;
+        let Self { reader, sender, hangup, daemon, seat } = self;
         let raster = spec.raster;
         let mut desk = daemon.budget.reserve(desk_bytes(&raster, 0)).map_err(no_room)?;
         let busy = daemon.roster.begin();
@@ -266,7 +292,7 @@ impl Session<'_> {
         thread::scope(|scope| {
             let writer = thread::Builder::new().name("writer".into()).spawn_scoped(scope, || {
                 let _busy = busy;
-                let delivered = deliver(sender, &raster, output, &is_delivered);
+                let delivered = deliver(sender, &raster, output, &is_delivered, seat);
                 if let Ok(Delivery::Told) | Err(_) = delivered {
                     hangup.shutdown();
                 }
@@ -318,11 +344,13 @@ fn deliver(
     raster: &Raster,
     output: JobOutput,
     is_delivered: &AtomicBool,
+    seat: &Seat<'_>,
 ) -> Result<Delivery, End> {
-    let mut progress = Progress { rows_done: 0, rows: raster.height() };
+    let mut progress = Progress { rows_done: 0, rows: raster.height(), behind: output.behind() };
     loop {
         match output.take(HEARTBEAT) {
             Ok(Some(Output::Rows(pixels))) => {
+                progress.behind = None;
                 for band in pixels.chunks(band_bytes(raster)) {
                     let rows = (band.len() / raster.row_bytes()) as u32;
                     send(sender, &Reply::Rows(rows), band)?;
@@ -330,10 +358,16 @@ fn deliver(
                     send(sender, &Reply::Progress(progress), &[])?;
                 }
             }
-            Ok(None) => send(sender, &Reply::Progress(progress), &[])?,
+            // A sign of life. It is also how a client is missed that closed while its rows wait for their turn, when
+            // nobody reads them.
+            Ok(None) => {
+                progress.behind = output.behind();
+                send(sender, &Reply::Progress(progress), &[])?;
+            }
             Ok(Some(Output::Done(report))) => {
                 // Before the client can know it, so that its next request finds it said.
                 is_delivered.store(true, Ordering::Release);
+                seat.rest();
                 send(sender, &Reply::Stylized(report), &[])?;
                 return Ok(Delivery::Whole);
             }
@@ -378,10 +412,9 @@ fn no_room(NoRoom { most, reserved }: NoRoom) -> Fault {
     Fault::new(if reserved > 0 { FaultKind::Busy } else { FaultKind::OutOfMemory }, message)
 }
 
-fn status(daemon: &Daemon<'_>) -> Result<Status, Gone> {
-    let load = daemon.worker.describe()?;
+fn status(daemon: &Daemon<'_>, load: Load) -> Status {
     let (budget_bytes, reserved_bytes) = daemon.budget.describe();
-    Ok(Status {
+    Status {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: process::id(),
         loaded: load.loaded,
@@ -393,5 +426,5 @@ fn status(daemon: &Daemon<'_>) -> Result<Status, Gone> {
         queued: load.queued as u32,
         finished: load.finished,
         uptime_s: daemon.started_at.elapsed().as_secs(),
-    })
+    }
 }

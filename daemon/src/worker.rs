@@ -12,9 +12,13 @@
 //! Dropping either end cancels the job, also while it waits. An engine that panics loses the picture at hand
 //! and whatever it had loaded, and nothing else.
 //!
+//! A client that sends or takes too slowly ([`patience`]) loses its place when somebody else waits for one ([`places`]).
+//!
 //! Training has a thread of its own, and goes by the [`Turn`] that the worker gives and takes.
 
 mod handle;
+mod patience;
+mod places;
 mod turn;
 
 use std::{
@@ -29,11 +33,13 @@ use std::{
 
 use tracing::{debug, info, warn};
 use utsushi_ipc::protocol::{Fault, FaultKind, StylizeReport, StylizeSpec};
+use utsushi_ipc::wire;
 
 pub use self::{
-    handle::{Handle, JobInput, JobOutput},
+    handle::{Answer, Handle, JobInput, JobOutput},
     turn::Turn,
 };
+use self::{patience::Patience, places::Behind};
 use crate::{
     memory::Reservation,
     scheduler::{JobId, Limits, QueueFull, Scheduler},
@@ -122,11 +128,12 @@ enum Command {
         spec: StylizeSpec,
         bands: Receiver<Vec<u8>>,
         results: SyncSender<Parcel>,
+        behind: Arc<Behind>,
     },
-    /// A band was put in at the job's entrance.
-    Given(JobId),
-    /// A result was taken out at the job's exit.
-    Taken(JobId),
+    /// A band was put in at the job's entrance, at that time.
+    Given(JobId, Instant),
+    /// A result was taken out at the job's exit, at that time.
+    Taken(JobId, Instant),
     Cancel(JobId),
     Describe(Sender<Load>),
     Unload(Sender<()>),
@@ -152,6 +159,7 @@ pub fn run(engine: impl Engine, commands: Commands, limits: Limits, idle_unload:
         commands: commands.0,
         turn: commands.1,
         scheduler: Scheduler::new(limits),
+        grace: limits.grace,
         jobs: HashMap::new(),
         leaving: HashSet::new(),
         idle_unload,
@@ -168,6 +176,8 @@ struct Worker<E> {
     commands: Receiver<Command>,
     turn: Turn,
     scheduler: Scheduler,
+    /// How far a client may be behind while others wait.
+    grace: Duration,
     jobs: HashMap<JobId, Job>,
     /// Those that are finished and whose clients still have to take the last rows.
     leaving: HashSet<JobId>,
@@ -188,16 +198,54 @@ struct Job {
     given: usize,
     /// Results that wait at the exit.
     untaken: usize,
+    patience: Patience,
+    behind: Arc<Behind>,
     /// The engine's state, once the job is started.
     stream: Option<Box<dyn Stream>>,
     bytes_in: u64,
     bytes_out: u64,
+    /// Of both, what is to the client's credit already.
+    bytes_paid: u64,
     submitted_at: Instant,
     queued_time: Duration,
     engine_time: Duration,
 }
 
 impl Job {
+    fn new(
+        spec: StylizeSpec,
+        bands: Receiver<Vec<u8>>,
+        results: SyncSender<Parcel>,
+        behind: Arc<Behind>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            spec,
+            bands,
+            results,
+            given: 0,
+            untaken: 0,
+            patience: Patience::new(now),
+            behind,
+            stream: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            bytes_paid: 0,
+            submitted_at: now,
+            queued_time: Duration::ZERO,
+            engine_time: Duration::ZERO,
+        }
+    }
+
+    /// Counts what was worked on to the client's credit, either way: some networks give nothing before they have all.
+    fn pay(&mut self, grace: Duration) {
+        let raster = &self.spec.raster;
+        let band_bytes = f64::from(wire::band_rows(raster)) * raster.row_bytes() as f64;
+        let bytes = self.bytes_in + self.bytes_out;
+        self.patience.pay((bytes - self.bytes_paid) as f64 / band_bytes, grace);
+        self.bytes_paid = bytes;
+    }
+
     fn is_ready(&self) -> bool {
         (self.given > 0 || self.has_all_rows()) && self.untaken < WAITING_BANDS
     }
@@ -261,26 +309,32 @@ impl<E: Engine> Worker<E> {
             match self.commands.try_recv() {
                 Ok(command) => self.obey(command),
                 Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => match self.scheduler.choose() {
-                    Some(id) => self.advance(id),
-                    None => match self.wait() {
-                        Ok(command) => self.obey(command),
-                        Err(RecvTimeoutError::Timeout) if self.is_to_let_go => {
+                Err(TryRecvError::Empty) => {
+                    self.make_room();
+                    let next = self.scheduler.choose();
+                    self.tell_places();
+                    match next.map_or_else(|| self.wait().map(Some), |_| Ok(None)) {
+                        Ok(Some(command)) => self.obey(command),
+                        Ok(None) => next.into_iter().for_each(|id| self.advance(id)),
+                        Err(RecvTimeoutError::Timeout) if self.jobs.is_empty() && self.is_to_let_go => {
                             self.is_to_let_go = false;
                             utsushi_engine::let_go();
                         }
-                        Err(RecvTimeoutError::Timeout) => {
+                        Err(RecvTimeoutError::Timeout) if self.jobs.is_empty() => {
                             debug!("idle: unloading");
                             self.unload();
                         }
+                        // A client has become too slow.
+                        Err(RecvTimeoutError::Timeout) => {}
                         Err(RecvTimeoutError::Disconnected) => return,
-                    },
-                },
+                    }
+                }
             }
         }
     }
 
-    /// Waits for a command, or until the last picture's memory, and then the networks, have lain idle for long enough.
+    /// Waits for a command, until a client has been too slow, or until the last picture's memory, and then the networks, have
+    /// lain idle for long enough.
     fn wait(&self) -> Result<Command, RecvTimeoutError> {
         if self.is_to_let_go && self.jobs.is_empty() {
             return self.commands.recv_timeout(LET_GO_AFTER);
@@ -289,15 +343,20 @@ impl<E: Engine> Worker<E> {
             (Some(idle_since), Some(idle_unload)) if self.jobs.is_empty() => {
                 self.commands.recv_timeout(idle_unload.saturating_sub(idle_since.elapsed()))
             }
-            _ => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            _ => match self.next_look() {
+                Some(patience) => self.commands.recv_timeout(patience),
+                None => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            },
         }
     }
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Submit { id, spec, bands, results } => self.submit(id, spec, bands, results),
-            Command::Given(id) => self.update(id, |job| job.given += 1),
-            Command::Taken(id) => self.update(id, |job| job.untaken -= 1),
+            Command::Submit { id, spec, bands, results, behind } => {
+                self.submit(id, Job::new(spec, bands, results, behind));
+            }
+            Command::Given(id, at) => self.update(id, at, |job| job.given += 1),
+            Command::Taken(id, at) => self.update(id, at, |job| job.untaken -= 1),
             Command::Cancel(id) => {
                 if self.jobs.contains_key(&id) {
                     debug!(id = id.0, "cancelled");
@@ -325,47 +384,29 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn submit(
-        &mut self,
-        id: JobId,
-        spec: StylizeSpec,
-        bands: Receiver<Vec<u8>>,
-        results: SyncSender<Parcel>,
-    ) {
+    fn submit(&mut self, id: JobId, job: Job) {
+        debug!(id = id.0, spec = ?job.spec, "submitted");
+        self.jobs.insert(id, job);
         let admitted = if self.is_stopping {
             Err(stopping())
         } else {
-            self.scheduler.admit(id, spec.priority).map_err(|QueueFull| {
+            self.admit(id).map_err(|QueueFull| {
                 Fault::new(
                     FaultKind::Busy,
                     "too many pictures are waiting already; wait until some of them are finished, then try again",
                 )
             })
         };
-        debug!(id = id.0, ?spec, "submitted");
-        let job = Job {
-            spec,
-            bands,
-            results,
-            given: 0,
-            untaken: 0,
-            stream: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            submitted_at: Instant::now(),
-            queued_time: Duration::ZERO,
-            engine_time: Duration::ZERO,
-        };
-        self.jobs.insert(id, job);
         if let Err(fault) = admitted {
             self.fail(id, fault);
         }
     }
 
     /// Counts a hand-over. News of jobs that are gone was on its way when they went.
-    fn update(&mut self, id: JobId, count: impl FnOnce(&mut Job)) {
+    fn update(&mut self, id: JobId, at: Instant, count: impl FnOnce(&mut Job)) {
         if let Some(job) = self.jobs.get_mut(&id) {
             count(job);
+            job.patience.update(!job.is_ready(), at);
             self.scheduler.set_ready(id, job.is_ready());
         }
     }
@@ -390,7 +431,9 @@ impl<E: Engine> Worker<E> {
     }
 
     fn hand_on(&mut self, id: JobId, rows: Vec<u8>) {
-        self.update(id, |job| {
+        let grace = self.grace;
+        self.update(id, Instant::now(), |job| {
+            job.pay(grace);
             if !rows.is_empty() {
                 job.untaken += 1;
                 // It has room, as it was counted; a session that is gone cancels the job.

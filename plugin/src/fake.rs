@@ -25,12 +25,16 @@ pub(crate) enum Deed {
     Invert,
     /// Waits to be let go on, then inverts.
     Hold,
+    /// Lets others go first, then inverts.
+    Wait,
     /// Does nothing until the client hangs up.
     Stall,
     /// Gives the band back, and is gone.
     Die,
     /// Gives the band back, and says that it can't go on.
     Fail,
+    /// Says that the connection gave way to another while it was idle.
+    GiveWay,
 }
 
 /// A daemon that serves one connection after the other.
@@ -120,13 +124,24 @@ fn draw(connection: &mut Connection, rows: u32, deed: Deed, gate: &Receiver<()>)
         let Ok(Request::Rows(some)) = read_frame(connection, &mut body) else { return None };
         match deed {
             Deed::Hold if rows_done == 0 => gate.recv().ok()?,
+            Deed::Wait if rows_done == 0 => {
+                for behind in [Some(2), Some(2), Some(1), None] {
+                    let waiting = Reply::Progress(Progress { rows_done, rows, behind });
+                    write_frame(connection, &waiting, &[]).ok()?;
+                }
+            }
+            Deed::GiveWay => {
+                let fault = Fault::new(FaultKind::Busy, "this connection was idle, and gave way");
+                write_frame(connection, &Reply::Fault(fault), &[]).ok()?;
+                return None;
+            }
             Deed::Stall => while read_frame::<Request>(connection, &mut body).is_ok() {},
             _ => {}
         }
         rows_done += some;
         body.iter_mut().for_each(|byte| *byte = !*byte);
         write_frame(connection, &Reply::Rows(some), &body).ok()?;
-        let progress = Reply::Progress(Progress { rows_done, rows });
+        let progress = Reply::Progress(Progress { rows_done, rows, behind: None });
         write_frame(connection, &progress, &[]).ok()?;
         match deed {
             Deed::Die => return None,
@@ -153,6 +168,7 @@ pub(crate) struct Fake {
     pub(crate) new_layer: Option<(String, Vec<u8>)>,
     pub(crate) refuses: bool,
     pub(crate) progress: Vec<f64>,
+    pub(crate) announced: Vec<String>,
     pub(crate) reads: usize,
     pub(crate) largest_band_bytes: usize,
     /// libgimp's only thread.
@@ -173,6 +189,7 @@ impl Fake {
             new_layer: None,
             refuses: false,
             progress: Vec::new(),
+            announced: Vec::new(),
             reads: 0,
             largest_band_bytes: 0,
             thread: thread::current().id(),
@@ -246,6 +263,11 @@ impl Rows for Fake {
         self.on_its_thread();
         self.progress.push(fraction);
     }
+
+    fn announce(&mut self, what: &str) {
+        self.on_its_thread();
+        self.announced.push(what.into());
+    }
 }
 
 impl Host for Fake {
@@ -279,8 +301,6 @@ impl Host for Fake {
     fn abandon(&mut self) {
         self.shadow = None;
     }
-
-    fn announce(&mut self, _what: &str) {}
 }
 
 /// The defaults, but for these values.

@@ -203,6 +203,11 @@ impl<I: Id> Rows for Layer<I> {
         // SAFETY: a number.
         unsafe { (self.items.gimp_progress_update)(fraction) };
     }
+
+    fn announce(&mut self, what: &str) {
+        // SAFETY: GIMP copies the text.
+        unsafe { (self.items.gimp_progress_init)(c_string(what).as_ptr()) };
+    }
 }
 
 impl<I: Id> Host for Layer<I> {
@@ -268,10 +273,5 @@ impl<I: Id> Host for Layer<I> {
                 (self.items.gimp_drawable_free_shadow)(on);
             }
         }
-    }
-
-    fn announce(&mut self, what: &str) {
-        // SAFETY: GIMP copies the text.
-        unsafe { (self.items.gimp_progress_init)(c_string(what).as_ptr()) };
     }
 }

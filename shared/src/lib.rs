@@ -24,6 +24,7 @@
 
 pub mod client;
 pub mod endpoint;
+pub mod log;
 pub mod paths;
 pub mod pixels;
 pub mod protocol;

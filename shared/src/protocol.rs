@@ -12,6 +12,10 @@
 //!                                             Stylized                     after the last row
 //! ```
 //!
+//! While a client waits, the daemon says something each [`HEARTBEAT`]: [`Reply::Progress`] of a picture, the
+//! [`Reply::Job`] that is being watched, or [`Reply::Busy`]. A client gives up a daemon that is silent for
+//! [`SILENCE_LIMIT`].
+//!
 //! Closing the connection cancels whatever it was waiting for. After a [`Reply::Fault`] to a `Stylize` the
 //! daemon closes the connection, since the client may still have been sending rows.
 //!
@@ -31,6 +35,13 @@ use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
 pub const PROTOCOL_VERSION: u32 = 4;
+
+/// How often a daemon says something at least, while a client waits for its answer.
+pub const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// How long a daemon may say nothing while a client waits. A daemon that is alive says something each [`HEARTBEAT`],
+/// however long its work takes, so that one that was silent for this long is stopped, or hangs.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a daemon that was told to stop may take to finish the pictures that are being drawn.
 pub const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -119,6 +130,9 @@ pub enum Reply {
     Fault(Fault),
     /// How a job is.
     Job(JobInfo),
+    /// The daemon is alive, and the answer is still to come: a sign of life each [`HEARTBEAT`] while something else
+    /// goes first.
+    Busy,
 }
 
 /// How to re-draw a picture.
@@ -264,6 +278,8 @@ pub struct Progress {
     pub rows_done: u32,
     /// All rows.
     pub rows: u32,
+    /// How many pictures are being drawn, or go first, while this one waits for its turn; `None` once it is begun.
+    pub behind: Option<u32>,
 }
 
 /// What a finished picture took.

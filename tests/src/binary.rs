@@ -1,5 +1,8 @@
 //! The real binary, with a home of its own: its socket, styles and log stay in a folder of the test.
 //!
+//! What is started ends by signals as from a terminal, even where the tests were started to outlive theirs (`nohup`), or
+//! in the background of a script: both leave signals ignored in all that is started below.
+//!
 //! Whatever was started in a home ends with it, also when the test fails or the daemon hangs: every process there
 //! carries the home's folder in its environment, by which it is found in `/proc`.
 
@@ -61,8 +64,10 @@ impl Home {
     }
 
     fn program(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::new("/usr/bin/env");
         command
+            .args(["--default-signal=HUP,INT,QUIT,TERM", "--"])
+            .arg(program)
             .current_dir(self.path())
             .env("UTSUSHI_SOCKET", self.socket())
             .env("UTSUSHI_STYLES", self.path().join("styles"))

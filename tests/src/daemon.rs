@@ -61,6 +61,11 @@ impl Daemon {
         Client::connect(&socket(self.folder.path())).expect("the daemon answers")
     }
 
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        socket(self.folder.path())
+    }
+
     /// Where the user's styles of this daemon are.
     pub fn styles(&self) -> PathBuf {
         self.folder.path().join("styles")

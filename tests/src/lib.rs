@@ -9,6 +9,7 @@ pub mod emulator;
 pub mod gimp;
 pub mod measure;
 pub mod mirror;
+pub mod mutation;
 pub mod panel;
 pub mod pictures;
 pub mod screen;

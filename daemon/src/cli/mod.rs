@@ -48,6 +48,7 @@ mod train;
 mod values;
 
 pub(crate) use self::follow::span;
+use crate::log;
 
 /// Re-draw pictures in a learned style, on this machine
 #[derive(Debug, Parser)]
@@ -90,6 +91,12 @@ enum Command {
 
 /// Runs the command that `args` ask for; the first of them is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // The daemon logs them instead.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "nowhere".into(), ToString::to_string);
+        let what = log::words(panic.payload());
+        complain(format_args!("stopped unexpectedly at {place}: {what}; this is a defect, please report it"));
+    }));
     ExitCode::from(exit_code(args))
 }
 

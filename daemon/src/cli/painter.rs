@@ -134,7 +134,9 @@ impl Paint for Painter {
                 After::TryAgain => return Err(PaintError::Picture(format!("twice in a row, {error}"))),
                 After::TryLater => {
                     thread::sleep(TRY_LATER);
-                    if progress(Progress { rows_done: 0, rows: spec.raster.height() }).is_break() {
+                    if progress(Progress { rows_done: 0, rows: spec.raster.height(), behind: None })
+                        .is_break()
+                    {
                         return Err(PaintError::Cancelled);
                     }
                 }
@@ -157,6 +159,8 @@ enum After {
 fn after(error: &ClientError) -> After {
     match error {
         ClientError::Lost { .. } => After::TryAgain,
+        // The next picture would wait as long, and in vain.
+        ClientError::Silent { .. } => After::GiveUp(PaintError::Daemon(error.to_string())),
         ClientError::Cancelled => After::GiveUp(PaintError::Cancelled),
         ClientError::Fault(fault) => match fault.kind {
             FaultKind::Busy | FaultKind::Stopping => After::TryLater,

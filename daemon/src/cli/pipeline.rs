@@ -306,7 +306,7 @@ mod tests {
             pixels: &[u8],
             progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
         ) -> Result<(Vec<u8>, StylizeReport), PaintError> {
-            let now = Progress { rows_done: 1, rows: spec.raster.height() };
+            let now = Progress { rows_done: 1, rows: spec.raster.height(), behind: None };
             let _ = progress(now);
             match self.0.next().expect("an act for every picture") {
                 Act::Invert => Ok((pixels.iter().map(|sample| !sample).collect(), REPORT)),

@@ -79,6 +79,9 @@ enum Line<'a> {
         source: &'a str,
         rows_done: u32,
         rows: u32,
+        /// How many pictures go first, while it waits for its turn.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        behind: Option<u32>,
     },
     Done {
         source: &'a str,
@@ -180,9 +183,14 @@ impl Report {
         }
     }
 
-    fn progress(&self, job: &Job, Progress { rows_done, rows }: Progress) {
-        if let Manner::Json = self.manner {
-            line(&Line::Progress { source: &text(&job.source), rows_done, rows });
+    fn progress(&self, job: &Job, Progress { rows_done, rows, behind }: Progress) {
+        match &self.manner {
+            Manner::Json => line(&Line::Progress { source: &text(&job.source), rows_done, rows, behind }),
+            Manner::Bar(bar) => bar.set_message(match behind {
+                None | Some(0) => self.numbered(name(&job.source)),
+                Some(behind) => format!("{}, waits: {behind} go first", self.numbered(name(&job.source))),
+            }),
+            Manner::Quiet | Manner::Plain => {}
         }
         self.move_bar(u64::from(rows_done) * STEPS / u64::from(rows.max(1)));
     }

@@ -1,14 +1,12 @@
 //! `utsushi serve`: the daemon itself, in the foreground.
 
 use std::fs;
-use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 use utsushi_engine::{Device, DeviceChoice};
 use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::paths;
@@ -20,6 +18,7 @@ use super::{Address, Ending};
 use crate::desktop::Desktop;
 use crate::jobs::{self, Jobs};
 use crate::library::Library;
+use crate::log;
 use crate::memory::{self, Budget};
 use crate::server::{self, Config, SideDoor, Stop};
 use crate::studio::Studio;
@@ -80,7 +79,7 @@ impl Serve {
     pub(super) fn execute(self, address: Address) -> anyhow::Result<Ending> {
         // First of all, since it changes the environment, which other threads might be reading.
         let inherited = Listener::from_environment();
-        log_to_stderr()?;
+        log::start()?;
         if let Some(parent) = self.parent {
             end_with(parent)?;
         }
@@ -153,7 +152,7 @@ fn end_with(_: u32) -> anyhow::Result<()> {
 /// Removes what the parent would have removed, had it not been killed: the files that are known, and the folder if
 /// nothing else is in it.
 fn remove_folder(socket: &Path) {
-    for file in ["daemon.sock.lock", "daemon.log"] {
+    for file in ["daemon.sock.lock", "daemon.log", "daemon.log.old"] {
         let _ = fs::remove_file(socket.with_file_name(file));
     }
     let _ = socket.parent().map(fs::remove_dir);
@@ -170,20 +169,4 @@ fn stop_on_signals(stop: Stop, parent: Option<u32>) -> anyhow::Result<()> {
         stop.request();
     };
     ctrlc::set_handler(handler).context("can't listen for signals")
-}
-
-fn log_to_stderr() -> anyhow::Result<()> {
-    let variable = ["UTSUSHI_LOG", "RUST_LOG"].into_iter().find(|name| std::env::var_os(name).is_some());
-    let filter = match variable {
-        Some(name) => EnvFilter::try_from_env(name)
-            .with_context(|| format!("{name}: no such filter; try {name}=debug"))?,
-        // That a desktop lacks a portal is for this program to tell, not for its library.
-        None => EnvFilter::new("info,zbus=error"),
-    };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init()
-        .map_err(|error| anyhow::anyhow!("can't log: {error}"))
 }

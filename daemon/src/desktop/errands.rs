@@ -58,7 +58,7 @@ impl Errand {
             Click::Styles => return self.show_styles(),
             Click::FreeMemory => {
                 let worker = worker.lock().expect("nobody panics with the lock").clone();
-                if worker.is_some_and(|worker| worker.unload().is_ok()) {
+                if worker.is_some_and(|worker| worker.unload().wait().is_ok()) {
                     info!("the networks' memory was freed, as asked");
                 }
                 return;

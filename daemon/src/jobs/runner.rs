@@ -140,9 +140,7 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
 
 /// What a job is told to have come to that panicked.
 fn defect(shared: &Shared, id: JobId, panic: &(dyn Any + Send)) -> JobState {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let words = text.unwrap_or("for no reason that it tells");
+    let words = crate::log::words(panic);
     error!(id = id.0, "the training stopped unexpectedly: {words}");
     let log = shared.lock().job(id).map_or_else(|_removed| "log.txt".into(), |job| job.folder.log_file());
     JobState::Failed {

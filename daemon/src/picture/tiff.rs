@@ -229,9 +229,19 @@ fn resolution<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Option<Resolution>
 }
 
 fn bytes_of<R: BufRead + Seek>(decoder: &mut Decoder<R>, tag: Tag) -> Option<Vec<u8>> {
+    value_of(&mut decoder.image_ifd(), tag, MAX_TAG_BYTES).map(|value| value.as_bytes().to_vec())
+}
+
+/// A tag's value, unless it tells of more bytes than these, for which the crate (0.11) would take memory.
+fn value_of(directory: &mut IfdDecoder<'_>, tag: Tag, most: usize) -> Option<ValueBuffer> {
+    let entry = directory.directory().get(tag)?;
+    let value_bytes = exif::kind_bytes(entry.field_type().to_u16())?;
+    if usize::try_from(entry.count()).ok()?.checked_mul(value_bytes)? > most {
+        return None;
+    }
     let mut value = ValueBuffer::empty(Type::BYTE);
-    decoder.image_ifd().find_tag_buf(tag, &mut value).ok()??;
-    Some(value.as_bytes().to_vec())
+    directory.find_tag_buf(tag, &mut value).ok()??;
+    Some(value)
 }
 
 /// The fields that EXIF data would have, from the picture's directory and the two it may point at.
@@ -254,13 +264,10 @@ fn directory_fields(mut directory: IfdDecoder<'_>, wanted: fn(u16) -> bool) -> V
     let tags: Vec<Tag> = directory.directory().iter().map(|(tag, _)| tag).collect();
     let mut fields = Vec::new();
     for tag in tags.into_iter().filter(|tag| wanted(tag.to_u16())) {
-        let mut value = ValueBuffer::empty(Type::BYTE);
-        let Ok(Some(_)) = directory.find_tag_buf(tag, &mut value) else { continue };
+        let Some(value) = value_of(&mut directory, tag, left) else { continue };
         let (kind, value) = (value.data_type().to_u16(), value.as_bytes());
-        if exif::kind_bytes(kind).is_some() && value.len() <= left {
-            left -= value.len();
-            fields.push(Field { tag: tag.to_u16(), kind, value: value.to_vec() });
-        }
+        left -= value.len();
+        fields.push(Field { tag: tag.to_u16(), kind, value: value.to_vec() });
     }
     fields
 }

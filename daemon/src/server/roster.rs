@@ -1,4 +1,7 @@
-//! Who is connected, and how many of them wait for a picture.
+//! Who is connected, who of them is idle, and how many wait for a picture.
+//!
+//! When all places are taken, the connection that has been idle for longest gives way to a new one. Its client is told,
+//! and will find a place again as any other when it has something to ask.
 
 use std::{
     collections::HashMap,
@@ -17,9 +20,29 @@ pub(crate) struct Roster {
 
 #[derive(Default)]
 struct State {
-    last_key: u64,
-    connected: HashMap<u64, Hangup>,
+    /// Counts what happens: connections are named by it, and told apart by how long they have been idle.
+    clock: u64,
+    connected: HashMap<u64, Entry>,
     busy: usize,
+}
+
+struct Entry {
+    hangup: Hangup,
+    /// Since when the daemon owes it nothing.
+    idle_since: Option<u64>,
+    /// It was told to give way, and has no place any more.
+    is_leaving: bool,
+}
+
+impl State {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    fn staying(&self) -> usize {
+        self.connected.values().filter(|entry| !entry.is_leaving).count()
+    }
 }
 
 impl Roster {
@@ -28,15 +51,18 @@ impl Roster {
         Self { most, state: Mutex::default(), became_idle: Condvar::new() }
     }
 
-    /// A place for a connection, if one is free.
+    /// A place for a connection, if one is free, or held by somebody idle.
     pub(crate) fn enter(&self, hangup: Hangup) -> Option<Seat<'_>> {
         let mut state = self.lock();
-        if state.connected.len() >= self.most {
-            return None;
+        if state.staying() >= self.most {
+            let idle = state.connected.values_mut().filter(|entry| !entry.is_leaving);
+            let longest =
+                idle.filter(|entry| entry.idle_since.is_some()).min_by_key(|entry| entry.idle_since)?;
+            longest.is_leaving = true;
+            longest.hangup.stop_reading();
         }
-        state.last_key += 1;
-        let key = state.last_key;
-        state.connected.insert(key, hangup);
+        let key = state.tick();
+        state.connected.insert(key, Entry { hangup, idle_since: Some(key), is_leaving: false });
         Some(Seat { roster: self, key })
     }
 
@@ -55,7 +81,7 @@ impl Roster {
 
     /// Ends all connections.
     pub(crate) fn hang_up(&self) {
-        self.lock().connected.values().for_each(Hangup::shutdown);
+        self.lock().connected.values().for_each(|entry| entry.hangup.shutdown());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -63,10 +89,37 @@ impl Roster {
     }
 }
 
-/// A connection's place, free again when dropped.
+/// A connection's place, free again when dropped. It begins idle: who hasn't asked for anything isn't owed anything.
 pub(crate) struct Seat<'a> {
     roster: &'a Roster,
     key: u64,
+}
+
+impl Seat<'_> {
+    /// The client has its answer, and may be silent for as long as it likes, or until somebody else needs the place.
+    pub(crate) fn rest(&self) {
+        let mut state = self.roster.lock();
+        let now = state.tick();
+        self.entry(&mut state, |entry| entry.idle_since = Some(now));
+    }
+
+    /// The client has asked for something. False if it has given way already.
+    pub(crate) fn work(&self) -> bool {
+        let mut state = self.roster.lock();
+        self.entry(&mut state, |entry| entry.idle_since = None);
+        !state.connected.get(&self.key).is_some_and(|entry| entry.is_leaving)
+    }
+
+    /// Has it given way to another?
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.roster.lock().connected.get(&self.key).is_some_and(|entry| entry.is_leaving)
+    }
+
+    fn entry(&self, state: &mut State, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = state.connected.get_mut(&self.key) {
+            change(entry);
+        }
+    }
 }
 
 impl Drop for Seat<'_> {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use utsushi_ipc::protocol::{JobId, JobInfo, Reply, Request};
+use utsushi_ipc::protocol::{HEARTBEAT, JobId, JobInfo, Reply, Request};
 
-use super::{End, HEARTBEAT, Session, malformed, send};
+use super::{End, Session, malformed, send};
 
 /// How often news is told at most; steps may be much shorter.
 const NEWS_INTERVAL: Duration = Duration::from_millis(100);

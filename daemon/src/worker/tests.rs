@@ -96,7 +96,7 @@ fn pictures_and_faults() {
     ] {
         check(&handle, style, band_rows, expected);
     }
-    let load = handle.describe().expect("the worker lives");
+    let load = handle.describe().wait().expect("the worker lives");
     assert_eq!((load.running, load.queued, load.finished), (0, 0, 8));
     assert_eq!(load.device, "a pencil");
 }
@@ -160,7 +160,7 @@ fn dropping_an_end_cancels() {
                 drop(output);
                 while input.give(vec![0]).is_ok() {}
             }
-            let load = handle.describe().expect("the worker lives");
+            let load = handle.describe().wait().expect("the worker lives");
             assert_eq!((load.running, load.queued, load.finished), (0, 0, 0), "{name}");
         }
     }
@@ -194,7 +194,8 @@ fn who_has_no_memory_waits_until_the_client_of_another_has_all() {
     second_in.give(vec![0]).expect("taken");
     // Its turn came, and another's, for which there is room.
     check(&handle, "invert", 8, Ok(()));
-    assert_eq!(handle.describe().map(|load| (load.running, load.queued)), Ok((0, 1)));
+    let load = handle.describe().wait().expect("the worker lives");
+    assert_eq!((load.running, load.queued), (0, 1));
     assert_eq!(remote.events.try_iter().filter(|event| *event == Event::Pushed(2)).count(), 0);
     // The first is drawn, and its rows are still here.
     assert!(matches!(collect(&first_out).1, Some(Output::Done(_))));
@@ -235,16 +236,16 @@ fn stopping_finishes_what_is_started_and_nothing_else() {
 fn unloads_when_asked_and_when_idle() {
     let (handle, remote) = start(Limits::default(), None);
     check(&handle, "invert", 2, Ok(()));
-    assert_eq!(handle.describe().expect("the worker lives").loaded, ["invert"]);
-    handle.unload().expect("the worker lives");
-    assert!(handle.describe().expect("the worker lives").loaded.is_empty());
+    assert_eq!(handle.describe().wait().expect("the worker lives").loaded, ["invert"]);
+    handle.unload().wait().expect("the worker lives");
+    assert!(handle.describe().wait().expect("the worker lives").loaded.is_empty());
     until(&remote, Event::Unloaded);
 
     let (handle, remote) = start(Limits::default(), Some(Duration::from_millis(1)));
     check(&handle, "invert", 2, Ok(()));
     until(&remote, Event::Unloaded);
     // Only once: what is unloaded already stays so.
-    handle.describe().expect("the worker lives");
+    handle.describe().wait().expect("the worker lives");
     assert_eq!(remote.events.try_iter().next(), None);
 }
 
@@ -263,4 +264,81 @@ fn training_has_its_turn_when_there_is_no_picture() {
     assert!(!turn.wait(soon), "half of it is still to come");
     drop((input, output));
     assert!(turn.wait(PATIENCE), "it was cancelled");
+}
+
+/// Whatever a client is behind is too much.
+const NO_GRACE: Limits = Limits { queued: 32, started: 3, started_batch: 2, grace: Duration::ZERO };
+
+/// A started picture whose next rows don't come.
+fn trickle(handle: &Handle, remote: &Remote, seed: u64, priority: Priority) -> (JobInput, JobOutput) {
+    let (input, output) = handle.submit(StylizeSpec { priority, ..spec("invert", seed, 1, 9) });
+    input.give(vec![0]).expect("taken");
+    until(remote, Event::Pushed(seed));
+    assert!(matches!(output.take(PATIENCE), Ok(Some(Output::Rows(_)))));
+    (input, output)
+}
+
+#[test]
+fn who_trickles_makes_room_for_who_waits() {
+    use Priority::{Batch, Interactive};
+    /// Pictures that hold all places, one that waits for one, and whose place it gets.
+    fn check(holding: &[Priority], waiting: Priority, expected: &[u64]) {
+        let (handle, remote) = start(NO_GRACE, None);
+        let holders: Vec<_> =
+            (1..).zip(holding).map(|(seed, p)| trickle(&handle, &remote, seed, *p)).collect();
+        let (input, output) = handle.submit(StylizeSpec { priority: waiting, ..spec("invert", 9, 1, 2) });
+        input.give(vec![0, 0]).expect("taken");
+        assert!(matches!(collect(&output).1, Some(Output::Done(_))), "{holding:?} {waiting:?}");
+        let mut given_up = Vec::new();
+        for (seed, (_input, output)) in (1..).zip(&holders) {
+            match output.take(Duration::ZERO) {
+                Ok(None) => {}
+                Ok(Some(Output::Fault(fault))) if fault.kind == FaultKind::Busy => given_up.push(seed),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(given_up, expected, "{holding:?} {waiting:?}");
+    }
+    check(&[Interactive, Interactive, Interactive], Interactive, &[1]);
+    check(&[Interactive, Interactive, Interactive], Batch, &[1]);
+    check(&[Interactive, Batch, Batch], Interactive, &[2]);
+    check(&[Interactive, Batch, Batch], Batch, &[2]);
+    // There is a place for a person, but none for a batch.
+    check(&[Batch, Batch], Interactive, &[]);
+    check(&[Batch, Batch], Batch, &[1]);
+    check(&[Interactive, Interactive], Batch, &[]);
+}
+
+#[test]
+fn who_is_worked_on_keeps_its_place_and_who_waits_knows() {
+    let limits = Limits { started: 2, started_batch: 1, ..NO_GRACE };
+    let (handle, remote) = start(limits, None);
+    // Both have rows to be worked on, for as long as the gate is closed.
+    let mut begun: Vec<_> = [1, 2].map(|seed| handle.submit(spec("gated", seed, 1, 2))).into();
+    for (input, _) in &begun {
+        input.give(vec![0, 0]).expect("taken");
+    }
+    until(&remote, Event::Pushed(1));
+    let person = handle.submit(spec("invert", 3, 1, 1));
+    let batch = handle.submit(StylizeSpec { priority: Priority::Batch, ..spec("invert", 4, 1, 1) });
+    let later = handle.submit(spec("invert", 5, 1, 1));
+    // The first is finished, and the second begun: by then it is known who waits.
+    remote.gate.send(()).expect("it waits");
+    until(&remote, Event::Pushed(2));
+    assert_eq!((begun[0].1.behind(), begun[1].1.behind()), (None, None));
+    let behind = [&person, &later, &batch].map(|(_, output)| output.behind());
+    assert_eq!(behind, [Some(1), Some(2), Some(3)], "people first");
+    drop(remote.gate);
+    for (_, output) in begun.drain(..) {
+        assert!(matches!(collect(&output).1, Some(Output::Done(_))), "nobody is given up");
+    }
+}
+
+#[test]
+fn a_full_queue_of_silent_clients_makes_room() {
+    let (handle, _remote) = start(Limits { queued: 2, ..NO_GRACE }, None);
+    let silent = [1, 2].map(|seed| handle.submit(spec("invert", seed, 1, 1)));
+    check(&handle, "invert", 2, Ok(()));
+    assert!(matches!(collect(&silent[0].1).1, Some(Output::Fault(fault)) if fault.kind == FaultKind::Busy));
+    assert_eq!(silent[1].1.take(Duration::ZERO), Ok(None));
 }

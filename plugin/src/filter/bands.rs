@@ -7,7 +7,7 @@ use std::thread;
 
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::PixelFormat;
-use utsushi_ipc::protocol::StylizeSpec;
+use utsushi_ipc::protocol::{Progress, StylizeSpec};
 
 use super::Rows;
 use crate::region::Rect;
@@ -21,8 +21,8 @@ enum Event {
     Want { area: Rect, band: Band },
     /// These pixels are drawn.
     Drawn { area: Rect, band: Band },
-    /// This much is done.
-    Progress(f64),
+    /// This much is done, or so many pictures go first.
+    Progress(Progress),
 }
 
 /// Pixels, aligned for every depth.
@@ -37,13 +37,15 @@ impl Band {
     }
 }
 
-/// Streams `region` through the daemon, and writes what lies within `selected`.
+/// Streams `region` through the daemon, and writes what lies within `selected`. `title` says what is done, in place of
+/// which the host is told that others go first while that is so.
 pub(super) fn draw(
     host: &mut impl Rows,
     client: Client,
     spec: &StylizeSpec,
     region: Rect,
     selected: Rect,
+    title: &str,
 ) -> Result<(), ClientError> {
     let format = spec.raster.format();
     thread::scope(|scope| {
@@ -56,17 +58,15 @@ pub(super) fn draw(
                 spec,
                 move |first_row, rows, pixels| wanted.fetch(first_row, rows, pixels),
                 |first_row, rows, pixels| drawn.send(first_row, rows, pixels),
-                |progress| {
-                    let fraction = f64::from(progress.rows_done) / f64::from(progress.rows.max(1));
-                    match events.send(Event::Progress(fraction)) {
-                        Ok(()) => ControlFlow::Continue(()),
-                        Err(_) => ControlFlow::Break(()),
-                    }
+                |progress| match events.send(Event::Progress(progress)) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
                 },
             )
         });
 
         let bytes = |area: Rect| area.width as usize * area.height as usize * format.pixel_bytes();
+        let mut announced = title.to_owned();
         for event in inbox {
             match event {
                 Event::Want { area, mut band } => {
@@ -75,12 +75,28 @@ pub(super) fn draw(
                     let _ = filled.send(band);
                 }
                 Event::Drawn { area, mut band } => host.write(area, format, band.bytes(bytes(area))),
-                Event::Progress(fraction) => host.progress(fraction),
+                Event::Progress(progress) => {
+                    let now = waiting(progress).unwrap_or_else(|| title.to_owned());
+                    if now != announced {
+                        host.announce(&now);
+                        announced = now;
+                    }
+                    host.progress(f64::from(progress.rows_done) / f64::from(progress.rows.max(1)));
+                }
             }
         }
         let ended = drawing.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
         ended.map(|_| ())
     })
+}
+
+/// What is said while others go first.
+fn waiting(progress: Progress) -> Option<String> {
+    match progress.behind? {
+        0 => None,
+        1 => Some("Utsushi: waiting, as another picture goes first".into()),
+        more => Some(format!("Utsushi: waiting, as {more} other pictures go first")),
+    }
 }
 
 /// The other thread is gone, which means that it panicked.

@@ -31,6 +31,8 @@ pub(crate) trait Rows {
     fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]);
     /// How much is done, up to 1.
     fn progress(&mut self, fraction: f64);
+    /// Says what is going on.
+    fn announce(&mut self, what: &str);
 }
 
 /// A drawable in GIMP. What is written goes where [`Host::begin`] has made a place for it.
@@ -46,8 +48,6 @@ pub(crate) trait Host: Rows {
     fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError>;
     /// Forgets what was drawn.
     fn abandon(&mut self);
-    /// Says what is going on.
-    fn announce(&mut self, what: &str);
 }
 
 /// Something to draw on.
@@ -113,9 +113,10 @@ pub(crate) fn run(
     let mut client = connect()?;
     let Plan { spec, region, name } = plan(settings, &client.styles()?, target.extent, format, selected)?;
 
-    host.announce(&format!("Utsushi: {name}"));
+    let title = format!("Utsushi: {name}");
+    host.announce(&title);
     host.begin(settings.output)?;
-    if let Err(error) = bands::draw(host, client, &spec, region, selected) {
+    if let Err(error) = bands::draw(host, client, &spec, region, selected, &title) {
         host.abandon();
         return Err(error.into());
     }

@@ -187,3 +187,14 @@ fn a_failure_leaves_the_layer_as_it_was() {
         run(&mut host, &settings(&[]), || Err(ClientError::NotRunning { socket })).expect_err("no daemon");
     assert!(error.to_string().contains("no daemon is running"), "{error}");
 }
+
+#[test]
+fn who_waits_for_others_is_told_so() {
+    let mut host = Fake::new(20, 10, "R'G'B' u8");
+    run_with(&mut host, &settings(&[]), &[Deed::Wait]).0.expect("it is drawn");
+    let waits = |what: &str| format!("Utsushi: waiting, as {what}");
+    let two = waits("2 other pictures go first");
+    let expected = ["Utsushi".into(), "Utsushi: CEL".into(), two, waits("another picture goes first")];
+    assert_eq!(host.announced[..4], expected);
+    assert_eq!(host.announced[4..], ["Utsushi: CEL"], "its turn has come");
+}

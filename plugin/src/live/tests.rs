@@ -152,15 +152,19 @@ fn a_long_picture_gives_way_to_a_newer_one() {
 
 #[test]
 fn a_daemon_that_went_away_is_connected_to_anew() {
-    let (styles, daemon) = (styles(), Daemon::start([&[Deed::Invert, Deed::Die], &[Deed::Invert]]));
-    let mut stage = Stage::new(&styles, daemon.connector());
-    stage.ask(0.1, HERE);
-    assert!(stage.take() && stage.shows(HERE));
-    stage.ask(0.2, HERE);
-    assert!(stage.take() && stage.shows(HERE));
-    assert_eq!(stage.live.trouble(), "");
-    drop(stage);
-    assert_eq!(strengths(&daemon.finish()), [0.1, 0.2, 0.2]);
+    let check = |first: &'static [Deed]| {
+        let (styles, daemon) = (styles(), Daemon::start([first, &[Deed::Invert]]));
+        let mut stage = Stage::new(&styles, daemon.connector());
+        stage.ask(0.1, HERE);
+        assert!(stage.take() && stage.shows(HERE));
+        stage.ask(0.2, HERE);
+        assert!(stage.take() && stage.shows(HERE), "{first:?}: {}", stage.live.trouble());
+        assert_eq!(stage.live.trouble(), "");
+        drop(stage);
+        assert_eq!(strengths(&daemon.finish()), [0.1, 0.2, 0.2]);
+    };
+    check(&[Deed::Invert, Deed::Die]);
+    check(&[Deed::Invert, Deed::GiveWay]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use utsushi_ipc::client::{Client, ClientError};
-use utsushi_ipc::protocol::StylizeSpec;
+use utsushi_ipc::protocol::{FaultKind, StylizeSpec};
 
 use super::Pace;
 use crate::region::Rect;
@@ -144,6 +144,8 @@ impl Desk {
         if let Some(warm) = client.take() {
             match self.draw_over(warm, order, client) {
                 Err(ClientError::Lost { .. }) => {}
+                // While it was idle, it gave way to somebody else's.
+                Err(ClientError::Fault(fault)) if fault.kind == FaultKind::Busy => {}
                 ended => return ended,
             }
         }

@@ -28,12 +28,10 @@ use std::{
 pub use self::{start::Starter, stop::stop};
 use crate::{
     endpoint::{self, EndpointError, Hangup, Receiver, Sender},
-    protocol::{Fault, Hello, PROTOCOL_VERSION, Reply, Request, Status, StyleInfo},
+    protocol::{Fault, Hello, PROTOCOL_VERSION, Reply, Request, SILENCE_LIMIT, Status, StyleInfo},
     wire::{self, WireError},
 };
 
-/// How long the daemon may be silent where it has nothing to compute.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many styles a daemon may tell of.
 const MAX_STYLES: usize = 10_000;
 
@@ -73,9 +71,18 @@ pub enum ClientError {
         /// How it went.
         reason: WireError,
     },
-    /// The daemon takes connections but says nothing.
-    #[error("the daemon doesn't answer; if that goes on, end it with `utsushi stop` or by hand")]
-    Silent,
+    /// The daemon has said nothing for as long as it may: it is stopped, or hangs.
+    #[error(
+        "the daemon has said nothing for {} s and was given up: it is stopped, or hangs; end {}, then try again",
+        waited.as_secs_f32(),
+        pid.map_or_else(|| "its process `utsushi serve` by hand".into(), |pid| format!("it with `kill -9 {pid}`"))
+    )]
+    Silent {
+        /// The daemon's process, if it has told.
+        pid: Option<u32>,
+        /// For how long it was waited for.
+        waited: Duration,
+    },
     /// The daemon says something that makes no sense here.
     #[error("the daemon broke the protocol: {what}; this is a defect, please report it")]
     Protocol {
@@ -116,6 +123,14 @@ impl ClientError {
     fn protocol(what: impl Into<String>) -> Self {
         Self::Protocol { what: what.into() }
     }
+
+    /// Names a silent daemon.
+    fn of(self, daemon: &Hello, waited: Duration) -> Self {
+        match self {
+            Self::Silent { .. } => Self::Silent { pid: Some(daemon.pid), waited },
+            other => other,
+        }
+    }
 }
 
 impl From<EndpointError> for ClientError {
@@ -131,7 +146,7 @@ impl From<WireError> for ClientError {
     fn from(error: WireError) -> Self {
         match error {
             WireError::Io(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                Self::Silent
+                Self::Silent { pid: None, waited: SILENCE_LIMIT }
             }
             WireError::Closed | WireError::Truncated | WireError::Io(_) => Self::Lost { reason: error },
             WireError::TooLarge { .. } | WireError::Malformed(_) => Self::protocol(error.to_string()),
@@ -146,6 +161,7 @@ pub struct Client {
     sender: Sender,
     hangup: Hangup,
     daemon: Hello,
+    silence_limit: Duration,
     /// Kept between pictures, as is the next.
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
@@ -166,7 +182,7 @@ impl Client {
     fn introduce(socket: &Path) -> Result<Self, ClientError> {
         let connection = endpoint::connect(socket)?;
         connection
-            .set_timeouts(Some(ANSWER_TIMEOUT), None)
+            .set_timeouts(Some(SILENCE_LIMIT), None)
             .map_err(|error| ClientError::from(WireError::Io(error)))?;
         let hangup = connection.hangup();
         let (mut receiver, mut sender) = connection.split();
@@ -174,7 +190,15 @@ impl Client {
 
         let sent = wire::write_frame(&mut sender, &Hello::ours(), &[]);
         let daemon = answer(&mut receiver, &mut incoming, sent)?;
-        Ok(Self { receiver, sender, hangup, daemon, incoming, outgoing: Vec::new() })
+        let (silence_limit, outgoing) = (SILENCE_LIMIT, Vec::new());
+        Ok(Self { receiver, sender, hangup, daemon, silence_limit, incoming, outgoing })
+    }
+
+    /// Gives the daemon up after another time of silence than [`SILENCE_LIMIT`].
+    pub fn set_silence_limit(&mut self, limit: Duration) -> Result<(), ClientError> {
+        self.receiver.set_timeout(Some(limit)).map_err(|error| ClientError::from(WireError::Io(error)))?;
+        self.silence_limit = limit;
+        Ok(())
     }
 
     /// What the daemon said of itself.
@@ -229,10 +253,15 @@ impl Client {
         self.reply(sent)
     }
 
-    fn reply(&mut self, sent: io::Result<()>) -> Result<Reply, ClientError> {
-        match answer(&mut self.receiver, &mut self.incoming, sent)? {
-            Reply::Fault(fault) => Err(fault.into()),
-            reply => Ok(reply),
+    fn reply(&mut self, mut sent: io::Result<()>) -> Result<Reply, ClientError> {
+        loop {
+            let answered =
+                answer(&mut self.receiver, &mut self.incoming, std::mem::replace(&mut sent, Ok(())));
+            match answered.map_err(|error| error.of(&self.daemon, self.silence_limit))? {
+                Reply::Busy => {}
+                Reply::Fault(fault) => return Err(fault.into()),
+                reply => return Ok(reply),
+            }
         }
     }
 }
@@ -260,6 +289,7 @@ fn unexpected(reply: &Reply) -> ClientError {
         Reply::Done => "\"done\"",
         Reply::Fault(_) => "a fault",
         Reply::Job(_) => "a job",
+        Reply::Busy => "a sign of life",
     };
     ClientError::protocol(format!("it sent {name} out of turn"))
 }

@@ -6,12 +6,9 @@
 use std::{
     env,
     ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::File,
     io::{self, Read, Seek, SeekFrom},
-    os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt},
-        process::CommandExt,
-    },
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -21,7 +18,7 @@ use std::{
 use close_fds::CloseFdsBuilder;
 
 use super::{Client, ClientError};
-use crate::paths;
+use crate::{log, paths};
 
 /// The variable that names the daemon's program.
 const DAEMON_VARIABLE: &str = "UTSUSHI_DAEMON";
@@ -35,8 +32,6 @@ const ATTEMPTS: usize = 2;
 /// How often to ask.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A log beyond this size makes way for a new one.
-const LOG_BYTES: u64 = 1 << 20;
 /// How much of the log is told when the daemon dies.
 const LAST_WORDS_BYTES: u64 = 2 << 10;
 
@@ -72,7 +67,7 @@ impl Starter {
         let program = if is_name { self.program.clone() } else { absolute(&self.program) };
 
         // Without a place for a log, there is none: pictures are worth more.
-        let log = open_log(&self.log).ok();
+        let log = log::open(&self.log).ok();
         let log_start = log.as_ref().and_then(|log| Some(log.metadata().ok()?.len())).unwrap_or(0);
         let output =
             || log.as_ref().and_then(|log| log.try_clone().ok()).map_or_else(Stdio::null, Stdio::from);
@@ -84,6 +79,7 @@ impl Starter {
             .args(&self.args)
             .env(paths::SOCKET_VARIABLE, absolute(socket))
             .env(paths::STYLES_VARIABLE, paths::styles())
+            .env(log::FILE_VARIABLE, absolute(&self.log))
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::null())
@@ -137,17 +133,6 @@ fn nowhere(name: &Path) -> String {
     let name = name.display();
     let folder = folder.unwrap_or_else(|| "this program's folder".into());
     format!("there is no {name} in {folder}, nor on PATH ({path}); {advice}")
-}
-
-/// Opens the log at its end; only its user may read it, since it names files.
-fn open_log(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    if fs::metadata(path).is_ok_and(|log| log.len() > LOG_BYTES) {
-        fs::rename(path, path.with_extension("log.old"))?;
-    }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 /// A daemon on its way.

@@ -6,6 +6,7 @@
 //! - whoever fails on this side, even by a panic, hangs up, which wakes the other;
 //! - a failed *send* doesn't hang up: a daemon that refuses a picture says why and closes, so that the sender breaks
 //!   off while the reason still waits to be read;
+//! - a daemon that says nothing for too long is given up, which counts as a failure of this side;
 //! - what the caller is told is what happened first: the daemon's word, then this side's failure, then the loss.
 
 use std::{io, ops::ControlFlow, panic, thread, time::Duration};
@@ -17,7 +18,7 @@ use crate::{
     wire::{self, WireError},
 };
 
-/// How often the caller is asked whether to go on while the daemon has nothing to tell.
+/// How often the caller is asked whether to go on while the daemon tells nothing.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Client {
@@ -29,6 +30,8 @@ impl Client {
     /// - `progress` is called whenever the daemon tells how far it is, and ten times a second while it tells nothing;
     ///   [`ControlFlow::Break`] cancels by closing the connection.
     ///
+    /// A daemon that says nothing for [`SILENCE_LIMIT`](crate::protocol::SILENCE_LIMIT) is [`ClientError::Silent`].
+    ///
     /// An error of `source` or `sink` is returned as [`ClientError::Io`].
     pub fn stylize(
         mut self,
@@ -37,8 +40,8 @@ impl Client {
         sink: impl FnMut(u32, u32, &[u8]) -> io::Result<()>,
         progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(Self, StylizeReport), ClientError> {
-        let Self { receiver, sender, hangup, incoming, outgoing, .. } = &mut self;
-        let hangup = &*hangup;
+        let Self { receiver, sender, hangup, incoming, outgoing, silence_limit, daemon } = &mut self;
+        let (hangup, silence_limit) = (&*hangup, *silence_limit);
 
         let (received, sent) = thread::scope(|scope| {
             let sending = scope.spawn(|| {
@@ -51,7 +54,8 @@ impl Client {
             });
 
             let guard = HangupOnDrop(hangup);
-            let received = receive(receiver, incoming, spec, sink, progress);
+            let received = receive(receiver, incoming, silence_limit, spec, sink, progress)
+                .map_err(|error| error.of(daemon, silence_limit));
             if received.is_ok() {
                 guard.disarm();
             } else {
@@ -115,20 +119,27 @@ fn send(
 fn receive(
     receiver: &mut Receiver,
     band: &mut Vec<u8>,
+    silence_limit: Duration,
     spec: &StylizeSpec,
     mut sink: impl FnMut(u32, u32, &[u8]) -> io::Result<()>,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<StylizeReport, ClientError> {
     let height = spec.raster.height();
     let mut next_row = 0;
-    let mut so_far = Progress { rows_done: 0, rows: height };
+    let mut so_far = Progress { rows_done: 0, rows: height, behind: None };
     let mut ask = |so_far| match progress(so_far) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(ClientError::Cancelled),
     };
 
     loop {
+        // Counted in waits, not by a clock: a machine, or a process, that was suspended has waited once.
+        let mut silence = Duration::ZERO;
         while !receiver.wait(PATIENCE).map_err(|error| ClientError::from(WireError::Io(error)))? {
+            silence += PATIENCE;
+            if silence >= silence_limit {
+                return Err(ClientError::Silent { pid: None, waited: silence_limit });
+            }
             ask(so_far)?;
         }
         match wire::read_frame(receiver, band)? {
@@ -149,6 +160,7 @@ fn receive(
                 so_far = news;
                 ask(so_far)?;
             }
+            Reply::Busy => {}
             Reply::Stylized(_) if next_row < height => {
                 return Err(ClientError::protocol(format!("it sent {next_row} of {height} rows")));
             }

@@ -78,6 +78,14 @@ impl Sender {
 }
 
 impl Hangup {
+    /// Wakes the reader on this side, who finds the end. What was still to be said can be said.
+    pub fn stop_reading(&self) {
+        if let Some(stream) = self.0.upgrade() {
+            // Fails only if the peer was faster.
+            let _ = stream.inner().shutdown(Shutdown::Read);
+        }
+    }
+
     /// Ends the connection both ways; does nothing if it is closed already.
     pub fn shutdown(&self) {
         if let Some(stream) = self.0.upgrade() {

@@ -1,17 +1,24 @@
 //! The daemon: started by whoever needs it, once; found again, stopped, replaced, and activated by its socket.
 
 use std::fs::{self, File};
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
+use utsushi::scheduler::Limits;
 use utsushi::server::MAX_CONNECTIONS;
 use utsushi_ipc::client::Client;
+use utsushi_ipc::endpoint;
 use utsushi_ipc::pixels::{Channels, Depth};
+use utsushi_ipc::protocol::Hello;
+use utsushi_ipc::wire;
 use utsushi_tests::binary::{Home, assert_code, errors, finish, signal, wait_until};
 use utsushi_tests::pictures::write_drawn;
+use utsushi_tests::waiting::{small_picture, waiting_picture};
 
 /// A home with a small picture.
 fn home() -> Home {
@@ -68,19 +75,86 @@ fn commands_of_one_instant_share_one_daemon() {
 }
 
 #[test]
-fn a_command_waits_until_there_is_a_place() {
+fn a_command_gets_a_place_from_those_who_do_nothing() {
     let home = home();
     let mut daemon = serve(&home, &[]);
     let client = |_| Client::connect(&home.socket()).expect("a place");
-    let full: Vec<_> = (0..MAX_CONNECTIONS).map(client).collect();
-    let mut waiting =
-        home.utsushi(&["stylize", "in.png", "-o", "out.png", "--quiet"]).spawn().expect("the binary runs");
-    wait_until("it was turned away", || log(&home).contains("turned away"));
-    drop(full);
-    assert!(waiting.wait().expect("a child").success());
-    assert!(home.path().join("out.png").exists());
+    let idle: Vec<_> = (0..MAX_CONNECTIONS).map(client).collect();
+    let first = draw(&home);
+    drop(idle);
+    // Pictures of which nothing comes fill the queue, until they have kept it waiting for too long.
+    let silent: Vec<_> = (0..Limits::default().queued).map(|_| waiting_picture(&home.socket())).collect();
+    wait_until("the queue is full", || home.status()["queued"] == Limits::default().queued);
+    assert!(draw(&home) == first);
+    drop(silent);
     home.expect(0, &["stop"]);
     assert!(daemon.wait().expect("a child").success());
+}
+
+#[test]
+fn a_stopped_daemon_is_given_up() {
+    let home = home();
+    let mut daemon = serve(&home, &[]);
+    let pid = daemon.id() as i32;
+    let client = |limit| {
+        let mut client = Client::connect(&home.socket()).expect("the daemon answers");
+        client.set_silence_limit(limit).expect("a connection");
+        client
+    };
+    let draw = |client: Client| {
+        client.stylize(&small_picture(), |_, _, _| Ok(()), |_, _, _| Ok(()), |_| ControlFlow::Continue(()))
+    };
+    let impatient = client(Duration::from_millis(500));
+    signal(pid, Signal::STOP);
+    let error = draw(impatient).expect_err("it is stopped");
+    assert!(error.to_string().contains(&format!("end it with `kill -9 {pid}`")), "{error}");
+    signal(pid, Signal::CONT);
+    draw(client(Duration::from_secs(300))).expect("it goes on as if nothing had been");
+    home.expect(0, &["stop"]);
+    assert!(daemon.wait().expect("a child").success());
+}
+
+/// Greetings of 60 kB each, of which a log of a thousandth of that must not become full.
+#[test]
+fn a_flood_does_not_fill_the_disk() {
+    const MOST: usize = 3 << 20;
+    let home = home();
+    draw(&home);
+    let flood = |number: usize| {
+        let application = format!("{number}\n\x1b[2J{}", "x".repeat(60_000));
+        let mut stranger = endpoint::connect(&home.socket()).expect("the daemon listens");
+        let hello = Hello { application, ..Hello::ours() };
+        wire::write_frame(&mut stranger, &hello, &[]).expect("the daemon reads");
+        // Until it has closed, and so has logged.
+        while wire::read_frame::<Hello>(&mut stranger, &mut Vec::new()).is_ok() {}
+    };
+    let logs = || home.files("state/utsushi").into_iter().filter(|(name, _)| name.starts_with("daemon.log"));
+    flood(0);
+    let line = |log: &[u8]| {
+        String::from_utf8(log.to_vec()).expect("UTF-8").lines().last().expect("a line").to_owned()
+    };
+    let refused = line(&home.files("state/utsushi")["daemon.log"]);
+    assert!(refused.contains("another version was refused") && refused.len() < 300, "{refused}");
+    // Each line another one, until the log has made way for a new one, and that for another.
+    let mut number = 0;
+    for old in 0..2 {
+        let before = home.files("state/utsushi").remove("daemon.log.old");
+        wait_until("the log makes way", || {
+            (0..500).for_each(|_| {
+                flood({
+                    number += 1;
+                    number
+                })
+            });
+            home.files("state/utsushi").remove("daemon.log.old") != before
+        });
+        let bytes: usize = logs().map(|(_, log)| log.len()).sum();
+        assert!(bytes < MOST && logs().count() == 2, "{bytes} bytes after {old}");
+    }
+    home.expect(0, &["stop"]);
+    wait_until("it has said its last word in the new one", || {
+        line(&home.files("state/utsushi")["daemon.log"]).contains("stopped")
+    });
 }
 
 #[test]

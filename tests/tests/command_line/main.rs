@@ -1,6 +1,7 @@
 //! The program as people and scripts use it: the real binary, the daemon that it starts by itself, the real style.
 
 mod batch;
+mod chaos;
 mod daemon;
 mod disturbed;
 mod evaluate;
@@ -11,6 +12,7 @@ mod install_desktop;
 mod packaging;
 mod picture_files;
 mod refused;
+mod signals;
 mod styles;
 mod systemd;
 mod train;

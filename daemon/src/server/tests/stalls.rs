@@ -1,6 +1,12 @@
 //! Clients that neither send nor take, that come in crowds, and that leave.
 
-use std::{io::Write, ops::ControlFlow, thread};
+use std::{
+    io::Write,
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use utsushi_ipc::{
     client::ClientError,
@@ -8,7 +14,7 @@ use utsushi_ipc::{
     protocol::{FaultKind, Hello, Reply, Request},
 };
 
-use super::{super::MAX_CONNECTIONS, Fixture, NO_STALL, SHORT_STALL, WIDE_PX, eventually, redraw};
+use super::{super::MAX_CONNECTIONS, Fixture, NO_STALL, Raw, SHORT_STALL, WIDE_PX, eventually, redraw};
 use crate::{
     scheduler::Limits,
     worker::fake::{Event, spec},
@@ -152,17 +158,105 @@ fn a_full_queue() {
     fixture.end();
 }
 
+/// Eight pictures of which a row comes now and then, and never a whole band: they hold all places.
 #[test]
-fn a_crowd() {
+fn trickling_clients_starve_nobody() {
     let fixture = Fixture::start(NO_STALL);
+    let trickle = |seed| {
+        let mut raw = fixture.raw();
+        raw.send(&Request::Stylize(spec("invert", seed, 3, 1000)), &[]);
+        raw.send(&Request::Rows(1), &[0; 3]);
+        fixture.until(Event::Pushed(seed));
+        raw
+    };
+    let mut tricklers: Vec<_> = (1..=Limits::default().started as u64).map(trickle).collect();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                // One of them is given up meanwhile.
+                tricklers.iter_mut().for_each(|raw| drop(raw.send_frame(&Request::Rows(1), &[0; 3])));
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let drawn = redraw(fixture.client(), &spec("invert", 9, 3, 2));
+        is_over.store(true, Ordering::Relaxed);
+        drawn.expect("somebody made room");
+    });
+    let given_up = tricklers.iter_mut().map(|raw| {
+        raw.0.set_timeouts(Some(Duration::from_millis(1)), None).expect("a connection");
+        loop {
+            match raw.receive() {
+                Ok((Reply::Fault(fault), _)) => {
+                    assert!(
+                        fault.kind == FaultKind::Busy && fault.message.contains("others wait"),
+                        "{fault}"
+                    );
+                    return true;
+                }
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    });
+    assert_eq!(given_up.filter(|is_given_up| *is_given_up).count(), 1, "one place is enough");
+    drop(tricklers);
+    fixture.end();
+}
+
+/// Reads on until the daemon answers a question; why it doesn't, if so.
+fn ask(raw: &mut Raw) -> Result<(), FaultKind> {
+    // Whoever is turned away finds the connection closed, and the reason in it.
+    let _ = raw.send_frame(&Request::Status, &[]);
+    match raw.receive().expect("the daemon answers").0 {
+        Reply::Status(_) => Ok(()),
+        Reply::Fault(fault) => Err(fault.kind),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn idle_clients_make_way_those_first_that_have_been_so_for_longest() {
+    let fixture = Fixture::start(NO_STALL);
+    // One hasn't even greeted; it came first.
+    let mut silent = fixture.stranger();
+    let mut idle: Vec<_> = (1..MAX_CONNECTIONS).map(|_| fixture.raw()).collect();
+    idle.iter_mut().for_each(|raw| ask(raw).expect("there is a place"));
+    let mut client = fixture.client();
+    client.status().expect("there is a place");
+    assert_eq!(silent.last_words().map(|fault| fault.kind), Some(FaultKind::Busy));
+    // The first one has asked again, so that it isn't the next to go.
+    ask(&mut idle[0]).expect("it has kept its place");
+    let mut another = fixture.client();
+    another.status().expect("there is a place");
+    assert_eq!(ask(&mut idle[1]), Err(FaultKind::Busy));
+    ask(&mut idle[0]).and_then(|()| ask(&mut idle[2])).expect("they have kept their places");
+    // Who is at work stays, however many come.
+    let mut working = fixture.raw();
+    working.send(&Request::Stylize(spec("gated", 1, 3, 1)), &[]);
+    working.send(&Request::Rows(1), &[0; 3]);
+    fixture.until(Event::Pushed(1));
+    for _ in 0..2 * MAX_CONNECTIONS {
+        fixture.client();
+    }
+    fixture.remote.gate.send(()).expect("the engine lives");
+    while !matches!(working.receive().expect("it has its place").0, Reply::Stylized(_)) {}
+    drop((idle, client, another, working));
+    fixture.end();
+}
+
+#[test]
+fn a_crowd_at_work() {
+    let fixture = Fixture::start(NO_STALL);
+    let id = fixture.train("gated", 1);
     // The fixture's own first connection may not be wholly gone yet.
     let mut crowd = Vec::new();
     let refused = loop {
         let mut raw = fixture.stranger();
-        // Whoever is turned away finds the connection closed, and the reason in it.
-        let _ = raw.send_frame(&Hello::ours(), &[]).and_then(|()| raw.send_frame(&Request::Status, &[]));
+        let _ =
+            raw.send_frame(&Hello::ours(), &[]).and_then(|()| raw.send_frame(&Request::WatchJob(id), &[]));
         match raw.receive().expect("the daemon answers").0 {
-            Reply::Status(_) => crowd.push(raw),
+            Reply::Job(_) => crowd.push(raw),
             Reply::Fault(fault) => break fault,
             other => panic!("{other:?}"),
         }
@@ -173,6 +267,7 @@ fn a_crowd() {
     assert!(matches!(late.status(), Err(ClientError::Fault(fault)) if fault.kind == FaultKind::Busy));
     drop(crowd);
     eventually(|| fixture.client().status().is_ok());
+    (0..9).for_each(|_| fixture.training.gate.send(()).expect("it trains"));
     fixture.end();
 }
 

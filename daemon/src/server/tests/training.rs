@@ -21,7 +21,7 @@ impl Fixture {
         self.folder.path()
     }
 
-    fn train(&self, style: &str, steps: u32) -> JobId {
+    pub(super) fn train(&self, style: &str, steps: u32) -> JobId {
         let job = self.client().train(spec(self.photos(), style, steps)).expect("it is queued");
         assert_eq!((job.style.as_str(), &job.state), (style, &JobState::Queued));
         job.id

@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
 };
 
 use super::*;
@@ -38,7 +39,7 @@ impl Peer {
             let rows = self.rows();
             self.send_back(rows);
             done += rows;
-            self.reply(&Reply::Progress(Progress { rows_done: done, rows: raster.height() }));
+            self.reply(&Reply::Progress(progress(done, raster.height())));
         }
         self.reply(&Reply::Stylized(REPORT));
     }
@@ -62,6 +63,10 @@ fn spec(width: u32, height: u32) -> StylizeSpec {
         place: None,
         priority: Priority::Interactive,
     }
+}
+
+fn progress(rows_done: u32, rows: u32) -> Progress {
+    Progress { rows_done, rows, behind: None }
 }
 
 /// 12 MB: more than the socket's buffers and several bands hold.
@@ -258,14 +263,14 @@ fn cancelling_closes_the_connection() {
     check("after a band", |peer| {
         let rows = peer.rows();
         // On a busy machine the client has asked, and is gone, before these come.
-        let progress = Reply::Progress(Progress { rows_done: rows, rows: 2000 });
+        let progress = Reply::Progress(progress(rows, 2000));
         let _ = write_frame(&mut peer.connection, &Reply::Rows(rows), &peer.body)
             .and_then(|()| write_frame(&mut peer.connection, &progress, &[]));
     });
     // As when other pictures go first: nothing is said.
     check("in the queue", |_| {});
     check("while nothing is read, so that the sending thread waits", |peer| {
-        let progress = Reply::Progress(Progress { rows_done: 0, rows: 2000 });
+        let progress = Reply::Progress(progress(0, 2000));
         while write_frame(&mut peer.connection, &progress, &[]).is_ok() {}
     });
 }
@@ -304,8 +309,10 @@ fn the_callers_own_panics_come_through() {
     fn check(name: &str, run: impl FnOnce(Client)) {
         let daemon = FakeDaemon::new(|mut peer| {
             peer.spec();
-            let rows = peer.rows();
-            peer.send_back(rows);
+            // On a busy machine the client is gone before any of these.
+            if let Ok(Request::Rows(rows)) = peer.read() {
+                let _ = write_frame(&mut peer.connection, &Reply::Rows(rows), &peer.body);
+            }
             peer.expect_closed();
         });
         let client = daemon.connect();
@@ -318,4 +325,77 @@ fn the_callers_own_panics_come_through() {
     });
     check("sink", |client| drop(client.stylize(&large(), no_source, |_, _, _| panic!("on purpose"), go_on)));
     check("progress", |client| drop(client.stylize(&large(), no_source, no_sink, |_| panic!("on purpose"))));
+}
+
+/// Long enough for any machine that isn't stopped, and soon over.
+const SHORT: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_silent_daemon_is_given_up() {
+    fn check(name: &str, script: fn(&mut Peer), ask: fn(Client) -> ClientError) {
+        let (given_up, waiting) = mpsc::channel();
+        let daemon = FakeDaemon::new(move |mut peer| {
+            script(&mut peer);
+            // It doesn't even read, so that the sending thread waits, too.
+            waiting.recv().expect("the client gives up");
+        });
+        let mut client = daemon.connect();
+        client.set_silence_limit(SHORT).expect("a connection");
+        let error = ask(client);
+        given_up.send(()).expect("the daemon waits");
+        assert!(matches!(error, ClientError::Silent { .. }), "{name}: {error}");
+        let (message, pid) = (error.to_string(), format!("`kill -9 {}`", std::process::id()));
+        assert!(message.contains("for 0.3 s") && message.contains(&pid), "{name}: {message}");
+    }
+    let draw = |client: Client| client.stylize(&large(), no_source, no_sink, go_on).expect_err("silence");
+    let ask = |mut client: Client| client.status().expect_err("silence");
+    check("to a question", |peer| drop(peer.read::<Request>()), ask);
+    check("after a sign of life", |peer| [drop(peer.read::<Request>()), peer.reply(&Reply::Busy)][1], ask);
+    check("before it reads", |_| {}, draw);
+    let half_way = |peer: &mut Peer| {
+        peer.spec();
+        let rows = peer.rows();
+        peer.send_back(rows);
+    };
+    check("half-way", half_way, draw);
+    check(
+        "within a frame",
+        |peer| {
+            peer.spec();
+            peer.connection.write_all(&[2, 0, 0, 0, 2, 5, 0]).expect("there is room");
+        },
+        draw,
+    );
+}
+
+#[test]
+fn a_slow_daemon_that_gives_signs_of_life_is_waited_for() {
+    // In all for longer than it may be silent.
+    fn live(peer: &mut Peer, sign: &Reply) {
+        for _ in 0..80 {
+            thread::sleep(SHORT / 20);
+            peer.reply(sign);
+        }
+    }
+    let daemon = FakeDaemon::new(|mut peer| {
+        let rows = peer.spec().raster.height();
+        assert_eq!(peer.rows(), rows);
+        live(&mut peer, &Reply::Progress(Progress { behind: Some(3), ..progress(0, rows) }));
+        live(&mut peer, &Reply::Busy);
+        peer.send_back(rows);
+        peer.reply(&Reply::Stylized(REPORT));
+        assert_eq!(peer.read::<Request>().expect("a request"), Request::Unload);
+        live(&mut peer, &Reply::Busy);
+        peer.reply(&Reply::Done);
+    });
+    let mut client = daemon.connect();
+    client.set_silence_limit(3 * SHORT).expect("a connection");
+    let mut behind = Vec::new();
+    let tell = |progress: Progress| {
+        behind.push(progress.behind);
+        ControlFlow::Continue(())
+    };
+    let (mut client, _) = client.stylize(&spec(5, 5), no_source, no_sink, tell).expect("a picture");
+    client.unload().expect("an answer");
+    assert!(behind.contains(&Some(3)), "{behind:?}");
 }
