@@ -17,7 +17,7 @@ mod jobs;
 mod spec;
 
 use std::{
-    fs, io, process,
+    fs, io, mem, process,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -27,7 +27,7 @@ use tracing::{debug, warn};
 use utsushi_ipc::{
     endpoint::{Connection, Hangup, Receiver, Sender},
     pixels::Raster,
-    protocol::{Fault, FaultKind, Hello, Progress, Reply, Request, Status, StyleInfo, StylizeSpec},
+    protocol::{Fault, FaultKind, Hello, Profile, Progress, Reply, Request, Status, StyleInfo, StylizeSpec},
     wire::{self, WireError},
 };
 
@@ -155,9 +155,12 @@ impl Reader {
     /// The next request, for which the client may take its time.
     fn next_request(&mut self) -> Result<Request, End> {
         while !self.receiver.wait(Duration::from_secs(3600)).map_err(End::Lost)? {}
-        let request = wire::read_frame(&mut self.receiver, &mut self.body)?;
-        if !self.body.is_empty() && !matches!(request, Request::Rows(_)) {
-            return Err(malformed("pixels came with a request that has none"));
+        let mut request = wire::read_frame(&mut self.receiver, &mut self.body)?;
+        match &mut request {
+            Request::Rows(_) => {}
+            Request::Stylize(spec) => spec.profile = Profile(mem::take(&mut self.body).into()),
+            _ if self.body.is_empty() => {}
+            _ => return Err(malformed("pixels came with a request that has none")),
         }
         Ok(request)
     }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use utsushi_engine::{
-    BrushScale, Depth, Device, EngineError, Grain, Layout, Mixture, Place, Settings, Stylizer,
+    BrushScale, ColourSpace, Depth, Device, EngineError, Grain, Layout, Mixture, Place, Settings, Stylizer,
 };
 use utsushi_ipc::pixels;
 use utsushi_ipc::protocol::{Fault, FaultKind, StyleShare, StylizeSpec};
@@ -98,6 +99,11 @@ impl Studio {
 
 impl Engine for Studio {
     fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Fault> {
+        let space = match &job.profile.0[..] {
+            [] => None,
+            icc => ColourSpace::from_icc(icc)
+                .map_err(|error| Fault::new(FaultKind::Invalid, error.to_string()))?,
+        };
         let mixture = self.mixture(&job.mix)?;
         let (width, height) = (job.raster.width(), job.raster.height());
         let factor = job.brush_factor();
@@ -141,7 +147,11 @@ impl Engine for Studio {
             );
             return Err(Fault::new(FaultKind::OutOfMemory, message));
         }
-        Ok(Box::new(Painting(Stylizer::new(&mixture, settings))))
+        let stylizer = Stylizer::new(&mixture, settings);
+        Ok(Box::new(Painting(match space {
+            Some(space) => stylizer.in_space(Arc::new(space)),
+            None => stylizer,
+        })))
     }
 
     fn unload(&mut self) {

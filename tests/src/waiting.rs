@@ -4,7 +4,7 @@ use std::path::Path;
 
 use utsushi_ipc::endpoint::{self, Connection};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{BrushSize, Hello, Priority, Request, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Hello, Priority, Profile, Request, StyleShare, StylizeSpec};
 use utsushi_ipc::wire;
 
 /// Asks the daemon for a picture whose rows don't come, for as long as the connection is open.
@@ -20,6 +20,7 @@ pub fn waiting_picture(socket: &Path) -> Connection {
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     };
     let mut client = endpoint::connect(socket).expect("the daemon listens");
     let _: Hello = wire::read_frame(&mut client, &mut Vec::new()).expect("a greeting");

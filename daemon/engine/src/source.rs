@@ -1,10 +1,11 @@
 //! The rows of the source that the result still needs.
 
-use crate::colour::{Codec, in_range};
+use crate::colour::{Codec, Colours, in_range};
 
 /// Raw rows, the oldest first.
 pub(crate) struct Source {
     pub(crate) codec: Codec,
+    pub(crate) colours: Colours,
     width: usize,
     /// The first row that is kept.
     first: usize,
@@ -15,7 +16,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(codec: Codec, width: usize) -> Self {
-        Self { codec, width, first: 0, bytes: Vec::new(), gone: 0 }
+        Self { codec, colours: Colours::of_depth(codec.depth), width, first: 0, bytes: Vec::new(), gone: 0 }
     }
 
     pub(crate) fn row_bytes(&self) -> usize {
@@ -57,7 +58,7 @@ impl Source {
     pub(crate) fn rgb(&self, row: usize) -> Vec<f32> {
         let mut rgb = vec![0.0; self.width * 3];
         self.codec.read_rgb(self.raw(row), &mut rgb);
-        rgb.iter_mut().for_each(|v| *v = in_range(*v));
+        self.colours.show(&mut rgb);
         rgb
     }
 

@@ -18,6 +18,8 @@ pub enum Loss {
     EndMark,
     /// The profile of a CMYK JPEG can't be used, so that its colours are those of ideal inks.
     InkProfile,
+    /// The profile of its colours can't be used, so that they are drawn as if they were sRGB.
+    Profile,
 }
 
 /// What a file can hold several of.
@@ -41,7 +43,7 @@ impl Loss {
     pub fn is_destructive(&self) -> bool {
         match self {
             Self::Parts { .. } => true,
-            Self::GainMap | Self::EndMark | Self::InkProfile => false,
+            Self::GainMap | Self::EndMark | Self::InkProfile | Self::Profile => false,
         }
     }
 }
@@ -74,6 +76,9 @@ impl fmt::Display for Loss {
             Self::InkProfile => {
                 f.write_str("its CMYK profile can't be used; convert it to RGB first if its colours are off")
             }
+            Self::Profile => f.write_str(
+                "its colour profile can't be used, and it is drawn as sRGB; convert it to sRGB first if its colours are off",
+            ),
             Self::EndMark => f.write_str("its end mark is missing; if it was cut short, fetch it again"),
         }
     }

@@ -1,9 +1,8 @@
 //! What a picture file tells besides its pixels, and is kept.
 
-use super::png::ColourChunks;
+use utsushi_ipc::protocol::MAX_PROFILE_BYTES;
 
-/// The longest ICC profile that is kept: what fits into a JPEG.
-const MAX_ICC_BYTES: usize = 254 * (65535 - 16);
+use super::png::ColourChunks;
 
 /// What is kept besides the pixels.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,7 +58,7 @@ impl Metadata {
 /// The profile's header names its colour space at byte 16.
 fn describes(icc: &[u8], colour: bool) -> bool {
     let expected: &[u8] = if colour { b"RGB " } else { b"GRAY" };
-    icc.len() <= MAX_ICC_BYTES && icc.get(16..20) == Some(expected)
+    icc.len() <= MAX_PROFILE_BYTES && icc.get(16..20) == Some(expected)
 }
 
 impl Resolution {

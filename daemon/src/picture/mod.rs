@@ -47,7 +47,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::Path;
 
-use utsushi_ipc::pixels::{PixelFormat, Raster};
+use utsushi_ipc::pixels::{Channels, PixelFormat, Raster};
 
 pub use self::error::{PictureError, Problem};
 pub use self::loss::{Loss, Part};
@@ -69,6 +69,14 @@ pub struct Picture {
     pub pixels: Vec<u8>,
     /// What else is kept.
     pub metadata: Metadata,
+}
+
+impl Picture {
+    /// The ICC profile of the colours, if there is one for pixels of this kind.
+    pub fn profile(&self) -> Option<&[u8]> {
+        let is_colour = matches!(self.raster.format().channels, Channels::Rgb | Channels::Rgba);
+        self.metadata.icc_for(is_colour)
+    }
 }
 
 /// A format of picture files.

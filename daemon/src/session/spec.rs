@@ -2,7 +2,7 @@
 
 use utsushi_engine::style_file::is_style_id;
 use utsushi_ipc::pixels::Raster;
-use utsushi_ipc::protocol::{BrushSize, Fault, FaultKind, MAX_MIX, MAX_SEED, Place, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, StylizeSpec};
 
 /// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is
 /// a factor.
@@ -18,6 +18,13 @@ pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
 
     if spec.seed > MAX_SEED {
         return invalid(format!("the seed is {}; give a whole number from 0 to {MAX_SEED}", spec.seed));
+    }
+
+    if spec.profile.0.len() > MAX_PROFILE_BYTES {
+        return invalid(format!(
+            "the colour profile has {} bytes, and {MAX_PROFILE_BYTES} are the most; convert the picture to sRGB",
+            spec.profile.0.len()
+        ));
     }
 
     if let Some(place @ Place { x, y, width, height }) = spec.place {
@@ -71,7 +78,7 @@ pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
 mod tests {
     use std::iter;
 
-    use utsushi_ipc::protocol::StyleShare;
+    use utsushi_ipc::protocol::{Profile, StyleShare};
 
     use super::*;
     use crate::worker::fake;
@@ -128,6 +135,13 @@ mod tests {
                 spec.mix.iter_mut().for_each(|style| style.share = f32::MAX);
             };
             check(widen, (!is_sound).then_some("mix"));
+        }
+    }
+
+    #[test]
+    fn profiles() {
+        for (bytes, refused_for) in [(0, None), (MAX_PROFILE_BYTES, None), (MAX_PROFILE_BYTES + 1, Some("profile"))] {
+            check(|spec| spec.profile = Profile(vec![0; bytes].into()), refused_for);
         }
     }
 

@@ -18,7 +18,7 @@ mod tests;
 
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster, RasterError};
-use utsushi_ipc::protocol::{BrushSize, Place, Priority, StyleInfo, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Place, Priority, Profile, StyleInfo, StyleShare, StylizeSpec};
 
 use crate::params::{BadValue, Output, Settings};
 use crate::region::Rect;
@@ -167,6 +167,7 @@ pub(crate) fn plan(
         grain: settings.grain,
         place,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     };
     Ok(Plan { spec, region, name: names.join(" + ") })
 }
