@@ -27,7 +27,7 @@ use self::careful::Careful;
 use self::headers::Headers;
 use super::{
     Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution,
-    WriteOptions, allocate, convert, exif,
+    WriteOptions, allocate, convert, exif, inks,
 };
 
 /// The largest file that is read into memory.
@@ -63,7 +63,7 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
             file.len()
         }
     };
-    let inks = headers.icc.as_deref().filter(|icc| headers.sampling.len() == 4 && is_of_inks(icc));
+    let inks = headers.icc.as_deref().filter(|icc| headers.sampling.len() == 4 && inks::describes(icc));
     // The fast decoder may take the next scan's header for the end of this one, and mix up the colours.
     let is_one_by_one = headers.scans > 1 && !headers.progressive;
     let is_usual = headers.is_sampled_as_usual() && !is_one_by_one && headers.end.is_some() && inks.is_none();
@@ -91,11 +91,6 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
     let icc = Metadata::profile(icc, raster.format().channels == Channels::Rgb);
     let metadata = Metadata { icc, exif, resolution, ..Metadata::default() };
     Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
-}
-
-/// Is the profile one of cyan, magenta, yellow and black?
-fn is_of_inks(icc: &[u8]) -> bool {
-    icc.get(16..20) == Some(b"CMYK")
 }
 
 /// By the fast decoder. `end`: where the picture's data ends.

@@ -25,12 +25,13 @@
 //! What isn't kept: XMP, IPTC and comments; the thumbnail inside EXIF data, which would show the picture as it was; maker notes on the way into or
 //! out of a TIFF, as they point at places of the file they were in. An ICC profile is left out where it doesn't
 //! describe the written channels. What a PNG tells of its colours in other chunks, it gets back; other formats get a
-//! profile that says the same. A CMYK JPEG becomes sRGB by its profile, or without
-//! one, RGB.
+//! profile that says the same. A CMYK JPEG or TIFF becomes sRGB by its
+//! profile, or without one, RGB.
 
 mod convert;
 mod error;
 mod exif;
+mod inks;
 mod jpeg;
 mod loss;
 mod metadata;
