@@ -2,7 +2,7 @@
 
 use utsushi_ipc::protocol::MAX_PROFILE_BYTES;
 
-use super::png::ColourChunks;
+use super::png::{ColourChunks, Texts};
 
 /// What is kept besides the pixels.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,6 +15,12 @@ pub struct Metadata {
     pub exif: Option<Vec<u8>>,
     /// How large the picture is on paper.
     pub resolution: Option<Resolution>,
+    /// XMP, in UTF-8, with an orientation of 1.
+    pub xmp: Option<Vec<u8>>,
+    /// IPTC's records, as they are.
+    pub iptc: Option<Vec<u8>>,
+    /// A PNG's texts.
+    pub(super) png_texts: Texts,
 }
 
 /// The chunks by which a PNG told its colours, and the profile that it had, or that says the same to other formats.

@@ -22,8 +22,9 @@
 //!
 //! A file may hold more than one picture, of which the first is read; [`open`] tells of that as a [`Loss`].
 //!
-//! What isn't kept: XMP, IPTC and comments; the thumbnail inside EXIF data, which would show the picture as it was; maker notes on the way into or
-//! out of a TIFF, as they point at places of the file they were in. An ICC profile is left out where it doesn't
+//! XMP is kept in all formats, IPTC in JPEG and TIFF, and a PNG's texts in PNG. What isn't kept: comments; thumbnails,
+//! which would show the picture as it was; XMP of what else was in the file; maker notes on the way into or out of a
+//! TIFF, as they point at places of the file they were in. An ICC profile is left out where it doesn't
 //! describe the written channels. What a PNG tells of its colours in other chunks, it gets back; other formats get a
 //! profile that says the same. A CMYK JPEG or TIFF becomes sRGB by its
 //! profile, or without one, RGB.
@@ -43,6 +44,7 @@ mod replace;
 mod tests;
 mod tiff;
 mod webp;
+mod xmp;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};

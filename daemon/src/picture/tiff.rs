@@ -31,11 +31,15 @@ use self::stored::Stored;
 use super::exif::{self, Field, Fields};
 use super::{
     Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Part, Picture, Problem, Resolution,
-    allocate, convert, inks,
+    allocate, convert, inks, xmp,
 };
 
 /// The largest value of a tag: an ICC profile, or the places of 262144 strips in a BigTIFF.
 const MAX_TAG_BYTES: usize = 16 << 20;
+const XMP: u16 = 700;
+const IPTC: u16 = 33723;
+/// How each of IPTC's records begins.
+const IPTC_MARK: u8 = 0x1c;
 /// From so many bytes of pixels on, offsets may not fit into 32 bits.
 const BIG_TIFF_BYTES: u64 = 3 << 30;
 
@@ -59,11 +63,16 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     // A tag that can't be read is no reason to refuse the picture.
     let orientation = decoder.find_tag_unsigned(Tag::Orientation).ok().flatten();
     let resolution = resolution(&mut decoder);
+    let xmp = bytes_of(&mut decoder, Tag::from_u16_exhaustive(XMP));
+    let iptc = bytes_of(&mut decoder, Tag::from_u16_exhaustive(IPTC));
     let fields = fields(&mut decoder);
     let metadata = Metadata {
         icc: Metadata::profile(icc, is_colour(stored.format.channels)),
         exif: (!fields.is_empty()).then(|| fields.to_exif()),
         resolution,
+        xmp: xmp.as_deref().and_then(xmp::from_packet),
+        // Some programs call it numbers of 32 bits, whose bytes may have been turned around.
+        iptc: iptc.filter(|iptc| iptc.first() == Some(&IPTC_MARK)),
         ..Metadata::default()
     };
     let orientation = orientation.map_or(Orientation::UPRIGHT, Orientation::from_tag);
@@ -196,11 +205,15 @@ where
     if channels.has_alpha() {
         directory.write_tag(Tag::ExtraSamples, ExtraSamples::UnassociatedAlpha.to_u16())?;
     }
-    if let Some(icc) = metadata.icc_for(is_colour(channels)) {
-        write_fields(
-            directory,
-            &[Field { tag: Tag::IccProfile.to_u16(), kind: exif::kind::UNDEFINED, value: icc.to_vec() }],
-        )?;
+    let texts = [
+        (Tag::IccProfile.to_u16(), exif::kind::UNDEFINED, metadata.icc_for(is_colour(channels))),
+        (XMP, exif::kind::BYTE, metadata.xmp.as_deref()),
+        (IPTC, exif::kind::UNDEFINED, metadata.iptc.as_deref()),
+    ];
+    for (tag, kind, value) in texts {
+        if let Some(value) = value {
+            write_fields(directory, &[Field { tag, kind, value: value.to_vec() }])?;
+        }
     }
     if let Some(Resolution { x_ppi, y_ppi }) = metadata.resolution {
         let rational = |value| {

@@ -1,6 +1,7 @@
 //! The program as people and scripts use it: the real binary, the daemon that it starts by itself, the real style.
 
 mod batch;
+mod colours;
 mod daemon;
 mod disturbed;
 mod evaluate;
