@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use utsushi_ipc::client::{Client, ClientError, Starter};
 use utsushi_ipc::paths;
 use utsushi_ipc::pixels::PixelFormat;
-use utsushi_ipc::protocol::StyleInfo;
+use utsushi_ipc::protocol::{Profile, StyleInfo};
 use utsushi_ipc::status::{NOT_RUNNING, describe};
 
 use crate::ffi::c_string;
@@ -210,8 +210,11 @@ impl<I: Id> Host for Layer<I> {
         let kind = self.kind();
         let extent = self.source().extent();
         // SAFETY: `layer` is a drawable, by `new`.
-        let encoding = unsafe { self.gegl.encoding((self.items.gimp_drawable_get_format)(self.layer)) };
-        Target { kind, extent, encoding }
+        let (encoding, profile) = unsafe {
+            let format = (self.items.gimp_drawable_get_format)(self.layer);
+            (self.gegl.encoding(format), self.gegl.profile(format))
+        };
+        Target { kind, extent, encoding, profile: Profile(profile.into()) }
     }
 
     fn selection(&mut self) -> Option<Rect> {

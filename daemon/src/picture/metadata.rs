@@ -2,7 +2,7 @@
 
 use utsushi_ipc::protocol::MAX_PROFILE_BYTES;
 
-use super::png::{ColourChunks, Texts};
+use super::png::{ColourChunks, PngTexts};
 
 /// What is kept besides the pixels.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,7 +20,7 @@ pub struct Metadata {
     /// IPTC's records, as they are.
     pub iptc: Option<Vec<u8>>,
     /// A PNG's texts.
-    pub(super) png_texts: Texts,
+    pub png_texts: PngTexts,
 }
 
 /// The chunks by which a PNG told its colours, and the profile that it had, or that says the same to other formats.

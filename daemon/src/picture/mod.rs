@@ -56,6 +56,7 @@ pub use self::error::{PictureError, Problem};
 pub use self::loss::{Loss, Part};
 pub use self::metadata::{Metadata, PngColour, Resolution};
 use self::orientation::Orientation;
+pub use self::png::PngTexts;
 pub(crate) use self::replace::remove_leftovers;
 
 /// The most bytes of pixels that are read into memory: 4 GiB, a gigapixel of 8-bit RGBA.

@@ -16,7 +16,7 @@ use png::{
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 
 pub(super) use self::colour::ColourChunks;
-pub(super) use self::text::Texts;
+pub use self::text::PngTexts;
 use super::{
     Decoded, Format, Loss, Metadata, Orientation, Part, Picture, PngColour, Problem, Resolution, allocate,
     convert, exif,

@@ -27,6 +27,9 @@ symbols! {
         gegl_buffer_flush: unsafe extern "C" fn(Object),
         gegl_buffer_get_extent: unsafe extern "C" fn(Object) -> *const Rect,
         babl_format_with_space: unsafe extern "C" fn(*const c_char, Babl) -> Babl,
+        babl_format_get_space: unsafe extern "C" fn(Babl) -> Babl,
+        babl_space: unsafe extern "C" fn(*const c_char) -> Babl,
+        babl_space_get_icc: unsafe extern "C" fn(Babl, *mut c_int) -> *const c_char,
         babl_format_get_encoding: unsafe extern "C" fn(Babl) -> *const c_char,
         g_object_unref: unsafe extern "C" fn(Object),
     }
@@ -62,6 +65,27 @@ impl Gegl {
         // SAFETY: the caller's promise; babl keeps the name.
         let name = unsafe { CStr::from_ptr((self.babl_format_get_encoding)(format)) };
         name.to_string_lossy().into_owned()
+    }
+
+    /// The ICC profile of a format's colours, with its gamma; empty for sRGB, and for a space that has none.
+    ///
+    /// # Safety
+    ///
+    /// `format` must be a babl format.
+    pub(crate) unsafe fn profile(&self, format: Babl) -> Vec<u8> {
+        // SAFETY: the caller's promise; babl keeps its spaces, and their profiles, of which it tells the length.
+        unsafe {
+            let space = (self.babl_format_get_space)(format);
+            if space.is_null() || space == (self.babl_space)(c"sRGB".as_ptr()) {
+                return Vec::new();
+            }
+            let mut length: c_int = 0;
+            let icc = (self.babl_space_get_icc)(space, &mut length);
+            match usize::try_from(length) {
+                Ok(length @ 1..) if !icc.is_null() => std::slice::from_raw_parts(icc.cast(), length).to_vec(),
+                _ => Vec::new(),
+            }
+        }
     }
 
     /// Takes over a reference to a buffer.

@@ -57,6 +57,8 @@ pub(crate) struct Target {
     pub(crate) extent: Rect,
     /// Its pixels as babl calls them, without the colour space: `R'G'B'A u8`.
     pub(crate) encoding: String,
+    /// Of its colours; its samples are encoded as it says.
+    pub(crate) profile: Profile,
 }
 
 /// What a drawable is.
@@ -111,7 +113,9 @@ pub(crate) fn run(
 
     host.announce("Utsushi");
     let mut client = connect()?;
-    let Plan { spec, region, name } = plan(settings, &client.styles()?, target.extent, format, selected)?;
+    let Plan { mut spec, region, name } =
+        plan(settings, &client.styles()?, target.extent, format, selected)?;
+    spec.profile = target.profile;
 
     host.announce(&format!("Utsushi: {name}"));
     host.begin(settings.output)?;

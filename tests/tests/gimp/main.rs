@@ -1,5 +1,6 @@
 //! The plug-in in the real GIMP: what it draws is what `utsushi stylize` draws of the same pixels.
 
+mod colours;
 mod layers;
 mod window;
 

@@ -23,11 +23,11 @@ const LEFT_OUT: [&[u8]; 6] = [
 
 /// Texts as they lie in a file.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(in crate::picture) struct Texts(Vec<([u8; 4], Vec<u8>)>);
+pub struct PngTexts(Vec<([u8; 4], Vec<u8>)>);
 
 /// The texts of a file, and its XMP; the file is at its start again. What is broken is the decoder's to tell.
-pub(super) fn read(source: &mut (impl BufRead + Seek)) -> io::Result<(Texts, Option<Vec<u8>>)> {
-    let (mut texts, mut packet, mut left) = (Texts::default(), None, MAX_BYTES);
+pub(super) fn read(source: &mut (impl BufRead + Seek)) -> io::Result<(PngTexts, Option<Vec<u8>>)> {
+    let (mut texts, mut packet, mut left) = (PngTexts::default(), None, MAX_BYTES);
     let mut at = 8;
     source.seek(SeekFrom::Start(at))?;
     let mut head = [0; 8];
@@ -67,7 +67,7 @@ fn text_of(chunk: &[u8]) -> Option<Vec<u8>> {
     Some(inflated)
 }
 
-impl Texts {
+impl PngTexts {
     /// Writes them, before the pixels.
     pub(super) fn write<W: Write>(&self, writer: &mut Writer<W>) -> Result<(), EncodingError> {
         self.0.iter().try_for_each(|(name, data)| writer.write_chunk(ChunkType(*name), data))
