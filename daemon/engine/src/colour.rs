@@ -116,20 +116,19 @@ impl Colours {
 
     /// Turns a row's colours into what the network may see of them.
     pub(crate) fn show(&self, rgb: &mut [f32]) {
-        let pixels = rgb.as_chunks_mut::<3>().0.iter_mut();
         match self {
-            Self::Srgb => pixels.for_each(|pixel| *pixel = pixel.map(in_range)),
-            Self::Hdr => pixels.for_each(|pixel| *pixel = shown(*pixel, gain(*pixel))),
-            Self::Of(space) => pixels.for_each(|pixel| {
-                let (srgb, gain) = space.to_srgb(*pixel);
-                *pixel = shown(srgb, gain);
-            }),
+            Self::Srgb => rgb.iter_mut().for_each(|value| *value = in_range(*value)),
+            Self::Hdr => {
+                let pixels = rgb.as_chunks_mut::<3>().0.iter_mut();
+                pixels.for_each(|pixel| *pixel = shown(*pixel, gain(*pixel)));
+            }
+            Self::Of(space) => space.show(rgb),
         }
     }
 }
 
 /// What an SDR screen shows of a colour: without its gain, and clipped to the gamut.
-fn shown(colour: [f32; 3], gain: f32) -> [f32; 3] {
+pub(crate) fn shown(colour: [f32; 3], gain: f32) -> [f32; 3] {
     if gain > 1.0 { colour.map(|value| in_range(value / gain)) } else { colour.map(in_range) }
 }
 

@@ -12,9 +12,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use moxcms::{
-    CmsError, ColorProfile, DataColorSpace, Layout, Matrix3d, ToneReprCurve, TransferCharacteristics,
+    CmsError, ColorProfile, DataColorSpace, Matrix3d, ToneReprCurve, TransferCharacteristics,
     TransformF32Executor, TransformOptions,
 };
+
+use crate::colour::{Codec, in_range, shown};
+use crate::pixels::{Depth, Layout};
 
 /// Spaces that differ less than this from sRGB, of 1, are taken for it: half a step of 8 bits.
 const SAME: f32 = 0.5 / 255.0;
@@ -110,6 +113,39 @@ impl ColourSpace {
         }
     }
 
+    /// What an SDR screen shows of a row's colours, in sRGB, 0..1.
+    pub(crate) fn show(&self, rgb: &mut [f32]) {
+        rgb.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| {
+            let (srgb, gain) = self.to_srgb(*pixel);
+            *pixel = shown(srgb, gain);
+        });
+    }
+
+    /// Pixels as an SDR screen shows them, in sRGB with 8 bits a sample; alpha stays.
+    ///
+    /// # Panics
+    /// If there are no whole pixels.
+    pub fn shown(&self, layout: Layout, depth: Depth, samples: &[u8]) -> Vec<u8> {
+        const AT_A_TIME: usize = 1 << 12;
+        let (from, to) = (Codec { layout, depth }, Codec { layout, depth: Depth::U8 });
+        assert!(samples.len().is_multiple_of(from.pixel_bytes()));
+        let mut result = vec![0; samples.len() / from.pixel_bytes() * to.pixel_bytes()];
+        let parts = result.chunks_mut(AT_A_TIME * to.pixel_bytes());
+        for (samples, part) in samples.chunks(AT_A_TIME * from.pixel_bytes()).zip(parts) {
+            let pixels = samples.len() / from.pixel_bytes();
+            let (mut rgb, mut alpha) = (vec![0.0; pixels * 3], vec![0.0; pixels]);
+            from.read_rgb(samples, &mut rgb);
+            self.show(&mut rgb);
+            to.write_rgb(&rgb, part);
+            if layout.has_alpha() {
+                from.read_alpha(samples, &mut alpha);
+                let bytes = part.iter_mut().skip(layout.channels() - 1).step_by(layout.channels());
+                bytes.zip(alpha).for_each(|(byte, alpha)| *byte = (alpha * 255.0 + 0.5) as u8);
+            }
+        }
+        result
+    }
+
     /// The way back.
     pub(crate) fn from_srgb(&self, colour: [f32; 3]) -> [f32; 3] {
         match &self.way {
@@ -136,10 +172,6 @@ impl ColourSpace {
 pub(crate) fn gain(colour: [f32; 3]) -> f32 {
     let most = colour.iter().fold(1.0_f32, |most, value| most.max(*value));
     if most.is_finite() { most } else { 1.0 }
-}
-
-fn in_range(value: f32) -> f32 {
-    crate::colour::in_range(value)
 }
 
 fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
@@ -177,7 +209,7 @@ impl Way {
         else {
             let options = TransformOptions::default();
             let way = |from: &ColorProfile, to: &ColorProfile| {
-                from.create_transform_f32(Layout::Rgb, to, Layout::Rgb, options)
+                from.create_transform_f32(moxcms::Layout::Rgb, to, moxcms::Layout::Rgb, options)
                     .map_err(|_| ProfileError::OneWay)
             };
             return Ok(Self::Tables { there: way(profile, &srgb)?, back: way(&srgb, profile)? });
@@ -363,7 +395,7 @@ mod tests {
         check("linear grey", &grey, [0.214; 3], [0.5; 3], 1.0);
         // 203 cd/m2 are white; 1000 are 4.93 times as much light.
         check("PQ", &pq(), [0.58; 3], [1.0; 3], 1.0);
-        check("PQ, bright", &pq(), [0.7518; 3], [1.99; 3], 1.99);
+        check("PQ, bright", &pq(), [0.7518; 3], [2.025; 3], 2.025);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use self::careful::Careful;
 use self::headers::Headers;
 use super::{
     Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution,
-    WriteOptions, allocate, convert, exif, inks,
+    WriteOptions, allocate, convert, encode_profile, exif, inks,
 };
 
 /// The largest file that is read into memory.
@@ -85,14 +85,16 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
         if inks.is_some() && !is_srgb {
             losses.push(Loss::InkProfile);
         }
-        let srgb = || ColorProfile::new_srgb().encode().ok();
+        let srgb = || encode_profile(&ColorProfile::new_srgb());
         (raster, pixels, if is_srgb { srgb() } else { headers.icc })
     };
 
     let exif = headers.exif;
     let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
     let resolution = headers.resolution.or_else(|| exif.as_deref().and_then(exif::resolution));
-    let icc = Metadata::profile(icc, raster.format().channels == Channels::Rgb);
+    let is_colour = raster.format().channels == Channels::Rgb;
+    let icc = Metadata::profile(icc, is_colour);
+    let icc = icc.or_else(|| Metadata::profile_by_exif(exif.as_deref(), is_colour));
     let (xmp, iptc) = (headers.xmp, headers.iptc);
     let metadata = Metadata { icc, exif, resolution, xmp, iptc, ..Metadata::default() };
     Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })

@@ -54,7 +54,7 @@ use utsushi_ipc::pixels::{Channels, PixelFormat, Raster};
 
 pub use self::error::{PictureError, Problem};
 pub use self::loss::{Loss, Part};
-pub use self::metadata::{Metadata, PngColour, Resolution};
+pub use self::metadata::{Metadata, PngColour, Resolution, encode_profile};
 use self::orientation::Orientation;
 pub use self::png::PngTexts;
 pub(crate) use self::replace::remove_leftovers;

@@ -31,7 +31,7 @@ use self::stored::Stored;
 use super::exif::{self, Field, Fields};
 use super::{
     Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Part, Picture, Problem, Resolution,
-    allocate, convert, inks, xmp,
+    allocate, convert, encode_profile, inks, xmp,
 };
 
 /// The largest value of a tag: an ICC profile, or the places of 262144 strips in a BigTIFF.
@@ -58,7 +58,7 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     let inks = icc.as_deref().filter(|icc| stored.is_inks() && inks::describes(icc));
     let is_srgb = stored.read(&mut decoder, raster, &mut pixels, inks)?;
     let ink_loss = (inks.is_some() && !is_srgb).then_some(Loss::InkProfile);
-    let icc = if is_srgb { ColorProfile::new_srgb().encode().ok() } else { icc };
+    let icc = if is_srgb { encode_profile(&ColorProfile::new_srgb()) } else { icc };
 
     // A tag that can't be read is no reason to refuse the picture.
     let orientation = decoder.find_tag_unsigned(Tag::Orientation).ok().flatten();

@@ -27,6 +27,7 @@ pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem
     let xmp = decoder.xmp_metadata().map_err(reading)?.as_deref().and_then(xmp::from_packet);
     decoder.read_image(&mut pixels).map_err(reading)?;
 
+    let icc = icc.or_else(|| Metadata::profile_by_exif(exif.as_deref(), true));
     let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
     let resolution = exif.as_deref().and_then(exif::resolution);
     let metadata = Metadata { icc, exif, resolution, xmp, ..Metadata::default() };

@@ -29,7 +29,7 @@ fn the_profile_of_an_image_is_heard() {
         let session = Session::new(gimp);
         let check = |name: &str, profile: &ColorProfile, channels, depth, precision: &str, most| {
             let (raster, pixels) = drawn(150, 110, channels, depth);
-            let icc = Some(profile.encode().expect("a profile"));
+            let icc = picture::encode_profile(profile);
             let with = Picture { raster, pixels, metadata: Metadata { icc, ..Metadata::default() } };
             let input = format!("{name}.png");
             write(&session, &input, Format::Png, &with);
@@ -99,13 +99,26 @@ fn hidden_pixels_keep_their_colours() {
                 (gimp-drawable-edit-fill mask 0)
                 (gimp-selection-none image)
                 (gimp-layer-remove-mask layer 0))";
-        // Brings back what is hidden, as the eraser does with anti-erase.
-        let show = "(let ((mask (car (gimp-layer-create-mask layer 2)))) (gimp-layer-add-mask layer mask))";
-        let tell = "(gimp-message (call-with-output-string (lambda (port)
-            (for-each (lambda (at) (write (gimp-drawable-get-pixel layer at at) port)) '(5 10 20 29 40)))))";
-        let body = format!("{hide} {tell} {call} {tell}");
-        let _ = show;
+        // Of a hidden pixel and of one that is seen.
+        let tell = |name: &str| {
+            let pixel = |at: u8| match session.gimp().version {
+                "2.10" => format!("(vector->list (cadr (gimp-drawable-get-pixel layer {at} {at})))"),
+                _ => format!("(car (gimp-drawable-get-pixel layer {at} {at}))"),
+            };
+            let number = "(lambda (value) (string-append (number->string value) \" \"))";
+            let text = |at| format!("(apply string-append (map {number} {}))", pixel(at));
+            format!("(gimp-message (string-append \"{name}: \" {} \"; \" {} \".\"))", text(20), text(40))
+        };
+        let body = format!("{hide} {} {call} {}", tell("before"), tell("after"));
         let log = session.run(&session.step("in.png", &body, "out.png"));
-        eprintln!("{log}");
+        let told = |name: &str| {
+            let start = log.find(name).unwrap_or_else(|| panic!("{name} is not in:\n{log}")) + name.len();
+            let words = log[start..].split('.').next().unwrap_or_default();
+            words.split_once(';').map(|(hidden, seen)| (hidden.to_owned(), seen.to_owned())).expect("two pixels")
+        };
+        let (before, after) = (told("before: "), told("after: "));
+        assert!(before.0.ends_with(" 0 "), "it is hidden: {before:?}");
+        assert_eq!(after.0, before.0, "GIMP {}", session.gimp().version);
+        assert_ne!(after.1, before.1, "GIMP {}", session.gimp().version);
     }
 }

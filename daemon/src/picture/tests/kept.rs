@@ -150,6 +150,54 @@ fn what_is_written_about_a_picture_is_kept() {
     }
 }
 
+/// By EXIF's rules for cameras, which write no profile.
+#[test]
+fn adobe_rgb_is_known_by_exif() {
+    /// EXIF data with a colour space, and with the name of a rule.
+    fn exif(space: u16, rule: &[u8; 4]) -> Vec<u8> {
+        let field = |tag: u16, kind: u16, count: u32, value: &[u8]| {
+            let mut value = value.to_vec();
+            value.resize(4, 0);
+            [&tag.to_le_bytes()[..], &kind.to_le_bytes(), &count.to_le_bytes(), &value].concat()
+        };
+        let (directory, rules) = (26_u32.to_le_bytes(), 56_u32.to_le_bytes());
+        [
+            &b"II*\0\x08\0\0\0\x01\0"[..],
+            &field(0x8769, 4, 1, &directory),
+            &[0; 4],
+            &[2, 0],
+            &field(0xa001, 3, 1, &space.to_le_bytes()),
+            &field(0xa005, 4, 1, &rules),
+            &[0; 4],
+            &[1, 0],
+            &field(1, 2, 4, rule),
+            &[0; 4],
+        ]
+        .concat()
+    }
+    #[track_caller]
+    fn check(format: Format, channels: Channels, exif: &[u8], expected: bool) {
+        let mut picture = picture(8, 8, channels, Depth::U8);
+        picture.metadata.exif = Some(exif.into());
+        let back = from_bytes(&to_bytes(format, &picture)).unwrap();
+        let adobe = encode_profile(&moxcms::ColorProfile::new_adobe_rgb());
+        assert_eq!(back.metadata.icc, adobe.filter(|_| expected), "{format:?}");
+    }
+    check(Format::Jpeg, Channels::Rgb, &exif(1, b"R98\0"), false);
+    check(Format::Jpeg, Channels::Rgb, &exif(2, b"R98\0"), true);
+    check(Format::Jpeg, Channels::Rgb, &exif(0xffff, b"R03\0"), true);
+    check(Format::Jpeg, Channels::Rgb, &exif(0xffff, b"R98\0"), false);
+    check(Format::Jpeg, Channels::Grey, &exif(2, b"R98\0"), false);
+    check(Format::WebP, Channels::Rgb, &exif(0xffff, b"R03\0"), true);
+    // Which says by its own chunks what its colours are.
+    check(Format::Png, Channels::Rgb, &exif(2, b"R98\0"), false);
+    let mut cut = exif(0xffff, b"R03\0");
+    for end in (0..cut.len() - 4).rev() {
+        cut.truncate(end);
+        assert!(!exif::is_adobe_rgb(&cut) || end >= 56 + 2 + 12, "{end}");
+    }
+}
+
 #[test]
 fn a_turned_picture_is_upright_in_xmp_too() {
     for format in Format::ALL {
