@@ -171,6 +171,7 @@ impl Fake {
                 extent,
                 encoding: encoding.into(),
                 profile: Profile::default(),
+                is_linear: false,
             },
             selection: Some(extent),
             layer: (0..bytes).map(|i| (i * 7 % 251) as u8).collect(),

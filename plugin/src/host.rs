@@ -97,15 +97,51 @@ impl<I: Id> Layer<I> {
     }
 
     fn source(&mut self) -> &Buffer {
+        let is_linear = self.colours().2;
         let Self { gegl, items, layer, source, .. } = self;
         source.get_or_insert_with(|| {
             // SAFETY: `layer` is a drawable, by `new`; the buffer's reference is the caller's, thus ours.
             let buffer = unsafe {
                 let own = (items.gimp_drawable_get_format)(*layer);
-                gegl.buffer((items.gimp_drawable_get_buffer)(*layer), own)
+                gegl.buffer((items.gimp_drawable_get_buffer)(*layer), own, is_linear)
             };
             buffer.expect("a drawable has a buffer")
         })
+    }
+
+    /// What its samples are, the ICC profile of its colours, if they aren't sRGB, and whether that tells of light where
+    /// the samples are light.
+    fn colours(&self) -> (String, Vec<u8>, bool) {
+        // SAFETY: `layer` is a drawable, by `new`, and its image is there.
+        unsafe {
+            let format = (self.items.gimp_drawable_get_format)(self.layer);
+            let encoding = self.gegl.encoding(format);
+            if I::HAS_SPACES {
+                return (encoding, self.gegl.profile(format), false);
+            }
+            // Here babl takes everything for sRGB, and what the samples are, the image's profile says.
+            let profile = self.image_profile();
+            let is_linear = !profile.is_empty() && !encoding.contains('\'');
+            (encoding, profile, is_linear)
+        }
+    }
+
+    /// The profile that the image was given; empty without.
+    fn image_profile(&self) -> Vec<u8> {
+        // SAFETY: `layer` is an item of an image. The profile's reference is ours, and given back once its bytes, whose
+        // number it tells, are copied.
+        unsafe {
+            let image = (self.items.gimp_item_get_image)(self.layer);
+            let profile = (self.items.gimp_image_get_color_profile)(image);
+            if profile.is_null() {
+                return Vec::new();
+            }
+            let mut length = 0;
+            let icc = (self.items.gimp_color_profile_get_icc_profile)(profile, &mut length);
+            let icc = if icc.is_null() { Vec::new() } else { std::slice::from_raw_parts(icc, length).to_vec() };
+            (self.gegl.g_object_unref)(profile);
+            icc
+        }
     }
 
     fn kind(&self) -> TargetKind {
@@ -209,12 +245,8 @@ impl<I: Id> Host for Layer<I> {
     fn target(&mut self) -> Target {
         let kind = self.kind();
         let extent = self.source().extent();
-        // SAFETY: `layer` is a drawable, by `new`.
-        let (encoding, profile) = unsafe {
-            let format = (self.items.gimp_drawable_get_format)(self.layer);
-            (self.gegl.encoding(format), self.gegl.profile(format))
-        };
-        Target { kind, extent, encoding, profile: Profile(profile.into()) }
+        let (encoding, profile, is_linear) = self.colours();
+        Target { kind, extent, encoding, profile: Profile(profile.into()), is_linear }
     }
 
     fn selection(&mut self) -> Option<Rect> {
@@ -234,7 +266,8 @@ impl<I: Id> Host for Layer<I> {
                 return Err(HostError("copy the layer"));
             }
             let own = (self.items.gimp_drawable_get_format)(on);
-            (on, self.gegl.buffer((self.items.gimp_drawable_get_shadow_buffer)(on), own))
+            let is_linear = self.colours().2;
+            (on, self.gegl.buffer((self.items.gimp_drawable_get_shadow_buffer)(on), own, is_linear))
         };
         let shadow = shadow.ok_or(HostError("make room to draw on"))?;
         self.drawing = Some(Drawing { on, is_copy, shadow });

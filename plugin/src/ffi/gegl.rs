@@ -93,9 +93,9 @@ impl Gegl {
     /// # Safety
     ///
     /// `buffer` must be null, or a reference to a `GeglBuffer` that is the caller's, and `own` the format of its
-    /// drawable.
-    pub(crate) unsafe fn buffer(&self, buffer: Object, own: Babl) -> Option<Buffer> {
-        Some(Buffer { gegl: *self, buffer: NonNull::new(buffer)?, own })
+    /// drawable. `is_linear`: floating-point numbers are wanted as light, and not gamma-encoded.
+    pub(crate) unsafe fn buffer(&self, buffer: Object, own: Babl, is_linear: bool) -> Option<Buffer> {
+        Some(Buffer { gegl: *self, buffer: NonNull::new(buffer)?, own, is_linear })
     }
 }
 
@@ -104,6 +104,7 @@ pub(crate) struct Buffer {
     gegl: Gegl,
     buffer: NonNull<c_void>,
     own: Babl,
+    is_linear: bool,
 }
 
 impl Buffer {
@@ -144,7 +145,7 @@ impl Buffer {
 
     fn format(&self, format: PixelFormat) -> Babl {
         // SAFETY: the name is one that babl knows, and `own` is a format, whose space is taken.
-        unsafe { (self.gegl.babl_format_with_space)(babl_name(format).as_ptr(), self.own) }
+        unsafe { (self.gegl.babl_format_with_space)(babl_name(format, self.is_linear).as_ptr(), self.own) }
     }
 }
 
@@ -161,8 +162,12 @@ fn check_pixels(area: Rect, format: PixelFormat, pixels: &[u8]) {
     assert!(pixels.as_ptr().addr().is_multiple_of(format.depth.bytes()), "pixels are aligned");
 }
 
-fn babl_name(format: PixelFormat) -> &'static CStr {
+fn babl_name(format: PixelFormat, is_linear: bool) -> &'static CStr {
     match (format.channels, format.depth) {
+        (Channels::Grey, Depth::F32) if is_linear => c"Y float",
+        (Channels::GreyAlpha, Depth::F32) if is_linear => c"YA float",
+        (Channels::Rgb, Depth::F32) if is_linear => c"RGB float",
+        (Channels::Rgba, Depth::F32) if is_linear => c"RGBA float",
         (Channels::Grey, Depth::U8) => c"Y' u8",
         (Channels::Grey, Depth::U16) => c"Y' u16",
         (Channels::Grey, Depth::F32) => c"Y' float",

@@ -8,17 +8,23 @@ use super::{Object, symbols};
 
 /// How a GIMP names images and their items.
 pub(crate) trait Id: Copy {
+    /// Do the formats of this GIMP's drawables tell their colour space?
+    const HAS_SPACES: bool;
     /// Does it name anything?
     fn exists(self) -> bool;
 }
 
 impl Id for i32 {
+    const HAS_SPACES: bool = false;
+
     fn exists(self) -> bool {
         self > 0
     }
 }
 
 impl Id for Object {
+    const HAS_SPACES: bool = true;
+
     fn exists(self) -> bool {
         !self.is_null()
     }
@@ -38,6 +44,8 @@ symbols! {
         gimp_item_delete: unsafe extern "C" fn(I) -> c_int,
         gimp_layer_is_floating_sel: unsafe extern "C" fn(I) -> c_int,
         gimp_layer_copy: unsafe extern "C" fn(I) -> I,
+        gimp_image_get_color_profile: unsafe extern "C" fn(I) -> Object,
+        gimp_color_profile_get_icc_profile: unsafe extern "C" fn(Object, *mut usize) -> *const u8,
         gimp_image_get_item_position: unsafe extern "C" fn(I, I) -> c_int,
         gimp_image_insert_layer: unsafe extern "C" fn(I, I, I, c_int) -> c_int,
         gimp_image_remove_layer: unsafe extern "C" fn(I, I) -> c_int,

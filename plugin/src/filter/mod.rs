@@ -59,6 +59,8 @@ pub(crate) struct Target {
     pub(crate) encoding: String,
     /// Of its colours; its samples are encoded as it says.
     pub(crate) profile: Profile,
+    /// Are samples light, by the profile, where they are floating-point numbers?
+    pub(crate) is_linear: bool,
 }
 
 /// What a drawable is.

@@ -39,7 +39,6 @@ fn the_profile_of_an_image_is_heard() {
             let output = format!("{name}-gimp.png");
             let log = session.run(&session.step(&input, &body, &output));
             let found = read(&session, &output, &log);
-            assert!(found.metadata.icc.is_some(), "{name}: the profile is kept\n{log}");
             let what = format!("{name} in GIMP {}\n{log}", session.gimp().version);
             assert_alike(&found, &expected, most, &what);
             // Without its profile the picture is another.
