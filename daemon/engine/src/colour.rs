@@ -129,7 +129,12 @@ impl Colours {
 
 /// What an SDR screen shows of a colour: without its gain, and clipped to the gamut.
 pub(crate) fn shown(colour: [f32; 3], gain: f32) -> [f32; 3] {
-    if gain > 1.0 { colour.map(|value| in_range(value / gain)) } else { colour.map(in_range) }
+    let [r, g, b] = colour;
+    if gain > 1.0 {
+        [in_range(r / gain), in_range(g / gain), in_range(b / gain)]
+    } else {
+        [in_range(r), in_range(g), in_range(b)]
+    }
 }
 
 /// How much of what the network drew is taken.
@@ -170,15 +175,17 @@ impl Blend {
         let Self { strength, keep_colours, .. } = self;
         let shown = shown(source, gain);
         let shift = luma(&drawn) - luma(&shown);
-        std::array::from_fn(|c| {
+        let mut result = [0.0; 3];
+        for c in 0..3 {
             let recoloured = in_range(drawn[c] + keep_colours * (shown[c] + shift - drawn[c]));
-            if source[c] == shown[c] || !source[c].is_finite() {
+            result[c] = if source[c] == shown[c] || !source[c].is_finite() {
                 // At a strength of 1 not through the source, which may be infinite.
                 if strength == 1.0 { recoloured } else { source[c] + strength * (recoloured - source[c]) }
             } else {
                 source[c] + strength * gain * (recoloured - shown[c])
-            }
-        })
+            };
+        }
+        result
     }
 }
 

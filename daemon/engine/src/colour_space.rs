@@ -21,8 +21,10 @@ use crate::pixels::{Depth, Layout};
 
 /// Spaces that differ less than this from sRGB, of 1, are taken for it: half a step of 8 bits.
 const SAME: f32 = 0.5 / 255.0;
-/// A space whose way back is off by less than this is not corrected: a third of a step of 16 bits.
+/// A way back that is off by less than this is exact: a third of a step of 16 bits.
 const EXACT: f32 = 0.33 / 65535.0;
+/// Near black, small errors of light are large ones of gamma-encoded values; from here on they aren't.
+const BRIGHT: f32 = 1.0 / 16.0;
 /// Intervals of a curve's table.
 const INTERVALS: usize = 4096;
 
@@ -40,8 +42,9 @@ pub enum ProfileError {
 /// The colour space of a picture's samples, if it isn't sRGB.
 pub struct ColourSpace {
     way: Way,
-    /// The result is the source, changed by the difference that the style makes, since the way back isn't exact.
-    by_difference: bool,
+    /// If a colour has a value below this, the way back isn't exact: the result is then the source, changed by the
+    /// difference that the style makes.
+    exact_from: f32,
 }
 
 enum Way {
@@ -61,12 +64,25 @@ struct Curves {
 /// A tone curve; odd below 0, and a power of the same slope beyond 1.
 struct Curve {
     /// Light by sample.
-    light: Vec<f32>,
-    /// Sample by the eighth root of light, for which even the curves of HDR are nearly straight.
-    sample: Vec<f32>,
-    /// The light of 1.
+    light: Table,
+    /// Sample by a root of light.
+    sample: Table,
+    root: Root,
+    /// The light of 1, and its inverse.
     most: f32,
+    per_light: f32,
     exponent: f32,
+}
+
+type Table = Box<[f32; INTERVALS + 1]>;
+
+/// For which the inverse of a curve is straight enough for its table: sRGB's is for the square root, those of HDR are for
+/// the eighth.
+#[derive(Clone, Copy)]
+enum Root {
+    Second,
+    Fourth,
+    Eighth,
 }
 
 impl ColourSpace {
@@ -78,7 +94,7 @@ impl ColourSpace {
         // The reader is other people's work, and profiles come from files.
         let read = || -> Result<Option<Self>, ProfileError> {
             let profile = ColorProfile::new_from_slice(icc).map_err(|e| broken(&e))?;
-            let space = Self { way: Way::of(&profile)?, by_difference: false };
+            let space = Self { way: Way::of(&profile)?, exact_from: 0.0 };
             Ok(space.settled())
         };
         catch_unwind(AssertUnwindSafe(read))
@@ -94,13 +110,21 @@ impl ColourSpace {
             steps.clone().flat_map(move |g| steps.clone().map(move |b| [r, g, b].map(value)))
         });
         let greys = (0..=255).map(|grey| [grey as f32 / 255.0; 3]);
-        let (mut to_srgb, mut to_itself) = (0.0_f32, 0.0_f32);
+        let (mut to_srgb, mut to_itself, mut bright_to_itself) = (0.0_f32, 0.0_f32, 0.0_f32);
         for colour in colours.chain(greys) {
             let srgb = self.to_srgb(colour).0;
             to_srgb = to_srgb.max(distance(srgb, colour));
-            to_itself = to_itself.max(distance(self.from_srgb(srgb), colour));
+            let off = distance(self.from_srgb(srgb), colour);
+            to_itself = to_itself.max(off);
+            if colour.iter().all(|value| *value >= BRIGHT) {
+                bright_to_itself = bright_to_itself.max(off);
+            }
         }
-        self.by_difference = to_itself > EXACT;
+        self.exact_from = match (bright_to_itself > EXACT, to_itself > EXACT) {
+            (true, _) => f32::INFINITY,
+            (false, true) => BRIGHT,
+            (false, false) => 0.0,
+        };
         (to_srgb > SAME).then_some(self)
     }
 
@@ -160,7 +184,7 @@ impl ColourSpace {
             return source;
         }
         let after = self.from_srgb(after);
-        if !self.by_difference {
+        if source[0].min(source[1]).min(source[2]) >= self.exact_from {
             return after;
         }
         let before = self.from_srgb(before);
@@ -259,8 +283,10 @@ impl Curves {
     }
 
     fn to_srgb(&self, colour: [f32; 3]) -> ([f32; 3], f32) {
-        let light: [f32; 3] = std::array::from_fn(|c| self.curves[c].light(colour[c]));
-        let srgb = product(&self.there, light).map(|light| self.srgb.sample(light));
+        let [red, green, blue] = &self.curves;
+        let light = [red.light(colour[0]), green.light(colour[1]), blue.light(colour[2])];
+        let [r, g, b] = product(&self.there, light);
+        let srgb = [self.srgb.sample(r), self.srgb.sample(g), self.srgb.sample(b)];
         // Of all three the same light is a grey, which the matrix leaves as it is.
         let most = light[0].max(light[1]).max(light[2]) * self.white_gain();
         let gain = if most > 1.0 { self.srgb.sample(most) } else { 1.0 };
@@ -273,13 +299,18 @@ impl Curves {
     }
 
     fn from_srgb(&self, colour: [f32; 3]) -> [f32; 3] {
-        let light = product(&self.back, colour.map(|sample| self.srgb.light(sample)));
-        std::array::from_fn(|c| self.curves[c].sample(light[c]))
+        let [red, green, blue] = &self.curves;
+        let light = [self.srgb.light(colour[0]), self.srgb.light(colour[1]), self.srgb.light(colour[2])];
+        let [r, g, b] = product(&self.back, light);
+        [red.sample(r), green.sample(g), blue.sample(b)]
     }
 }
 
+#[inline]
 fn product(matrix: &[[f32; 3]; 3], [x, y, z]: [f32; 3]) -> [f32; 3] {
-    matrix.map(|[a, b, c]| a * x + b * y + c * z)
+    let [red, green, blue] = matrix;
+    let sum = |[a, b, c]: &[f32; 3]| a * x + b * y + c * z;
+    [sum(red), sum(green), sum(blue)]
 }
 
 impl Curve {
@@ -302,29 +333,44 @@ impl Curve {
         if !(1e-4..=1e4).contains(&most) {
             return Err(ProfileError::OneWay);
         }
-        let sample = (0..=INTERVALS).map(|index| {
-            let wanted = place(index).powi(8) * most;
-            let after = light.partition_point(|light| *light < wanted).clamp(1, INTERVALS);
-            let (low, high) = (light[after - 1], light[after]);
-            let part = if high > low { (wanted - low) / (high - low) } else { 0.0 };
-            (after as f32 - 1.0 + part.clamp(0.0, 1.0)) / INTERVALS as f32
-        });
-        let sample = sample.collect();
         let slope = (light[INTERVALS] - light[INTERVALS - 16]) / most * (INTERVALS / 16) as f32;
         let exponent = if (0.2..=20.0).contains(&slope) { slope } else { 1.0 };
-        Ok(Self { light, sample, most, exponent })
+        let inverse = |root: Root| {
+            table((0..=INTERVALS).map(|index| {
+                let wanted = place(index).powi(root.degree()) * most;
+                let after = light.partition_point(|light| *light < wanted).clamp(1, INTERVALS);
+                let (low, high) = (light[after - 1], light[after]);
+                let part = if high > low { (wanted - low) / (high - low) } else { 0.0 };
+                (after as f32 - 1.0 + part.clamp(0.0, 1.0)) / INTERVALS as f32
+            }))
+        };
+        let (root, per_light) = (Root::Second, most.recip());
+        let light = table(light.iter().copied());
+        let mut curve = Self { light, sample: inverse(root), root, most, per_light, exponent };
+        // In the middle of an interval, where a table is worst.
+        let sample = |index: u16| (f32::from(index) + 0.5) / 65536.0;
+        let is_off = |curve: &Self, sample: f32| (curve.sample(curve.light(sample)) - sample).abs() > EXACT / 2.0;
+        for root in [Root::Fourth, Root::Eighth] {
+            if (0..=u16::MAX).step_by(13).map(sample).any(|sample| is_off(&curve, sample)) {
+                curve.sample = inverse(root);
+                curve.root = root;
+            }
+        }
+        Ok(curve)
     }
 
+    #[inline]
     fn light(&self, sample: f32) -> f32 {
         let size = sample.abs();
         let light = if size <= 1.0 { between(&self.light, size) } else { self.most * size.powf(self.exponent) };
         light.copysign(sample)
     }
 
+    #[inline]
     fn sample(&self, light: f32) -> f32 {
-        let size = light.abs() / self.most;
+        let size = light.abs() * self.per_light;
         let sample = if size <= 1.0 {
-            between(&self.sample, size.sqrt().sqrt().sqrt())
+            between(&self.sample, self.root.of(size))
         } else {
             size.powf(self.exponent.recip())
         };
@@ -332,10 +378,36 @@ impl Curve {
     }
 }
 
+impl Root {
+    fn degree(self) -> i32 {
+        match self {
+            Self::Second => 2,
+            Self::Fourth => 4,
+            Self::Eighth => 8,
+        }
+    }
+
+    #[inline]
+    fn of(self, size: f32) -> f32 {
+        match self {
+            Self::Second => size.sqrt(),
+            Self::Fourth => size.sqrt().sqrt(),
+            Self::Eighth => size.sqrt().sqrt().sqrt(),
+        }
+    }
+}
+
+fn table(values: impl Iterator<Item = f32>) -> Table {
+    let mut table = Box::new([0.0; INTERVALS + 1]);
+    table.iter_mut().zip(values).for_each(|(place, value)| *place = value);
+    table
+}
+
 /// A table's value at a place from 0 to 1. What is no number stays none.
-fn between(table: &[f32], place: f32) -> f32 {
+#[inline]
+fn between(table: &Table, place: f32) -> f32 {
     let place = place * INTERVALS as f32;
-    let index = (place as usize).min(INTERVALS - 1);
+    let index = (place as u32 as usize).min(INTERVALS - 1);
     let (low, high) = (table[index], table[index + 1]);
     low + (high - low) * (place - index as f32)
 }

@@ -189,6 +189,9 @@ fn decode(jobs: &[Job], to_draw: SyncSender<Decoded>, events: &Sender<Event>) {
     for (index, job) in jobs.iter().enumerate() {
         let goes_on = match read(job) {
             Ok((picture, mut losses)) => {
+                if job.format != Format::Tiff && picture.is_brighter_than_white() {
+                    losses.push(Loss::Highlights);
+                }
                 let profile = profile(&picture).unwrap_or_else(|loss| {
                     losses.push(loss);
                     Profile::default()

@@ -50,7 +50,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::Path;
 
-use utsushi_ipc::pixels::{Channels, PixelFormat, Raster};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 
 pub use self::error::{PictureError, Problem};
 pub use self::loss::{Loss, Part};
@@ -80,6 +80,11 @@ impl Picture {
     pub fn profile(&self) -> Option<&[u8]> {
         let is_colour = matches!(self.raster.format().channels, Channels::Rgb | Channels::Rgba);
         self.metadata.icc_for(is_colour)
+    }
+
+    /// Does it have values above 1, which of all formats only TIFF has?
+    pub fn is_brighter_than_white(&self) -> bool {
+        self.raster.format().depth == Depth::F32 && convert::f32s(&self.pixels).any(|value| value > 1.0)
     }
 }
 

@@ -112,6 +112,9 @@ fn what_is_brighter_than_white_stays_so() {
     let bright = |values: &[f32]| values.iter().filter(|value| **value > 2.0).count();
     assert!(drawn != source);
     assert!(bright(&drawn) * 2 > bright(&source), "{} of {} are bright", bright(&drawn), bright(&source));
+    let told = home.expect(0, &["stylize", input.to_str().expect("plain names"), "-o", "out.png"]);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.contains("hdr-float.tif: its values above 1 are clipped to white; write TIFF"), "{told}");
     assert!((mean(&drawn) - mean(&source)).abs() < 0.2 * mean(&source), "{}, {}", mean(&drawn), mean(&source));
 }
 
