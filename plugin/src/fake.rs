@@ -264,7 +264,7 @@ impl Host for Fake {
         self.selection
     }
 
-    fn begin(&mut self, output: Output) -> Result<(), HostError> {
+    fn begin(&mut self, output: Output, _area: Rect) -> Result<(), HostError> {
         self.shadow = Some((output, vec![0; self.layer.len()]));
         Ok(())
     }

@@ -14,7 +14,7 @@ use utsushi_ipc::status::{NOT_RUNNING, describe};
 
 use crate::ffi::c_string;
 use crate::ffi::gegl::{Buffer, Gegl};
-use crate::ffi::items::{Id, Items};
+use crate::ffi::items::{GRAY_ALPHA, Id, Items, NORMAL, Offsets, RGBA};
 use crate::filter::{FilterError, Host, HostError, Rows, Target, TargetKind};
 use crate::params::Output;
 use crate::region::Rect;
@@ -69,26 +69,29 @@ pub(crate) fn status() -> Result<String, Failure> {
 pub(crate) struct Layer<I: Id> {
     gegl: Gegl,
     items: Items<I>,
+    offsets: Offsets<I>,
     layer: I,
     source: Option<Buffer>,
     drawing: Option<Drawing<I>>,
 }
 
 struct Drawing<I> {
-    /// The layer, or its copy, which is not in the image yet.
+    /// The layer, or a new one, which is not in the image yet.
     on: I,
-    is_copy: bool,
+    is_new: bool,
+    /// Where it lies in the layer.
+    place: Rect,
     shadow: Buffer,
 }
 
 impl<I: Id> Layer<I> {
     /// # Safety
     ///
-    /// `layer` must name a drawable of the GIMP that called, `items` must be the functions of this GIMP; both stay
+    /// `layer` must name a drawable of the GIMP that called, `items` and `offsets` must be functions of this GIMP; all stay
     /// so until the plug-in returns to GIMP. Only the thread on which GIMP called may have it.
-    pub(crate) unsafe fn new(gegl: Gegl, items: Items<I>, layer: I) -> Self {
+    pub(crate) unsafe fn new(gegl: Gegl, items: Items<I>, offsets: Offsets<I>, layer: I) -> Self {
         gegl.init();
-        Self { gegl, items, layer, source: None, drawing: None }
+        Self { gegl, items, offsets, layer, source: None, drawing: None }
     }
 
     /// The drawable.
@@ -174,33 +177,53 @@ impl<I: Id> Layer<I> {
         }
     }
 
-    /// Puts the copy into the image, right above the layer.
-    fn insert(&self, copy: I, name: &str) -> Result<(), HostError> {
-        // SAFETY: `layer` and `copy` are layers; GIMP copies the name that it is given, and the one that it gives is
+    /// A new layer for this part of the layer: plain, with nothing on it, and not in the image yet.
+    fn new_layer(&self, area: Rect) -> I {
+        // SAFETY: `layer` is an item of an image; GIMP copies the name, and writes two numbers.
+        unsafe {
+            let image = (self.items.gimp_item_get_image)(self.layer);
+            let is_grey = (self.items.gimp_drawable_is_gray)(self.layer) != 0;
+            let kind = if is_grey { GRAY_ALPHA } else { RGBA };
+            let (width, height) = (area.width, area.height);
+            let name = c"Utsushi".as_ptr();
+            let layer = (self.items.gimp_layer_new)(image, name, width, height, kind, 100.0, NORMAL);
+            if layer.exists() {
+                let (mut x, mut y) = (0, 0);
+                (self.offsets)(self.layer, &mut x, &mut y);
+                (self.items.gimp_layer_set_offsets)(layer, x + area.x, y + area.y);
+            }
+            layer
+        }
+    }
+
+    /// Puts the new layer into the image, right above the layer.
+    fn insert(&self, new: I, name: &str) -> Result<(), HostError> {
+        // SAFETY: `layer` and `new` are layers; GIMP copies the name that it is given, and the one that it gives is
         // ours, to be freed once.
         let inserted = unsafe {
             let own_name = (self.items.gimp_item_get_name)(self.layer);
             if !own_name.is_null() {
                 let name = format!("{} ({name})", CStr::from_ptr(own_name).to_string_lossy());
-                (self.items.gimp_item_set_name)(copy, c_string(&name).as_ptr());
+                (self.items.gimp_item_set_name)(new, c_string(&name).as_ptr());
                 (self.items.g_free)(own_name.cast());
             }
             let image = (self.items.gimp_item_get_image)(self.layer);
             let parent = (self.items.gimp_item_get_parent)(self.layer);
             let position = (self.items.gimp_image_get_item_position)(image, self.layer);
-            (self.items.gimp_image_insert_layer)(image, copy, parent, position)
+            (self.items.gimp_image_insert_layer)(image, new, parent, position)
         };
         if inserted == 0 { Err(HostError("add a layer to the image")) } else { Ok(()) }
     }
 
-    /// Adding the copy and drawing on it are one step to undo.
-    fn finish_copy(&self, drawing: &Drawing<I>, area: Rect, name: &str) -> Result<(), HostError> {
-        // SAFETY: `layer` is an item of an image, in which the copy is once it was inserted. The group is ended.
+    /// Adding the new layer and drawing on it are one step to undo.
+    fn finish_new(&self, drawing: &Drawing<I>, name: &str) -> Result<(), HostError> {
+        let Rect { width, height, .. } = drawing.place;
+        // SAFETY: `layer` is an item of an image, in which the new one is once it was inserted. The group is ended.
         unsafe {
             let image = (self.items.gimp_item_get_image)(self.layer);
             (self.items.gimp_image_undo_group_start)(image);
             let finished = match self.insert(drawing.on, name) {
-                Ok(()) => self.merge(drawing, area).inspect_err(|_| {
+                Ok(()) => self.merge(drawing, Rect::new(0, 0, width, height)).inspect_err(|_| {
                     (self.items.gimp_image_remove_layer)(image, drawing.on);
                 }),
                 Err(error) => {
@@ -232,6 +255,7 @@ impl<I: Id> Rows for Layer<I> {
 
     fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]) {
         let drawing = self.drawing.as_ref().expect("the filter begins first");
+        let area = Rect { x: area.x - drawing.place.x, y: area.y - drawing.place.y, ..area };
         drawing.shadow.write(area, format, pixels);
     }
 
@@ -257,20 +281,21 @@ impl<I: Id> Host for Layer<I> {
         (some != 0 && area.width > 0 && area.height > 0).then_some(area)
     }
 
-    fn begin(&mut self, output: Output) -> Result<(), HostError> {
-        let is_copy = output == Output::NewLayer;
+    fn begin(&mut self, output: Output, area: Rect) -> Result<(), HostError> {
+        let is_new = output == Output::NewLayer;
+        let place = if is_new { area } else { Rect::new(0, 0, area.width, area.height) };
         // SAFETY: the filter begins with layers only. GIMP gives the shadow's reference to the caller.
         let (on, shadow) = unsafe {
-            let on = if is_copy { (self.items.gimp_layer_copy)(self.layer) } else { self.layer };
+            let on = if is_new { self.new_layer(area) } else { self.layer };
             if !on.exists() {
-                return Err(HostError("copy the layer"));
+                return Err(HostError("make a new layer"));
             }
             let own = (self.items.gimp_drawable_get_format)(on);
             let is_linear = self.colours().2;
             (on, self.gegl.buffer((self.items.gimp_drawable_get_shadow_buffer)(on), own, is_linear))
         };
         let shadow = shadow.ok_or(HostError("make room to draw on"))?;
-        self.drawing = Some(Drawing { on, is_copy, shadow });
+        self.drawing = Some(Drawing { on, is_new, place, shadow });
         Ok(())
     }
 
@@ -278,8 +303,8 @@ impl<I: Id> Host for Layer<I> {
         let drawing = self.drawing.take().expect("the filter begins first");
         drawing.shadow.flush();
         self.source = None;
-        let finished = if drawing.is_copy {
-            self.finish_copy(&drawing, area, name)
+        let finished = if drawing.is_new {
+            self.finish_new(&drawing, name)
         } else {
             let merged = self.merge(&drawing, area);
             if merged.is_err() {
@@ -294,11 +319,11 @@ impl<I: Id> Host for Layer<I> {
     }
 
     fn abandon(&mut self) {
-        let Some(Drawing { on, is_copy, shadow }) = self.drawing.take() else { return };
+        let Some(Drawing { on, is_new, shadow, .. }) = self.drawing.take() else { return };
         drop(shadow);
-        // SAFETY: `on` is a drawable; a copy is not in the image yet, and not used any more.
+        // SAFETY: `on` is a drawable; a new layer is not in the image yet, and not used any more.
         unsafe {
-            if is_copy {
+            if is_new {
                 (self.items.gimp_item_delete)(on);
             } else {
                 (self.items.gimp_drawable_free_shadow)(on);

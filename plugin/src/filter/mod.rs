@@ -39,8 +39,8 @@ pub(crate) trait Host: Rows {
     fn target(&mut self) -> Target;
     /// The part of it that is selected, even if only a little; all of it without a selection.
     fn selection(&mut self) -> Option<Rect>;
-    /// Makes a place to draw on, unseen until [`Host::finish`].
-    fn begin(&mut self, output: Output) -> Result<(), HostError>;
+    /// Makes a place to draw this area on, unseen until [`Host::finish`].
+    fn begin(&mut self, output: Output, area: Rect) -> Result<(), HostError>;
     /// Shows what was drawn in this area, as far as the selection allows, as one step to undo. `name` says what it
     /// is. A failure leaves nothing behind.
     fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError>;
@@ -120,7 +120,7 @@ pub(crate) fn run(
     spec.profile = target.profile;
 
     host.announce(&format!("Utsushi: {name}"));
-    host.begin(settings.output)?;
+    host.begin(settings.output, selected)?;
     if let Err(error) = bands::draw(host, client, &spec, region, selected) {
         host.abandon();
         return Err(error.into());
@@ -130,7 +130,9 @@ pub(crate) fn run(
 
 /// Is there any use in asking what should be drawn?
 pub(crate) fn check(host: &mut impl Host) -> Result<(), FilterError> {
-    suitable(host.target().kind, Output::Layer)
+    let kind = host.target().kind;
+    suitable(kind, Output::Layer).or_else(|error| suitable(kind, Output::NewLayer).map_err(|_| error))?;
+    host.selection().map(|_| ()).ok_or(FilterError::NothingSelected)
 }
 
 /// What the daemon is asked for.
@@ -185,8 +187,10 @@ fn side(pixels: i32) -> u32 {
 fn suitable(kind: TargetKind, output: Output) -> Result<(), FilterError> {
     let why = match (kind, output) {
         (TargetKind::Layer, _) | (TargetKind::FloatingSelection, Output::Layer) => return Ok(()),
-        // A copy of a locked layer is locked, too.
-        (TargetKind::Locked, _) => "the layer's pixels are locked: unlock them in the Layers dialog",
+        (TargetKind::Locked, Output::NewLayer) => return Ok(()),
+        (TargetKind::Locked, Output::Layer) => {
+            "the layer's pixels are locked: unlock them in the Layers dialog, or draw on a new layer"
+        }
         (TargetKind::FloatingSelection, Output::NewLayer) => {
             "there can be no layer above a floating selection: anchor it first"
         }

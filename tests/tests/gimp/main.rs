@@ -2,6 +2,7 @@
 
 mod colours;
 mod layers;
+mod new_layer;
 mod window;
 
 use utsushi::picture::{self, Picture};
