@@ -141,7 +141,8 @@ impl<I: Id> Layer<I> {
             }
             let mut length = 0;
             let icc = (self.items.gimp_color_profile_get_icc_profile)(profile, &mut length);
-            let icc = if icc.is_null() { Vec::new() } else { std::slice::from_raw_parts(icc, length).to_vec() };
+            let icc =
+                if icc.is_null() { Vec::new() } else { std::slice::from_raw_parts(icc, length).to_vec() };
             (self.gegl.g_object_unref)(profile);
             icc
         }

@@ -316,7 +316,8 @@ unsafe fn call(
     }
     let settings = settings().map_err(|error| failure(Status::CallingError, &error))?;
     let draw = |layer: &Object| {
-        filter::run(&mut host(*layer), &settings, connect).map_err(|error| failure(Status::from(&error), &error))
+        filter::run(&mut host(*layer), &settings, connect)
+            .map_err(|error| failure(Status::from(&error), &error))
     };
     if let [layer] = &layers[..] {
         return draw(layer);

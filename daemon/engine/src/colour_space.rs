@@ -114,7 +114,7 @@ impl ColourSpace {
         for colour in colours.chain(greys) {
             let srgb = self.to_srgb(colour).0;
             to_srgb = to_srgb.max(distance(srgb, colour));
-            let off = distance(self.from_srgb(srgb), colour);
+            let off = distance(self.out_of_srgb(srgb), colour);
             to_itself = to_itself.max(off);
             if colour.iter().all(|value| *value >= BRIGHT) {
                 bright_to_itself = bright_to_itself.max(off);
@@ -171,9 +171,9 @@ impl ColourSpace {
     }
 
     /// The way back.
-    pub(crate) fn from_srgb(&self, colour: [f32; 3]) -> [f32; 3] {
+    pub(crate) fn out_of_srgb(&self, colour: [f32; 3]) -> [f32; 3] {
         match &self.way {
-            Way::Curves(curves) => curves.from_srgb(colour),
+            Way::Curves(curves) => curves.out_of_srgb(colour),
             Way::Tables { back, .. } => through(back, colour.map(in_range)),
         }
     }
@@ -183,11 +183,11 @@ impl ColourSpace {
         if before == after {
             return source;
         }
-        let after = self.from_srgb(after);
+        let after = self.out_of_srgb(after);
         if source[0].min(source[1]).min(source[2]) >= self.exact_from {
             return after;
         }
-        let before = self.from_srgb(before);
+        let before = self.out_of_srgb(before);
         std::array::from_fn(|c| source[c] + (after[c] - before[c]))
     }
 }
@@ -298,7 +298,7 @@ impl Curves {
         self.there[1][0] + self.there[1][1] + self.there[1][2]
     }
 
-    fn from_srgb(&self, colour: [f32; 3]) -> [f32; 3] {
+    fn out_of_srgb(&self, colour: [f32; 3]) -> [f32; 3] {
         let [red, green, blue] = &self.curves;
         let light = [self.srgb.light(colour[0]), self.srgb.light(colour[1]), self.srgb.light(colour[2])];
         let [r, g, b] = product(&self.back, light);
@@ -349,7 +349,8 @@ impl Curve {
         let mut curve = Self { light, sample: inverse(root), root, most, per_light, exponent };
         // In the middle of an interval, where a table is worst.
         let sample = |index: u16| (f32::from(index) + 0.5) / 65536.0;
-        let is_off = |curve: &Self, sample: f32| (curve.sample(curve.light(sample)) - sample).abs() > EXACT / 2.0;
+        let is_off =
+            |curve: &Self, sample: f32| (curve.sample(curve.light(sample)) - sample).abs() > EXACT / 2.0;
         for root in [Root::Fourth, Root::Eighth] {
             if (0..=u16::MAX).step_by(13).map(sample).any(|sample| is_off(&curve, sample)) {
                 curve.sample = inverse(root);
@@ -362,7 +363,8 @@ impl Curve {
     #[inline]
     fn light(&self, sample: f32) -> f32 {
         let size = sample.abs();
-        let light = if size <= 1.0 { between(&self.light, size) } else { self.most * size.powf(self.exponent) };
+        let light =
+            if size <= 1.0 { between(&self.light, size) } else { self.most * size.powf(self.exponent) };
         light.copysign(sample)
     }
 
@@ -452,7 +454,7 @@ mod tests {
             let (found, found_gain) = space.to_srgb(colour);
             assert!(distance(found, expected) < 2e-3, "{name}: {found:?} of {colour:?}");
             assert!((found_gain - gain).abs() < 0.02 * gain, "{name}: gain {found_gain} of {colour:?}");
-            let back = space.from_srgb(found);
+            let back = space.out_of_srgb(found);
             assert!(distance(back, colour) < 1e-5 * gain.max(1.0), "{name}: {back:?} of {colour:?}");
         }
         let linear = with_gamma(ColorProfile::new_srgb(), 1.0);

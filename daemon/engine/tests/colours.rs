@@ -129,14 +129,20 @@ fn every_space_is_drawn_as_srgb() {
             let original = converted(&source, &to_srgb, &space);
             let drawn = run(DARKER, settings, Some(&space), &bytes(&original), HEIGHT);
             for band in [1, 5] {
-                assert!(run(DARKER, settings, Some(&space), &bytes(&original), band) == drawn, "{name}, {band}");
+                assert!(
+                    run(DARKER, settings, Some(&space), &bytes(&original), band) == drawn,
+                    "{name}, {band}"
+                );
             }
             let found = converted(&u16s(&drawn), &space, &to_srgb);
             let off = mean_difference(&found, &expected);
             assert!(off < 0.5, "{name} at {strength}: {off} of 255 off");
             let without = run(DARKER, settings, None, &bytes(&original), HEIGHT);
             let without = mean_difference(&converted(&u16s(&without), &space, &to_srgb), &expected);
-            assert!(without > 2.0 * off, "{name} at {strength}: without its profile it is only {without} off");
+            assert!(
+                without > 2.0 * off,
+                "{name} at {strength}: without its profile it is only {without} off"
+            );
         }
     }
 }

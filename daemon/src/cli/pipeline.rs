@@ -300,10 +300,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
     use super::super::order;
     use super::*;
     use crate::picture::{Metadata, WriteOptions};
+    use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 
     const REPORT: StylizeReport = StylizeReport { queued_ms: 0.0, engine_ms: 1.0, brush_size: 1.0 };
 

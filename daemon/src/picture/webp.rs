@@ -20,7 +20,8 @@ pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem
     let frames = check_chunks(&mut source)?;
     let mut decoder = WebPDecoder::new(source).map_err(reading)?;
     let (width, height) = decoder.dimensions();
-    let channels = if decoder.color_type() == image::ColorType::Rgba8 { Channels::Rgba } else { Channels::Rgb };
+    let channels =
+        if decoder.color_type() == image::ColorType::Rgba8 { Channels::Rgba } else { Channels::Rgb };
     let (raster, mut pixels) = allocate(width, height, PixelFormat { channels, depth: Depth::U8 })?;
     let icc = Metadata::profile(decoder.icc_profile().map_err(reading)?, true);
     let exif = decoder.exif_metadata().map_err(reading)?.as_deref().and_then(exif::from_chunk);

@@ -39,7 +39,8 @@ fn upright(mut text: String) -> String {
     while let Some(found) = text[at..].find(NAME) {
         at += found + NAME.len();
         let rest = &text[at..];
-        let value = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | '\'' | '>'));
+        let value =
+            rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | '\'' | '>'));
         let place = at + (rest.len() - value.len());
         let is_end = text[..at].ends_with(&format!("</{NAME}"));
         if place > at && !is_end && value.starts_with(|c: char| ('2'..='8').contains(&c)) {
@@ -63,10 +64,7 @@ mod tests {
         check("<x dc:title=\"Ä\"/>", Some("<x dc:title=\"Ä\"/>"));
         check("<x tiff:Orientation=\"6\" a='6'/>", Some("<x tiff:Orientation=\"1\" a='6'/>"));
         check("<x tiff:Orientation = '8'/>", Some("<x tiff:Orientation = '1'/>"));
-        check(
-            "<tiff:Orientation>3</tiff:Orientation>5",
-            Some("<tiff:Orientation>1</tiff:Orientation>5"),
-        );
+        check("<tiff:Orientation>3</tiff:Orientation>5", Some("<tiff:Orientation>1</tiff:Orientation>5"));
         check("<x tiff:Orientation", Some("<x tiff:Orientation"));
         check("<x tiff:Orientation6", Some("<x tiff:Orientation6"));
         check("<x hdrgm:Version=\"1.0\"/>", None);

@@ -2,7 +2,9 @@
 
 use utsushi_engine::style_file::is_style_id;
 use utsushi_ipc::pixels::Raster;
-use utsushi_ipc::protocol::{BrushSize, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, StylizeSpec};
+use utsushi_ipc::protocol::{
+    BrushSize, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, StylizeSpec,
+};
 
 /// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is
 /// a factor.
@@ -140,7 +142,9 @@ mod tests {
 
     #[test]
     fn profiles() {
-        for (bytes, refused_for) in [(0, None), (MAX_PROFILE_BYTES, None), (MAX_PROFILE_BYTES + 1, Some("profile"))] {
+        for (bytes, refused_for) in
+            [(0, None), (MAX_PROFILE_BYTES, None), (MAX_PROFILE_BYTES + 1, Some("profile"))]
+        {
             check(|spec| spec.profile = Profile(vec![0; bytes].into()), refused_for);
         }
     }

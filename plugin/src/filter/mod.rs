@@ -115,8 +115,7 @@ pub(crate) fn run(
 
     host.announce("Utsushi");
     let mut client = connect()?;
-    let Plan { mut spec, region, name } =
-        plan(settings, &client.styles()?, target.extent, format, selected)?;
+    let Plan { mut spec, region, name } = plan(settings, &client.styles()?, target.extent, format, selected)?;
     spec.profile = target.profile;
 
     host.announce(&format!("Utsushi: {name}"));

@@ -119,7 +119,8 @@ impl<'a, H: Host> Live<'a, H> {
         let Target { extent, encoding, profile, is_linear, .. } = &self.target;
         let format = filter::pixel_format(encoding).ok_or("there is no preview of such pixels")?;
         let format = PixelFormat { depth: Depth::U8, ..format };
-        let mut plan = filter::plan(&settings, self.styles, *extent, format, area).map_err(|e| e.to_string())?;
+        let mut plan =
+            filter::plan(&settings, self.styles, *extent, format, area).map_err(|e| e.to_string())?;
         // Of 8 bits, samples are gamma-encoded, which such a profile doesn't know.
         if !is_linear {
             plan.spec.profile = profile.clone();

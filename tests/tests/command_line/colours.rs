@@ -18,9 +18,7 @@ fn case(name: &str) -> std::path::PathBuf {
 fn samples(picture: &Picture) -> Vec<u16> {
     match picture.raster.format().depth {
         Depth::U8 => picture.pixels.iter().map(|value| u16::from(*value) * 257).collect(),
-        Depth::U16 => {
-            picture.pixels.as_chunks().0.iter().map(|value| u16::from_ne_bytes(*value)).collect()
-        }
+        Depth::U16 => picture.pixels.as_chunks().0.iter().map(|value| u16::from_ne_bytes(*value)).collect(),
         Depth::F32 => panic!("a picture of floats"),
     }
 }
@@ -69,7 +67,9 @@ fn every_space_is_drawn_as_srgb_is() {
     let check = |name: &str, source: &Picture, most: f64| {
         write("in.png", source);
         write("srgb.png", &converted(source, &srgb, None));
-        for options in [&["--strength", "1"][..], &["--strength", "0.3"], &["--brush-size", "2"], &["--style", "cel"]] {
+        for options in
+            [&["--strength", "1"][..], &["--strength", "0.3"], &["--brush-size", "2"], &["--style", "cel"]]
+        {
             let expected = draw("srgb.png", "srgb-drawn.png", options);
             let drawn = draw("in.png", "drawn.png", options);
             assert_eq!(drawn.metadata.icc, source.metadata.icc, "{name}");
@@ -115,7 +115,12 @@ fn what_is_brighter_than_white_stays_so() {
     let told = home.expect(0, &["stylize", input.to_str().expect("plain names"), "-o", "out.png"]);
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(told.contains("hdr-float.tif: its values above 1 are clipped to white; write TIFF"), "{told}");
-    assert!((mean(&drawn) - mean(&source)).abs() < 0.2 * mean(&source), "{}, {}", mean(&drawn), mean(&source));
+    assert!(
+        (mean(&drawn) - mean(&source)).abs() < 0.2 * mean(&source),
+        "{}, {}",
+        mean(&drawn),
+        mean(&source)
+    );
 }
 
 #[test]
@@ -126,7 +131,8 @@ fn a_profile_that_cannot_be_used_is_told() {
     broken[16..20].copy_from_slice(b"RGB ");
     let odd = Picture { metadata: Metadata { icc: Some(broken), ..Metadata::default() }, ..photo.clone() };
     let write = |name: &str, picture: &Picture| {
-        picture::write(&home.path().join(name), Format::Png, picture, &WriteOptions::default()).expect("written");
+        picture::write(&home.path().join(name), Format::Png, picture, &WriteOptions::default())
+            .expect("written");
     };
     write("odd.png", &odd);
     write("plain.png", &Picture { metadata: Metadata::default(), ..photo });

@@ -73,7 +73,8 @@ fn what_is_brighter_than_white_stays_so() {
         let (before, drawn) = (run("0.0", "same.tif"), run("1.0", "drawn.tif"));
         let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
         let bright = |values: &[f32]| values.iter().filter(|value| **value > 2.0).count();
-        let what = format!("GIMP {}: {} and {} bright", session.gimp().version, bright(&before), bright(&drawn));
+        let what =
+            format!("GIMP {}: {} and {} bright", session.gimp().version, bright(&before), bright(&drawn));
         assert!(bright(&before) > 1000, "{what}");
         assert!(bright(&drawn) * 2 > bright(&before), "{what}");
         assert!(drawn != before, "{what}");
@@ -113,7 +114,10 @@ fn hidden_pixels_keep_their_colours() {
         let told = |name: &str| {
             let start = log.find(name).unwrap_or_else(|| panic!("{name} is not in:\n{log}")) + name.len();
             let words = log[start..].split('.').next().unwrap_or_default();
-            words.split_once(';').map(|(hidden, seen)| (hidden.to_owned(), seen.to_owned())).expect("two pixels")
+            words
+                .split_once(';')
+                .map(|(hidden, seen)| (hidden.to_owned(), seen.to_owned()))
+                .expect("two pixels")
         };
         let (before, after) = (told("before: "), told("after: "));
         assert!(before.0.ends_with(" 0 "), "it is hidden: {before:?}");

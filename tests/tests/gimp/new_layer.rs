@@ -42,13 +42,19 @@ fn a_new_layer_is_plain_whatever_the_old_one_is() {
             let of_new = |function: &str| format!("(car ({function} new))");
             let numbers = ["gimp-layer-get-opacity", "gimp-layer-get-mode", width, height].map(of_new);
             let show = "(gimp-image-crop image 40 30 20 10) (gimp-image-flatten image)";
-            let body = format!("{change} {select} {call} (let ((new {new})) {}) {show}", tell(name, &numbers));
+            let body =
+                format!("{change} {select} {call} (let ((new {new})) {}) {show}", tell(name, &numbers));
             let output = format!("{name}.png");
             let log = session.run(&session.step("in.png", &body, &output));
             // Numbers may have been told as 100 or 100.0.
             let told = log.replace(".0 ", " ");
             assert!(told.contains(&format!("{name}: 100 28 40 30 ")), "GIMP {version}\n{log}");
-            assert_alike(&read(&session, &output, &log), &expected, 0, &format!("{name}, GIMP {version}\n{log}"));
+            assert_alike(
+                &read(&session, &output, &log),
+                &expected,
+                0,
+                &format!("{name}, GIMP {version}\n{log}"),
+            );
         };
         check("plain", "");
         check("weak", "(gimp-layer-set-opacity layer 50)");

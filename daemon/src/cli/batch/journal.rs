@@ -227,7 +227,7 @@ impl Journal {
         if left_out.is_empty() {
             return Ok(());
         }
-        let source = source.map(|source| from_the_root(source));
+        let source = source.map(from_the_root);
         self.write(&Run::LeftOut { source, left_out })
     }
 

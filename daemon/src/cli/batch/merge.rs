@@ -257,7 +257,15 @@ mod tests {
         }
         let begun = |skipped| {
             let (total, pictures) = (2, 2);
-            Line::Run(Run::Begun(Begun { at_ms: 1, host: String::new(), shard: 1, shards: 1, total, pictures, skipped }))
+            Line::Run(Run::Begun(Begun {
+                at_ms: 1,
+                host: String::new(),
+                shard: 1,
+                shards: 1,
+                total,
+                pictures,
+                skipped,
+            }))
         };
         let left_out = |source: Option<&str>, left_out: &str| {
             let left_out = serde_json::from_str(left_out).unwrap();
@@ -278,7 +286,10 @@ mod tests {
         check(&first(), "2 pictures, 2 drawn; left out: 1 page, 3 frames, 2 GIF files\n");
         // Nothing to do the second time, and a GIF is gone.
         let again = first().into_iter().chain([begun(2), left_out(None, r#"{"GIF": 1}"#), end()]);
-        check(&again.collect::<Vec<_>>(), "2 pictures, 2 already there; left out: 1 page, 3 frames, 1 GIF file\n");
+        check(
+            &again.collect::<Vec<_>>(),
+            "2 pictures, 2 already there; left out: 1 page, 3 frames, 1 GIF file\n",
+        );
         // One has changed.
         let again = first().into_iter().chain([begun(1), drawn("a"), end()]);
         check(&again.collect::<Vec<_>>(), "2 pictures, 1 drawn, 1 already there; left out: 3 frames\n");

@@ -42,7 +42,10 @@ mod tests {
             let both = [NAME, other, &segment[NAME.len()..]].concat();
             assert_eq!(from_segment(&both).as_deref(), Some(records));
             for end in 0..segment.len() - 1 - records.len() % 2 {
-                assert!(from_segment(&segment[..end]).is_none_or(|found| found.len() < records.len()), "{end}");
+                assert!(
+                    from_segment(&segment[..end]).is_none_or(|found| found.len() < records.len()),
+                    "{end}"
+                );
             }
         }
         assert_eq!(from_segment(b"Photoshop 3.0\x008BIM\x04\x04\0\0\xff\xff\xff\xff"), None);

@@ -39,7 +39,9 @@ pub(super) fn read(source: &mut (impl BufRead + Seek)) -> io::Result<(PngTexts, 
             source.take(length).read_to_end(&mut data)?;
             left -= length;
             match data.strip_prefix(XMP) {
-                Some(text) if name == *b"iTXt" => packet = packet.or_else(|| xmp::from_packet(&text_of(text)?)),
+                Some(text) if name == *b"iTXt" => {
+                    packet = packet.or_else(|| xmp::from_packet(&text_of(text)?))
+                }
                 _ if LEFT_OUT.iter().any(|keyword| data.starts_with(keyword)) => {}
                 _ => texts.0.push((name, data)),
             }

@@ -121,7 +121,11 @@ fn tiffs_that_are_not_supported_are_called_by_their_names() {
     const INTERPRETATION: u16 = 262;
     check(COMPRESSION, 2, "can't be read: a TIFF with Huffman compression isn't supported; save it as 8-bit");
     check(INTERPRETATION, 8, "can't be read: a TIFF of CIELab colours isn't supported; save it as");
-    check(INTERPRETATION, 6, "a TIFF of YCbCr with reduced chroma and without JPEG compression isn't supported");
+    check(
+        INTERPRETATION,
+        6,
+        "a TIFF of YCbCr with reduced chroma and without JPEG compression isn't supported",
+    );
 }
 
 /// An MPO: a JPEG with an index of the pictures that follow it.

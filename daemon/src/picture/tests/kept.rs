@@ -204,7 +204,11 @@ fn a_turned_picture_is_upright_in_xmp_too() {
         let mut stored = picture(40, 24, Channels::Rgb, Depth::U8);
         stored.metadata.xmp = Some(b"<x tiff:Orientation=\"6\"/>".into());
         let fields = Fields {
-            main: vec![Field { tag: tag::ORIENTATION, kind: kind::SHORT, value: 6_u16.to_ne_bytes().to_vec() }],
+            main: vec![Field {
+                tag: tag::ORIENTATION,
+                kind: kind::SHORT,
+                value: 6_u16.to_ne_bytes().to_vec(),
+            }],
             ..Fields::default()
         };
         stored.metadata.exif = Some(fields.to_exif());
@@ -238,7 +242,11 @@ fn texts_of_a_png_are_kept() {
     check(&[(b"tEXt", b"Title\0A wave"), (b"tEXt", b"Author\0Hokusai")], &[0, 1], None);
     check(&[(b"iTXt", b"Title\0\0\0ja\0\0\xe6\xb3\xa2"), (b"zTXt", b"Comment\0\0no deflate")], &[0, 1], None);
     check(&[(b"zTXt", b"Raw profile type exif\0\0"), (b"tEXt", b"Thumb::URI\0x")], &[], None);
-    check(&[(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation='6'/>")], &[], Some("<x tiff:Orientation='1'/>"));
+    check(
+        &[(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation='6'/>")],
+        &[],
+        Some("<x tiff:Orientation='1'/>"),
+    );
     // Compressed: stored, as deflate allows.
     let compressed = b"XML:com.adobe.xmp\0\x01\0\0\0\x78\x01\x01\x04\0\xfb\xff<x/>\x02\xf8\x01\x22";
     check(&[(b"iTXt", compressed)], &[], Some("<x/>"));

@@ -129,7 +129,9 @@ impl Stored {
         stored: &mut [u8],
     ) -> Result<(), Problem> {
         if self.bits < 8 || self.kind == Kind::YCbCr {
-            return Err(Problem::unsupported("it is a TIFF whose colours come one after the other, of a rare kind"));
+            return Err(Problem::unsupported(
+                "it is a TIFF whose colours come one after the other, of a rare kind",
+            ));
         }
         let sample_bytes = usize::from(self.bits) / 8;
         let mut planes = vec![0; stored.len()];
