@@ -22,6 +22,12 @@ pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
         return invalid(format!("the seed is {}; give a whole number from 0 to {MAX_SEED}", spec.seed));
     }
 
+    // What it says is looked at when the picture is begun; what is no profile at all is told at once.
+    if !spec.profile.0.is_empty() && spec.profile.0.get(36..40) != Some(b"acsp") {
+        return invalid(
+            "the colour profile is no ICC profile; assign another, or convert the picture to sRGB".into(),
+        );
+    }
     if spec.profile.0.len() > MAX_PROFILE_BYTES {
         return invalid(format!(
             "the colour profile has {} bytes, and {MAX_PROFILE_BYTES} are the most; convert the picture to sRGB",
@@ -142,11 +148,17 @@ mod tests {
 
     #[test]
     fn profiles() {
-        for (bytes, refused_for) in
-            [(0, None), (MAX_PROFILE_BYTES, None), (MAX_PROFILE_BYTES + 1, Some("profile"))]
-        {
-            check(|spec| spec.profile = Profile(vec![0; bytes].into()), refused_for);
-        }
+        let check = |bytes: usize, mark: &[u8], refused_for| {
+            let mut icc = vec![0; bytes];
+            icc.get_mut(36..40).into_iter().for_each(|place| place.copy_from_slice(mark));
+            check(|spec| spec.profile = Profile(icc.into()), refused_for);
+        };
+        check(0, b"acsp", None);
+        check(128, b"acsp", None);
+        check(MAX_PROFILE_BYTES, b"acsp", None);
+        check(MAX_PROFILE_BYTES + 1, b"acsp", Some("are the most"));
+        check(128, b"none", Some("no ICC profile"));
+        check(24, b"acsp", Some("no ICC profile"));
     }
 
     #[test]
