@@ -17,7 +17,7 @@ mod jobs;
 mod spec;
 
 use std::{
-    io, process,
+    io, mem, process,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -28,7 +28,7 @@ use utsushi_ipc::{
     endpoint::{Connection, Hangup, Receiver, Sender},
     pixels::Raster,
     protocol::{
-        Fault, FaultKind, HEARTBEAT, Hello, Progress, Reply, Request, Status, StyleInfo, StylizeSpec,
+        Fault, FaultKind, HEARTBEAT, Hello, Profile, Progress, Reply, Request, Status, StyleInfo, StylizeSpec,
     },
     wire::{self, WireError},
 };
@@ -63,7 +63,8 @@ pub(crate) fn serve(connection: Connection, daemon: &Daemon<'_>, seat: &Seat<'_>
     }
     let hangup = connection.hangup();
     let (receiver, sender) = connection.split();
-    let mut session = Session { reader: Reader { receiver, body: Vec::new() }, sender, hangup, daemon, seat };
+    let reader = Reader { receiver, body: Vec::new(), budget: daemon.budget.clone() };
+    let mut session = Session { reader, sender, hangup, daemon, seat };
     let Err(end) = session.run();
     match end {
         End::Closed if seat.is_leaving() => {
@@ -162,6 +163,7 @@ struct Session<'a> {
 struct Reader {
     receiver: Receiver,
     body: Vec<u8>,
+    budget: Budget,
 }
 
 impl Reader {
@@ -170,6 +172,12 @@ impl Reader {
         while !self.receiver.wait(Duration::from_secs(3600)).map_err(End::Lost)? {}
         match wire::read_head(&mut self.receiver)? {
             (request, 0) => Ok(request),
+            (Request::Stylize(mut spec), bytes) => {
+                let _until_it_is_a_picture = self.budget.reserve(bytes as u64).map_err(no_room)?;
+                wire::read_body(&mut self.receiver, &mut self.body, bytes)?;
+                spec.profile = Profile(mem::take(&mut self.body).into());
+                Ok(Request::Stylize(spec))
+            }
             (Request::Rows(_), _) => Err(malformed("rows came without a picture that they belong to")),
             _ => Err(malformed("pixels came with a request that has none")),
         }
@@ -285,6 +293,7 @@ impl Session<'_> {
         let Self { reader, sender, hangup, daemon, seat } = self;
         let raster = spec.raster;
         let mut desk = daemon.budget.reserve(desk_bytes(&raster, 0)).map_err(no_room)?;
+        let _profile = daemon.budget.reserve(spec.profile.0.len() as u64).map_err(no_room)?;
         let busy = daemon.roster.begin();
         let (input, output) = daemon.worker.submit(spec);
         let is_delivered = AtomicBool::new(false);

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use utsushi_engine::{
-    BrushScale, Depth, Device, EngineError, Grain, Layout, Mixture, Place, Settings, Stylizer,
+    BrushScale, ColourSpace, Depth, Device, EngineError, Grain, Layout, Mixture, Place, Settings, Stylizer,
 };
 use utsushi_ipc::pixels;
 use utsushi_ipc::protocol::{Fault, FaultKind, StyleShare, StylizeSpec};
@@ -97,6 +98,11 @@ impl Studio {
 
 impl Engine for Studio {
     fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
+        let space = match &job.profile.0[..] {
+            [] => None,
+            icc => ColourSpace::from_icc(icc)
+                .map_err(|error| Refusal::Fault(Fault::new(FaultKind::Invalid, error.to_string())))?,
+        };
         let mixture = self.mixture(&job.mix).map_err(Refusal::Fault)?;
         let (width, height) = (job.raster.width(), job.raster.height());
         let factor = job.brush_factor();
@@ -154,7 +160,12 @@ impl Engine for Studio {
                 Fault::new(FaultKind::Busy, message)
             })
         })?;
-        Ok(Box::new(Painting { stylizer: Stylizer::new(&mixture, settings), reservation }))
+        let stylizer = Stylizer::new(&mixture, settings);
+        let stylizer = match space {
+            Some(space) => stylizer.in_space(Arc::new(space)),
+            None => stylizer,
+        };
+        Ok(Box::new(Painting { stylizer, reservation }))
     }
 
     fn unload(&mut self) {

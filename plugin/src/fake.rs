@@ -8,7 +8,7 @@ use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::endpoint::{Connection, Listener};
 use utsushi_ipc::pixels::PixelFormat;
 use utsushi_ipc::protocol::{
-    Fault, FaultKind, Hello, Progress, Reply, Request, StyleInfo, StylizeReport, StylizeSpec,
+    Fault, FaultKind, Hello, Profile, Progress, Reply, Request, StyleInfo, StylizeReport, StylizeSpec,
 };
 use utsushi_ipc::wire::{read_frame, write_frame};
 
@@ -91,7 +91,8 @@ fn serve(mut connection: Connection, deeds: &[Deed], begun: &Sender<StylizeSpec>
                     write_frame(&mut connection, &reply, &[]).expect("the client reads");
                 }
             }
-            Request::Stylize(spec) => {
+            Request::Stylize(mut spec) => {
+                spec.profile = Profile(std::mem::take(&mut body).into());
                 let rows = spec.raster.height();
                 let deed = *deeds.next().unwrap_or_else(|| panic!("{spec:?} was not expected"));
                 begun.send(spec).expect("the test waits");
@@ -181,7 +182,13 @@ impl Fake {
         let pixel_bytes = pixel_format(encoding).map_or(1, PixelFormat::pixel_bytes);
         let bytes = width as usize * height as usize * pixel_bytes;
         Self {
-            target: Target { kind: TargetKind::Layer, extent, encoding: encoding.into() },
+            target: Target {
+                kind: TargetKind::Layer,
+                extent,
+                encoding: encoding.into(),
+                profile: Profile::default(),
+                is_linear: false,
+            },
             selection: Some(extent),
             layer: (0..bytes).map(|i| (i * 7 % 251) as u8).collect(),
             pixel_bytes,
@@ -279,7 +286,7 @@ impl Host for Fake {
         self.selection
     }
 
-    fn begin(&mut self, output: Output) -> Result<(), HostError> {
+    fn begin(&mut self, output: Output, _area: Rect) -> Result<(), HostError> {
         self.shadow = Some((output, vec![0; self.layer.len()]));
         Ok(())
     }

@@ -9,12 +9,12 @@ use std::ffi::CStr;
 use utsushi_ipc::client::{Client, ClientError, Starter};
 use utsushi_ipc::paths;
 use utsushi_ipc::pixels::PixelFormat;
-use utsushi_ipc::protocol::StyleInfo;
+use utsushi_ipc::protocol::{Profile, StyleInfo};
 use utsushi_ipc::status::{NOT_RUNNING, describe};
 
 use crate::ffi::c_string;
 use crate::ffi::gegl::{Buffer, Gegl};
-use crate::ffi::items::{Id, Items};
+use crate::ffi::items::{GRAY_ALPHA, Id, Items, NORMAL, Offsets, RGBA};
 use crate::filter::{FilterError, Host, HostError, Rows, Target, TargetKind};
 use crate::params::Output;
 use crate::region::Rect;
@@ -69,26 +69,29 @@ pub(crate) fn status() -> Result<String, Failure> {
 pub(crate) struct Layer<I: Id> {
     gegl: Gegl,
     items: Items<I>,
+    offsets: Offsets<I>,
     layer: I,
     source: Option<Buffer>,
     drawing: Option<Drawing<I>>,
 }
 
 struct Drawing<I> {
-    /// The layer, or its copy, which is not in the image yet.
+    /// The layer, or a new one, which is not in the image yet.
     on: I,
-    is_copy: bool,
+    is_new: bool,
+    /// Where it lies in the layer.
+    place: Rect,
     shadow: Buffer,
 }
 
 impl<I: Id> Layer<I> {
     /// # Safety
     ///
-    /// `layer` must name a drawable of the GIMP that called, `items` must be the functions of this GIMP; both stay
+    /// `layer` must name a drawable of the GIMP that called, `items` and `offsets` must be functions of this GIMP; all stay
     /// so until the plug-in returns to GIMP. Only the thread on which GIMP called may have it.
-    pub(crate) unsafe fn new(gegl: Gegl, items: Items<I>, layer: I) -> Self {
+    pub(crate) unsafe fn new(gegl: Gegl, items: Items<I>, offsets: Offsets<I>, layer: I) -> Self {
         gegl.init();
-        Self { gegl, items, layer, source: None, drawing: None }
+        Self { gegl, items, offsets, layer, source: None, drawing: None }
     }
 
     /// The drawable.
@@ -97,15 +100,52 @@ impl<I: Id> Layer<I> {
     }
 
     fn source(&mut self) -> &Buffer {
+        let is_linear = self.colours().2;
         let Self { gegl, items, layer, source, .. } = self;
         source.get_or_insert_with(|| {
             // SAFETY: `layer` is a drawable, by `new`; the buffer's reference is the caller's, thus ours.
             let buffer = unsafe {
                 let own = (items.gimp_drawable_get_format)(*layer);
-                gegl.buffer((items.gimp_drawable_get_buffer)(*layer), own)
+                gegl.buffer((items.gimp_drawable_get_buffer)(*layer), own, is_linear)
             };
             buffer.expect("a drawable has a buffer")
         })
+    }
+
+    /// What its samples are, the ICC profile of its colours, if they aren't sRGB, and whether that tells of light where
+    /// the samples are light.
+    fn colours(&self) -> (String, Vec<u8>, bool) {
+        // SAFETY: `layer` is a drawable, by `new`, and its image is there.
+        unsafe {
+            let format = (self.items.gimp_drawable_get_format)(self.layer);
+            let encoding = self.gegl.encoding(format);
+            if I::HAS_SPACES {
+                return (encoding, self.gegl.profile(format), false);
+            }
+            // Here babl takes everything for sRGB, and what the samples are, the image's profile says.
+            let profile = self.image_profile();
+            let is_linear = !profile.is_empty() && !encoding.contains('\'');
+            (encoding, profile, is_linear)
+        }
+    }
+
+    /// The profile that the image was given; empty without.
+    fn image_profile(&self) -> Vec<u8> {
+        // SAFETY: `layer` is an item of an image. The profile's reference is ours, and given back once its bytes, whose
+        // number it tells, are copied.
+        unsafe {
+            let image = (self.items.gimp_item_get_image)(self.layer);
+            let profile = (self.items.gimp_image_get_color_profile)(image);
+            if profile.is_null() {
+                return Vec::new();
+            }
+            let mut length = 0;
+            let icc = (self.items.gimp_color_profile_get_icc_profile)(profile, &mut length);
+            let icc =
+                if icc.is_null() { Vec::new() } else { std::slice::from_raw_parts(icc, length).to_vec() };
+            (self.gegl.g_object_unref)(profile);
+            icc
+        }
     }
 
     fn kind(&self) -> TargetKind {
@@ -138,33 +178,53 @@ impl<I: Id> Layer<I> {
         }
     }
 
-    /// Puts the copy into the image, right above the layer.
-    fn insert(&self, copy: I, name: &str) -> Result<(), HostError> {
-        // SAFETY: `layer` and `copy` are layers; GIMP copies the name that it is given, and the one that it gives is
+    /// A new layer for this part of the layer: plain, with nothing on it, and not in the image yet.
+    fn new_layer(&self, area: Rect) -> I {
+        // SAFETY: `layer` is an item of an image; GIMP copies the name, and writes two numbers.
+        unsafe {
+            let image = (self.items.gimp_item_get_image)(self.layer);
+            let is_grey = (self.items.gimp_drawable_is_gray)(self.layer) != 0;
+            let kind = if is_grey { GRAY_ALPHA } else { RGBA };
+            let (width, height) = (area.width, area.height);
+            let name = c"Utsushi".as_ptr();
+            let layer = (self.items.gimp_layer_new)(image, name, width, height, kind, 100.0, NORMAL);
+            if layer.exists() {
+                let (mut x, mut y) = (0, 0);
+                (self.offsets)(self.layer, &mut x, &mut y);
+                (self.items.gimp_layer_set_offsets)(layer, x + area.x, y + area.y);
+            }
+            layer
+        }
+    }
+
+    /// Puts the new layer into the image, right above the layer.
+    fn insert(&self, new: I, name: &str) -> Result<(), HostError> {
+        // SAFETY: `layer` and `new` are layers; GIMP copies the name that it is given, and the one that it gives is
         // ours, to be freed once.
         let inserted = unsafe {
             let own_name = (self.items.gimp_item_get_name)(self.layer);
             if !own_name.is_null() {
                 let name = format!("{} ({name})", CStr::from_ptr(own_name).to_string_lossy());
-                (self.items.gimp_item_set_name)(copy, c_string(&name).as_ptr());
+                (self.items.gimp_item_set_name)(new, c_string(&name).as_ptr());
                 (self.items.g_free)(own_name.cast());
             }
             let image = (self.items.gimp_item_get_image)(self.layer);
             let parent = (self.items.gimp_item_get_parent)(self.layer);
             let position = (self.items.gimp_image_get_item_position)(image, self.layer);
-            (self.items.gimp_image_insert_layer)(image, copy, parent, position)
+            (self.items.gimp_image_insert_layer)(image, new, parent, position)
         };
         if inserted == 0 { Err(HostError("add a layer to the image")) } else { Ok(()) }
     }
 
-    /// Adding the copy and drawing on it are one step to undo.
-    fn finish_copy(&self, drawing: &Drawing<I>, area: Rect, name: &str) -> Result<(), HostError> {
-        // SAFETY: `layer` is an item of an image, in which the copy is once it was inserted. The group is ended.
+    /// Adding the new layer and drawing on it are one step to undo.
+    fn finish_new(&self, drawing: &Drawing<I>, name: &str) -> Result<(), HostError> {
+        let Rect { width, height, .. } = drawing.place;
+        // SAFETY: `layer` is an item of an image, in which the new one is once it was inserted. The group is ended.
         unsafe {
             let image = (self.items.gimp_item_get_image)(self.layer);
             (self.items.gimp_image_undo_group_start)(image);
             let finished = match self.insert(drawing.on, name) {
-                Ok(()) => self.merge(drawing, area).inspect_err(|_| {
+                Ok(()) => self.merge(drawing, Rect::new(0, 0, width, height)).inspect_err(|_| {
                     (self.items.gimp_image_remove_layer)(image, drawing.on);
                 }),
                 Err(error) => {
@@ -196,6 +256,7 @@ impl<I: Id> Rows for Layer<I> {
 
     fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]) {
         let drawing = self.drawing.as_ref().expect("the filter begins first");
+        let area = Rect { x: area.x - drawing.place.x, y: area.y - drawing.place.y, ..area };
         drawing.shadow.write(area, format, pixels);
     }
 
@@ -214,9 +275,8 @@ impl<I: Id> Host for Layer<I> {
     fn target(&mut self) -> Target {
         let kind = self.kind();
         let extent = self.source().extent();
-        // SAFETY: `layer` is a drawable, by `new`.
-        let encoding = unsafe { self.gegl.encoding((self.items.gimp_drawable_get_format)(self.layer)) };
-        Target { kind, extent, encoding }
+        let (encoding, profile, is_linear) = self.colours();
+        Target { kind, extent, encoding, profile: Profile(profile.into()), is_linear }
     }
 
     fn selection(&mut self) -> Option<Rect> {
@@ -227,19 +287,21 @@ impl<I: Id> Host for Layer<I> {
         (some != 0 && area.width > 0 && area.height > 0).then_some(area)
     }
 
-    fn begin(&mut self, output: Output) -> Result<(), HostError> {
-        let is_copy = output == Output::NewLayer;
+    fn begin(&mut self, output: Output, area: Rect) -> Result<(), HostError> {
+        let is_new = output == Output::NewLayer;
+        let place = if is_new { area } else { Rect::new(0, 0, area.width, area.height) };
         // SAFETY: the filter begins with layers only. GIMP gives the shadow's reference to the caller.
         let (on, shadow) = unsafe {
-            let on = if is_copy { (self.items.gimp_layer_copy)(self.layer) } else { self.layer };
+            let on = if is_new { self.new_layer(area) } else { self.layer };
             if !on.exists() {
-                return Err(HostError("copy the layer"));
+                return Err(HostError("make a new layer"));
             }
             let own = (self.items.gimp_drawable_get_format)(on);
-            (on, self.gegl.buffer((self.items.gimp_drawable_get_shadow_buffer)(on), own))
+            let is_linear = self.colours().2;
+            (on, self.gegl.buffer((self.items.gimp_drawable_get_shadow_buffer)(on), own, is_linear))
         };
         let shadow = shadow.ok_or(HostError("make room to draw on"))?;
-        self.drawing = Some(Drawing { on, is_copy, shadow });
+        self.drawing = Some(Drawing { on, is_new, place, shadow });
         Ok(())
     }
 
@@ -247,8 +309,8 @@ impl<I: Id> Host for Layer<I> {
         let drawing = self.drawing.take().expect("the filter begins first");
         drawing.shadow.flush();
         self.source = None;
-        let finished = if drawing.is_copy {
-            self.finish_copy(&drawing, area, name)
+        let finished = if drawing.is_new {
+            self.finish_new(&drawing, name)
         } else {
             let merged = self.merge(&drawing, area);
             if merged.is_err() {
@@ -263,11 +325,11 @@ impl<I: Id> Host for Layer<I> {
     }
 
     fn abandon(&mut self) {
-        let Some(Drawing { on, is_copy, shadow }) = self.drawing.take() else { return };
+        let Some(Drawing { on, is_new, shadow, .. }) = self.drawing.take() else { return };
         drop(shadow);
-        // SAFETY: `on` is a drawable; a copy is not in the image yet, and not used any more.
+        // SAFETY: `on` is a drawable; a new layer is not in the image yet, and not used any more.
         unsafe {
-            if is_copy {
+            if is_new {
                 (self.items.gimp_item_delete)(on);
             } else {
                 (self.items.gimp_drawable_free_shadow)(on);

@@ -176,9 +176,13 @@ fn call(arguments: &[Param]) -> Result<(), Failure> {
     };
     // SAFETY: GIMP has checked that these two are of the types that were registered, INT32 and DRAWABLE.
     let (mode, layer) = unsafe { (mode.data.int32, layer.data.int32) };
-    let Functions { items, gegl, .. } = functions();
-    // SAFETY: GIMP has checked that the drawable exists. This is the thread on which it called.
-    let host = || unsafe { Layer::new(*gegl, *items, layer) };
+    let Functions { gimp, items, gegl } = functions();
+    // SAFETY: both take any number.
+    if unsafe { (gimp.gimp_item_is_valid)(layer) == 0 || (gimp.gimp_item_is_drawable)(layer) == 0 } {
+        return Err((Status::CallingError, Some(format!("there is no such layer ({layer})"))));
+    }
+    // SAFETY: the drawable exists. This is the thread on which GIMP called.
+    let host = || unsafe { Layer::new(*gegl, *items, gimp.gimp_drawable_offsets, layer) };
     let values = match mode {
         p::NON_INTERACTIVE => given.iter().map(value).collect(),
         p::INTERACTIVE => ask(host())?,

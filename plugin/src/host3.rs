@@ -141,7 +141,7 @@ unsafe fn stylize(plug_in: Object) -> Object {
         let procedure = (gimp.gimp_image_procedure_new)(plug_in, name, gimp3::PLUGIN, run, null, null);
         introduce(gimp, procedure, &p::STYLIZE);
         (gimp.gimp_procedure_set_image_types)(procedure, p::IMAGE_TYPES.as_ptr());
-        (gimp.gimp_procedure_set_sensitivity_mask)(procedure, gimp3::ONE_DRAWABLE);
+        (gimp.gimp_procedure_set_sensitivity_mask)(procedure, gimp3::DRAWABLES);
         for param in &PARAMS {
             add_argument(gimp, procedure, param);
         }
@@ -286,33 +286,50 @@ unsafe fn call(
     drawables: *const Object,
     config: Object,
 ) -> Result<(), Failure> {
-    // SAFETY: there is at least the null at the end, and where the first isn't null, a second.
-    let layer = unsafe {
-        match (*drawables).is_null() {
-            false if (*drawables.add(1)).is_null() => *drawables,
-            _ => return Err((Status::CallingError, Some("choose exactly one layer".into()))),
-        }
+    // SAFETY: there is at least the null at the end.
+    let layers: Vec<Object> = unsafe {
+        let drawable = |index| *drawables.add(index);
+        (0..).map(drawable).take_while(|drawable| !drawable.is_null()).collect()
+    };
+    let [first, ..] = layers[..] else {
+        return Err((Status::CallingError, Some("choose a layer".into())));
     };
     let settings = || {
         // SAFETY: the caller's promise.
         let values: Vec<_> = PARAMS.iter().map(|param| unsafe { value(config, param) }).collect();
         Settings::parse(&values)
     };
-    let Functions { items, gegl, .. } = functions();
+    let Functions { items, gegl, gimp } = functions();
     // SAFETY: a drawable of the GIMP that called; this is the thread on which it did.
-    let host = || unsafe { Layer::new(*gegl, *items, layer) };
+    let host = |layer| unsafe { Layer::new(*gegl, *items, gimp.gimp_drawable_get_offsets, layer) };
 
     if mode == p::INTERACTIVE {
-        filter::check(&mut host()).map_err(|error| failure(Status::from(&error), &error))?;
+        for layer in &layers {
+            filter::check(&mut host(*layer)).map_err(|error| failure(Status::from(&error), &error))?;
+        }
         let styles = styles()?;
         // SAFETY: the caller's promise; this is the thread on which GIMP called.
-        let wanted = unsafe { dialog3::run(procedure, config, host(), &styles, settings) };
+        let wanted = unsafe { dialog3::run(procedure, config, host(first), &styles, settings) };
         if !wanted.map_err(|error| failure(Status::ExecutionError, &error))? {
             return Err((Status::Cancel, None));
         }
     }
     let settings = settings().map_err(|error| failure(Status::CallingError, &error))?;
-    filter::run(&mut host(), &settings, connect).map_err(|error| failure(Status::from(&error), &error))
+    let draw = |layer: &Object| {
+        filter::run(&mut host(*layer), &settings, connect)
+            .map_err(|error| failure(Status::from(&error), &error))
+    };
+    if let [layer] = &layers[..] {
+        return draw(layer);
+    }
+    // SAFETY: a drawable is an item of an image; the group is ended.
+    unsafe {
+        let image = (items.gimp_item_get_image)(first);
+        (items.gimp_image_undo_group_start)(image);
+        let drawn = layers.iter().try_for_each(draw);
+        (items.gimp_image_undo_group_end)(image);
+        drawn
+    }
 }
 
 /// # Safety

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! client                                      daemon
-//! Hello, Stylize(spec), Rows(n) + pixels ...  Hello
+//! Hello, Stylize(spec) + profile, Rows(n) + pixels ...  Hello
 //!                                             Progress, Rows(n) + pixels   as bands finish
 //!                                             Stylized                     after the last row
 //! ```
@@ -23,6 +23,8 @@
 
 mod jobs;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -81,7 +83,7 @@ impl Hello {
 pub enum Request {
     /// Which styles are there? Answered by a [`Reply::Style`] each, then [`Reply::Done`].
     Styles,
-    /// Re-draw a picture. Followed by [`Request::Rows`] until every row was sent.
+    /// Re-draw a picture; the frame's body holds the profile of its colours. Followed by [`Request::Rows`] until every row was sent.
     Stylize(StylizeSpec),
     /// The next rows of the picture being stylized, from the top; the frame's body holds the pixels.
     Rows(u32),
@@ -157,7 +159,25 @@ pub struct StylizeSpec {
     pub place: Option<Place>,
     /// What waits for it.
     pub priority: Priority,
+    /// The ICC profile of its colours; empty for sRGB. At most [`MAX_PROFILE_BYTES`]. As it may be longer than a message,
+    /// it travels as the body of the request's frame.
+    #[serde(skip)]
+    pub profile: Profile,
 }
+
+/// The bytes of an ICC profile.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Profile(pub Arc<[u8]>);
+
+/// Only how many there are.
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Profile({} bytes)", self.0.len())
+    }
+}
+
+/// The longest colour profile, in bytes: what fits into a JPEG.
+pub const MAX_PROFILE_BYTES: usize = 254 * (65535 - 16);
 
 /// The largest seed: what every front end can offer, GIMP's signed numbers of 32 bits included.
 pub const MAX_SEED: u64 = i32::MAX as u64;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use utsushi::picture::{self, Format, WriteOptions};
 use utsushi_ipc::client::Client;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{BrushSize, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Priority, Profile, StyleShare, StylizeSpec};
 use utsushi_tests::binary::Home;
 use utsushi_tests::daemon::socket;
 use utsushi_tests::measure::{median, peak_mb};
@@ -88,6 +88,7 @@ fn spec(raster: Raster, brush_size: BrushSize) -> StylizeSpec {
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use utsushi::picture::{self, Format, WriteOptions};
 use utsushi_ipc::client::Client;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{BrushSize, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Priority, Profile, StyleShare, StylizeSpec};
 use utsushi_tests::gimp::{Session, installed};
 use utsushi_tests::measure::median;
 use utsushi_tests::mirror::Mirror;
@@ -106,6 +106,7 @@ fn in_memory(session: &Session, raster: Raster) -> f64 {
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     };
     let mut times = Vec::new();
     for _ in 0..=RUNS {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use utsushi_ipc::endpoint::{self, Connection};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{BrushSize, Hello, Priority, Request, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Hello, Priority, Profile, Request, StyleShare, StylizeSpec};
 use utsushi_ipc::wire;
 
 /// A picture of a few pixels, to be drawn at once.
@@ -20,6 +20,7 @@ pub fn small_picture() -> StylizeSpec {
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     }
 }
 

@@ -15,7 +15,8 @@ use utsushi_engine::style_file::{StyleFile, Thumbnail};
 use utsushi_engine::weights::Weights;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_ipc::protocol::{
-    BrushSize, Fault, FaultKind, Hello, JobId, Priority, Progress, Reply, Request, StyleShare, StylizeSpec,
+    BrushSize, Fault, FaultKind, Hello, JobId, Priority, Profile, Progress, Reply, Request, StyleShare,
+    StylizeSpec,
 };
 use utsushi_ipc::wire::{read_frame, write_frame};
 use utsushi_tests::daemon::Daemon;
@@ -51,6 +52,7 @@ fn spec(id: &str) -> StylizeSpec {
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     }
 }
 
@@ -60,7 +62,10 @@ fn requests() -> Vec<Vec<u8>> {
     let questions =
         [Request::Styles, Request::Status, Request::Jobs, Request::WatchJob(JobId(1)), Request::Unload];
     let questions: Vec<u8> = questions.iter().flat_map(|request| frame(request, &[])).collect();
-    vec![[picture.clone(), picture.clone()].concat(), [questions, picture].concat()]
+    let icc = utsushi::picture::encode_profile(&moxcms::ColorProfile::new_display_p3()).expect("a profile");
+    let in_its_space =
+        [frame(&Request::Stylize(spec("cel")), &icc), frame(&Request::Rows(6), &[7; 8 * 6 * 3])].concat();
+    vec![[picture.clone(), in_its_space].concat(), [questions, picture].concat()]
 }
 
 #[test]

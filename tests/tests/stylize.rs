@@ -8,7 +8,9 @@ use utsushi_engine::style_file::StyleFile;
 use utsushi_engine::{self as engine, BrushScale, Grain, Settings, Stylizer};
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, Raster};
-use utsushi_ipc::protocol::{BrushSize, FaultKind, MAX_SEED, Place, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{
+    BrushSize, FaultKind, MAX_SEED, Place, Priority, Profile, StyleShare, StylizeSpec,
+};
 use utsushi_tests::daemon::Daemon;
 use utsushi_tests::pictures::{drawn, enlarged, mean_difference, sample};
 
@@ -27,6 +29,7 @@ fn spec(raster: Raster) -> StylizeSpec {
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     }
 }
 

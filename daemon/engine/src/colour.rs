@@ -1,5 +1,8 @@
-//! Raw pixels to RGB and back, and how much of the source stays in the result.
+//! Raw pixels to RGB and back, what the network sees of them, and how much of the source stays in the result.
 
+use std::sync::Arc;
+
+use crate::colour_space::{ColourSpace, gain};
 use crate::pixels::{Depth, Layout};
 
 /// How to read and write a row of raw pixels.
@@ -87,28 +90,105 @@ impl Codec {
     }
 }
 
-/// Luma of ITU-R BT.601, as JPEG has it.
+/// Luma of ITU-R BT.601, as JPEG has it. That of a grey is its value, to the last bit.
 fn luma(rgb: &[f32; 3]) -> f32 {
-    0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
+    let [r, g, b] = *rgb;
+    if r == g && g == b { r } else { 0.299 * r + 0.587 * g + 0.114 * b }
 }
 
-/// Blends what the network drew into what the source has; both 0..1, and the result replaces `drawn`.
-///
-/// `keep_colours` takes the source's chroma, at the drawn luma, as far as it says; then `strength` takes the
-/// result, as far as it says.
-pub(crate) fn blend(source: &[f32], drawn: &mut [f32], strength: f32, keep_colours: f32) {
-    if strength == 1.0 && keep_colours == 0.0 {
-        return drawn.iter_mut().for_each(|drawn| *drawn = in_range(*drawn));
+/// How colours of a picture are to be understood.
+#[derive(Clone, Default)]
+pub(crate) enum Colours {
+    /// They are sRGB, and none lies outside of 0..1.
+    #[default]
+    Srgb,
+    /// They are sRGB, and may be brighter than white.
+    Hdr,
+    /// They are of another space.
+    Of(Arc<ColourSpace>),
+}
+
+impl Colours {
+    /// Those of a picture without a space of its own.
+    pub(crate) fn of_depth(depth: Depth) -> Self {
+        if depth == Depth::F32 { Self::Hdr } else { Self::Srgb }
     }
-    for (source, drawn) in source.as_chunks::<3>().0.iter().zip(drawn.as_chunks_mut::<3>().0) {
-        let shown = source.map(in_range);
-        let shift = luma(drawn) - luma(&shown);
+
+    /// Turns a row's colours into what the network may see of them.
+    pub(crate) fn show(&self, rgb: &mut [f32]) {
+        match self {
+            Self::Srgb => rgb.iter_mut().for_each(|value| *value = in_range(*value)),
+            Self::Hdr => {
+                let pixels = rgb.as_chunks_mut::<3>().0.iter_mut();
+                pixels.for_each(|pixel| *pixel = shown(*pixel, gain(*pixel)));
+            }
+            Self::Of(space) => space.show(rgb),
+        }
+    }
+}
+
+/// What an SDR screen shows of a colour: without its gain, and clipped to the gamut.
+pub(crate) fn shown(colour: [f32; 3], gain: f32) -> [f32; 3] {
+    let [r, g, b] = colour;
+    if gain > 1.0 {
+        [in_range(r / gain), in_range(g / gain), in_range(b / gain)]
+    } else {
+        [in_range(r), in_range(g), in_range(b)]
+    }
+}
+
+/// How much of what the network drew is taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Blend {
+    /// From 0, the source, to 1, the style.
+    pub(crate) strength: f32,
+    /// From 0, the style's colours, to 1, the source's chroma, at the drawn luma.
+    pub(crate) keep_colours: f32,
+    /// Is only the luma of the result written?
+    pub(crate) is_grey: bool,
+}
+
+impl Blend {
+    /// Blends what the network drew, 0..1, into what the source has; the result, in the source's colours, replaces
+    /// `drawn`.
+    pub(crate) fn run(self, colours: &Colours, source: &[f32], drawn: &mut [f32]) {
+        let pixels = source.as_chunks::<3>().0.iter().zip(drawn.as_chunks_mut::<3>().0);
+        match colours {
+            Colours::Srgb => pixels.for_each(|(source, drawn)| *drawn = self.pixel(*source, 1.0, *drawn)),
+            Colours::Hdr => {
+                pixels.for_each(|(source, drawn)| *drawn = self.pixel(*source, gain(*source), *drawn));
+            }
+            Colours::Of(space) => pixels.for_each(|(source, drawn)| {
+                let (before, gain) = space.to_srgb(*source);
+                let mut after = self.pixel(before, gain, *drawn);
+                if self.is_grey {
+                    after = [luma(&after); 3];
+                }
+                *drawn = space.changed(*source, before, after);
+            }),
+        }
+    }
+
+    /// In sRGB. What the network didn't see of the source, light beyond white and colours outside of the gamut, stays
+    /// around what it changed: a highlight's change is as many times larger as the highlight was.
+    fn pixel(self, source: [f32; 3], gain: f32, drawn: [f32; 3]) -> [f32; 3] {
+        let Self { strength, keep_colours, .. } = self;
+        let shown = shown(source, gain);
+        if strength == 1.0 && keep_colours == 0.0 && shown == source {
+            return drawn.map(in_range);
+        }
+        let shift = luma(&drawn) - luma(&shown);
+        let mut result = [0.0; 3];
         for c in 0..3 {
             let recoloured = in_range(drawn[c] + keep_colours * (shown[c] + shift - drawn[c]));
-            // At a strength of 1 not through the source, which may be infinite.
-            drawn[c] =
-                if strength == 1.0 { recoloured } else { source[c] + strength * (recoloured - source[c]) };
+            result[c] = if source[c] == shown[c] || !source[c].is_finite() {
+                // At a strength of 1 not through the source, which may be infinite.
+                if strength == 1.0 { recoloured } else { source[c] + strength * (recoloured - source[c]) }
+            } else {
+                source[c] + strength * gain * (recoloured - shown[c])
+            };
         }
+        result
     }
 }
 

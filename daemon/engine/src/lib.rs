@@ -11,6 +11,7 @@
 //! prune        a style file with fewer channels
 //! onnx         networks as files that other programs run
 //! differentiable                                   the same for whole maps, with gradients: for training
+//! colour_space ICC profiles -> sRGB and back
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod arch;
 mod bands;
 mod buffers;
 mod colour;
+mod colour_space;
 mod device;
 pub mod differentiable;
 mod error;
@@ -42,6 +44,7 @@ mod window;
 
 pub use arch::{Generator, Grain, Region, RowStream};
 pub use buffers::let_go;
+pub use colour_space::{ColourSpace, ProfileError};
 pub use device::{Device, DeviceChoice, NoDevice};
 pub use error::EngineError;
 pub use pixels::{Depth, Layout};

@@ -1,10 +1,11 @@
 //! The rows of the source that the result still needs.
 
-use crate::colour::{Codec, in_range};
+use crate::colour::{Codec, Colours, in_range};
 
 /// Raw rows, the oldest first.
 pub(crate) struct Source {
     pub(crate) codec: Codec,
+    pub(crate) colours: Colours,
     width: usize,
     /// The first row that is kept.
     first: usize,
@@ -17,7 +18,8 @@ impl Source {
     /// With room for so many rows. They grow into it without being moved, for which they would need it thrice.
     pub(crate) fn new(codec: Codec, width: usize, rows: usize) -> Self {
         let bytes = Vec::with_capacity(rows * width * codec.pixel_bytes());
-        Self { codec, width, first: 0, bytes, gone: 0 }
+        let colours = Colours::of_depth(codec.depth);
+        Self { codec, colours, width, first: 0, bytes, gone: 0 }
     }
 
     pub(crate) fn row_bytes(&self) -> usize {
@@ -64,7 +66,7 @@ impl Source {
     pub(crate) fn rgb(&self, row: usize) -> Vec<f32> {
         let mut rgb = vec![0.0; self.width * 3];
         self.codec.read_rgb(self.raw(row), &mut rgb);
-        rgb.iter_mut().for_each(|v| *v = in_range(*v));
+        self.colours.show(&mut rgb);
         rgb
     }
 

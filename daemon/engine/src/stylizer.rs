@@ -21,7 +21,8 @@ use rayon::prelude::*;
 
 use crate::alpha::{Cells, Fill, fill_row};
 use crate::buffers::{keep, room};
-use crate::colour::{Codec, blend};
+use crate::colour::{Blend, Codec, Colours};
+use crate::colour_space::ColourSpace;
 use crate::pixels::{Depth, Layout};
 use crate::scale::{Enlarged, Reduce, Stretch};
 use crate::source::Source;
@@ -196,6 +197,12 @@ impl Stylizer {
         }
     }
 
+    /// Takes the source's colours for those of another space than sRGB. Before the first rows.
+    pub fn in_space(mut self, space: Arc<ColourSpace>) -> Self {
+        self.source.colours = Colours::Of(space);
+        self
+    }
+
     /// About how much memory a picture takes at most, in bytes: what the networks take, and the source's rows
     /// that wait for them.
     pub fn memory_bytes(mixture: &Mixture, settings: &Settings) -> u64 {
@@ -354,17 +361,23 @@ impl Stylizer {
         let row_len = self.settings.width * 3;
         let start = out.len();
         self.source.pop(self.drawn.len() / row_len, out);
-        let codec = self.source.codec;
-        let Settings { strength, keep_colours, .. } = self.settings;
+        let Source { codec, colours, .. } = &self.source;
+        let Settings { strength, keep_colours, layout, .. } = self.settings;
+        let is_grey = matches!(layout, Layout::Grey | Layout::GreyAlpha);
+        let blend = Blend { strength, keep_colours, is_grey };
         // At a strength of 0, what came out of the source is the result, to the last bit.
         if strength > 0.0 {
             let rows = out[start..].par_chunks_exact_mut(self.source.row_bytes());
             let rows = rows.zip(self.drawn.par_chunks_exact_mut(row_len));
             rows.for_each_init(
-                || vec![0.0; row_len],
-                |source, (row, drawn)| {
+                || (vec![0.0; row_len], vec![1.0; row_len / 3]),
+                |(source, alpha), (row, drawn)| {
                     codec.read_rgb(row, source);
-                    blend(source, drawn, strength, keep_colours);
+                    blend.run(colours, source, drawn);
+                    if layout.has_alpha() {
+                        codec.read_alpha(row, alpha);
+                        keep_hidden(source, alpha, drawn);
+                    }
                     codec.write_rgb(drawn, row);
                 },
             );
@@ -410,6 +423,14 @@ impl Front {
             fill.forget_before(self.rows.at(to));
         }
         filled
+    }
+}
+
+/// Where nothing can be seen, colours stay: some programs bring them back.
+fn keep_hidden(source: &[f32], alpha: &[f32], drawn: &mut [f32]) {
+    let pixels = source.as_chunks::<3>().0.iter().zip(drawn.as_chunks_mut::<3>().0);
+    for ((source, drawn), _) in pixels.zip(alpha).filter(|(_, alpha)| **alpha <= 0.0) {
+        *drawn = *source;
     }
 }
 

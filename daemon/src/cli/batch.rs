@@ -22,6 +22,7 @@ use self::own_daemon::OwnDaemon;
 use self::plan::{Format, Planned};
 use self::shard::{Shard, Which};
 use self::sources::{Depth, Finds};
+use super::left_out::LeftOut;
 use super::order::{Order, OrderArgs};
 use super::painter::Painter;
 use super::pipeline::{self, Event, Job, Outcome};
@@ -148,7 +149,8 @@ impl Batch {
         let styles = style_marks(&order);
 
         let mut report = self.report.begin(planned.len() + lost.len(), order.seed());
-        report.left_out(others.iter().map(|other| other.kind).collect());
+        let other_files: LeftOut = others.iter().map(|other| other.kind).collect();
+        report.left_out(other_files.clone());
         let (mut jobs, mut entries, mut skipped) = (Vec::new(), Vec::new(), 0);
         let pictures = planned.len() + lost.len();
         for Planned { job, stamp } in planned {
@@ -166,6 +168,7 @@ impl Batch {
             }
         }
         warn_unless_noted(journal.begin(shard, total, pictures, skipped), &journal, &report);
+        warn_unless_noted(journal.leave_out(None, other_files), &journal, &report);
         for lost in &lost {
             report.lost(&lost.path, &lost.message);
             warn_unless_noted(journal.fail(&lost.path, None, &lost.message), &journal, &report);
@@ -276,6 +279,11 @@ fn note(event: &Event, jobs: &[Job], entries: &[Entry], journal: &mut Journal, r
     let noted = match event {
         Event::Started(index) => journal.forget(&entries[*index]),
         Event::Done(index, ..) => journal.record(&entries[*index]),
+        Event::Lost(index, loss) => {
+            let mut left_out = LeftOut::default();
+            left_out.add_loss(loss);
+            journal.leave_out(Some(&jobs[*index].source), left_out)
+        }
         Event::Failed(index, message) => {
             let Job { source, output, .. } = &jobs[*index];
             journal.fail(source, Some(output), message)

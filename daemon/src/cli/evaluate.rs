@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use utsushi_ipc::paths;
 use utsushi_training::abstraction::redrawn;
+use utsushi_training::data::MIN_SIDE_PX;
 use utsushi_training::evaluate::{Judge, LEAST_PICTURES, Scores, common_side, stacked};
 
 use super::gallery::Wanted;
@@ -18,9 +19,8 @@ use crate::workshop;
 
 /// More make it slower, and hardly surer.
 const MOST_PICTURES: usize = 40;
-/// What is judged is the middle of each picture, as large as all pictures have it, and at least so large, ...
-const LEAST_SIDE_PX: u32 = 128;
-/// ... after it was reduced to this: as in training, art more than photos, so that lines are a pixel or two wide.
+/// What is judged is the middle of each picture, as large as all pictures have it, after it was reduced to this, but not
+/// below training's least side: art more than photos, so that lines are a pixel or two wide.
 const PHOTO_PX: u32 = 512;
 const ART_PX: u32 = 384;
 
@@ -97,7 +97,7 @@ impl Evaluate {
 }
 
 fn wanted(long_side_px: u32) -> Wanted {
-    Wanted { most: MOST_PICTURES, least: LEAST_PICTURES, long_side_px, short_side_px: LEAST_SIDE_PX }
+    Wanted { most: MOST_PICTURES, least: LEAST_PICTURES, long_side_px, short_side_px: MIN_SIDE_PX }
 }
 
 fn describe(Told { pictures, photos, photos_distance, scores, .. }: &Told) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::batch::is_video;
 use crate::picture::{Format, Loss, Part};
@@ -21,7 +21,7 @@ const OTHER_PICTURES: [(&str, &[&str]); 8] = [
 ];
 
 /// Counts of what is left out, each kind by its name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct LeftOut(BTreeMap<Kind, u64>);
 
@@ -58,13 +58,32 @@ impl Kind {
     }
 }
 
-impl Serialize for Kind {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match self {
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
             Self::Part(part) => part.name(),
             Self::File(name) => name,
             Self::Video => "video",
-        })
+        }
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        let parts = [Part::Page, Part::Frame, Part::View].map(Self::Part);
+        let files = OTHER_PICTURES.map(|(name, _)| Self::File(name));
+        parts.into_iter().chain(files).chain([Self::Video]).find(|kind| kind.name() == name)
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::of_name(&name).ok_or_else(|| serde::de::Error::custom(format!("{name} is no kind of file")))
     }
 }
 
@@ -86,6 +105,11 @@ impl LeftOut {
         if let Loss::Parts { part, count } = loss {
             *self.0.entry(Kind::Part(*part)).or_default() += count;
         }
+    }
+
+    /// Counts all of these, too.
+    pub(super) fn add_all(&mut self, others: &Self) {
+        others.0.iter().for_each(|(kind, count)| *self.0.entry(*kind).or_default() += count);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -139,6 +163,9 @@ mod tests {
             left_out.add(Kind::of_file(Path::new(name)).unwrap());
         }
         assert_eq!(left_out.in_words(), "; left out: 4 frames, 2 GIF files, 1 video");
-        assert_eq!(serde_json::to_string(&left_out).unwrap(), r#"{"frame":4,"GIF":2,"video":1}"#);
+        let json = r#"{"frame":4,"GIF":2,"video":1}"#;
+        assert_eq!(serde_json::to_string(&left_out).unwrap(), json);
+        assert_eq!(serde_json::from_str::<LeftOut>(json).unwrap(), left_out);
+        assert!(serde_json::from_str::<LeftOut>(r#"{"thing":1}"#).is_err());
     }
 }

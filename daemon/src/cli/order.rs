@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use clap::Args;
 use utsushi_ipc::pixels::Raster;
-use utsushi_ipc::protocol::{BrushSize, MAX_MIX, MAX_SEED, Priority, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, MAX_MIX, MAX_SEED, Priority, Profile, StyleShare, StylizeSpec};
 
 use super::{Usage, values};
 use crate::library::Library;
@@ -81,7 +81,7 @@ impl Order {
         self.seed
     }
 
-    /// What to ask of the daemon for a picture of this size.
+    /// What to ask of the daemon for a picture of this size, in sRGB.
     pub(super) fn spec(&self, raster: Raster) -> StylizeSpec {
         StylizeSpec {
             raster,
@@ -93,6 +93,7 @@ impl Order {
             grain: self.grain,
             place: None,
             priority: self.priority,
+            profile: Profile::default(),
         }
     }
 

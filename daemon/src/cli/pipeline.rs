@@ -20,7 +20,8 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::process::Signal;
-use utsushi_ipc::protocol::{Progress, StylizeReport};
+use utsushi_engine::ColourSpace;
+use utsushi_ipc::protocol::{Profile, Progress, StylizeReport, StylizeSpec};
 
 use super::order::Order;
 use super::painter::{Paint, PaintError};
@@ -156,6 +157,8 @@ impl Brake {
 struct Decoded {
     index: usize,
     picture: Picture,
+    /// Of its colours, unless they are sRGB.
+    profile: Profile,
 }
 
 struct Drawn {
@@ -185,9 +188,16 @@ fn start(jobs: Vec<Job>, order: Order, painter: impl Paint + 'static, events: Se
 fn decode(jobs: &[Job], to_draw: SyncSender<Decoded>, events: &Sender<Event>) {
     for (index, job) in jobs.iter().enumerate() {
         let goes_on = match read(job) {
-            Ok((picture, losses)) => {
+            Ok((picture, mut losses)) => {
+                if job.format != Format::Tiff && picture.is_brighter_than_white() {
+                    losses.push(Loss::Highlights);
+                }
+                let profile = profile(&picture).unwrap_or_else(|loss| {
+                    losses.push(loss);
+                    Profile::default()
+                });
                 let told = losses.into_iter().all(|loss| events.send(Event::Lost(index, loss)).is_ok());
-                told && to_draw.send(Decoded { index, picture }).is_ok()
+                told && to_draw.send(Decoded { index, picture, profile }).is_ok()
             }
             Err(message) => events.send(Event::Failed(index, message)).is_ok(),
         };
@@ -211,6 +221,16 @@ fn read(job: &Job) -> Result<(Picture, Vec<Loss>), String> {
     }
 }
 
+/// What the daemon has to know of a picture's colours.
+fn profile(picture: &Picture) -> Result<Profile, Loss> {
+    let Some(icc) = picture.profile() else { return Ok(Profile::default()) };
+    match ColourSpace::from_icc(icc) {
+        Ok(Some(_)) => Ok(Profile(icc.into())),
+        Ok(None) => Ok(Profile::default()),
+        Err(_) => Err(Loss::Profile),
+    }
+}
+
 fn draw(
     jobs: &[Job],
     order: &Order,
@@ -220,7 +240,7 @@ fn draw(
     events: &Sender<Event>,
     brake: &Brake,
 ) {
-    for Decoded { index, mut picture } in decoded {
+    for Decoded { index, mut picture, profile } in decoded {
         let started = Instant::now();
         let _ = events.send(Event::Started(index));
         let mut told = None;
@@ -230,7 +250,8 @@ fn draw(
             }
             if brake.is_pulled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        match painter.paint(&order.spec(picture.raster), &picture.pixels, &mut progress) {
+        let spec = StylizeSpec { profile, ..order.spec(picture.raster) };
+        match painter.paint(&spec, &picture.pixels, &mut progress) {
             Ok((pixels, report)) => {
                 picture.pixels = pixels;
                 if to_encode.send(Drawn { index, picture, report, started }).is_err() {
@@ -279,12 +300,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-    use utsushi_ipc::protocol::StylizeSpec;
-
     use super::super::order;
     use super::*;
     use crate::picture::{Metadata, WriteOptions};
+    use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 
     const REPORT: StylizeReport = StylizeReport { queued_ms: 0.0, engine_ms: 1.0, brush_size: 1.0 };
 

@@ -22,9 +22,12 @@ pub(super) mod tag {
     pub(in crate::picture) const EXIF: u16 = 0x8769;
     pub(in crate::picture) const GPS: u16 = 0x8825;
     pub(in crate::picture) const MAKER_NOTE: u16 = 0x927c;
+    pub(in crate::picture) const COLOUR_SPACE: u16 = 0xa001;
     pub(in crate::picture) const PIXEL_X_DIMENSION: u16 = 0xa002;
     pub(in crate::picture) const PIXEL_Y_DIMENSION: u16 = 0xa003;
     pub(in crate::picture) const INTEROPERABILITY: u16 = 0xa005;
+    /// In a directory of its own.
+    pub(in crate::picture) const INTEROPERABILITY_INDEX: u16 = 1;
 }
 
 /// Types of values, as TIFF numbers them.
@@ -60,6 +63,24 @@ pub(super) fn orientation(exif: &[u8]) -> Orientation {
         tiff.number(&entry)
     });
     value.map_or(Orientation::UPRIGHT, |value| Orientation::from_tag(value.try_into().unwrap_or(1)))
+}
+
+/// Are the colours Adobe RGB's? Cameras say so by the name of a rule, and some programs by a number of their own.
+pub(super) fn is_adobe_rgb(exif: &[u8]) -> bool {
+    const ADOBE_RGB: u32 = 2;
+    const UNCALIBRATED: u32 = 0xffff;
+    let says = || {
+        let tiff = Tiff::new(exif)?;
+        let directory = tiff.pointed(tiff.main()?, tag::EXIF)?;
+        let space = tiff.number(&tiff.find(directory, tag::COLOUR_SPACE)?)?;
+        let rule = || {
+            let rules = tiff.pointed(directory, tag::INTEROPERABILITY)?;
+            tiff.value(&tiff.find(rules, tag::INTEROPERABILITY_INDEX)?)
+        };
+        let is_by_rule = || rule().is_some_and(|rule| rule.starts_with(b"R03"));
+        Some(space == ADOBE_RGB || (space == UNCALIBRATED && is_by_rule()))
+    };
+    says().unwrap_or(false)
 }
 
 /// The resolution, for files that have no other place for it.

@@ -11,6 +11,7 @@
 
 mod careful;
 mod headers;
+mod iptc;
 
 use std::io::{BufRead, Read, Write};
 
@@ -27,20 +28,23 @@ use self::careful::Careful;
 use self::headers::Headers;
 use super::{
     Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Picture, Problem, Resolution,
-    WriteOptions, allocate, convert, exif,
+    WriteOptions, allocate, convert, encode_profile, exif, inks,
 };
 
 /// The largest file that is read into memory.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 const MAX_SIDE_PX: u32 = 65535;
 const EXIF_NAME: &[u8] = b"Exif\0\0";
+const XMP_NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const ICC_NAME: &[u8] = b"ICC_PROFILE\0";
 /// A block of 64 pixels takes at least a bit, and at least one component has at least a quarter of the pixels.
 const MAX_PIXELS_A_BYTE: u64 = 64 * 8 * 4;
 /// Bytes that the decoder may look at behind the last it needs.
 const LOOK_AHEAD: [u8; 16] = [0; 16];
+/// The longest content of a segment.
+const MAX_SEGMENT_BYTES: usize = 65533;
 /// The longest EXIF data that fits into its one segment.
-const MAX_EXIF_BYTES: usize = 65533 - EXIF_NAME.len();
+const MAX_EXIF_BYTES: usize = MAX_SEGMENT_BYTES - EXIF_NAME.len();
 
 pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
     let mut file = Vec::new();
@@ -63,7 +67,7 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
             file.len()
         }
     };
-    let inks = headers.icc.as_deref().filter(|icc| headers.sampling.len() == 4 && is_of_inks(icc));
+    let inks = headers.icc.as_deref().filter(|icc| headers.sampling.len() == 4 && inks::describes(icc));
     // The fast decoder may take the next scan's header for the end of this one, and mix up the colours.
     let is_one_by_one = headers.scans > 1 && !headers.progressive;
     let is_usual = headers.is_sampled_as_usual() && !is_one_by_one && headers.end.is_some() && inks.is_none();
@@ -81,21 +85,19 @@ pub(super) fn decode(source: impl BufRead) -> Result<Decoded, Problem> {
         if inks.is_some() && !is_srgb {
             losses.push(Loss::InkProfile);
         }
-        let srgb = || ColorProfile::new_srgb().encode().ok();
+        let srgb = || encode_profile(&ColorProfile::new_srgb());
         (raster, pixels, if is_srgb { srgb() } else { headers.icc })
     };
 
     let exif = headers.exif;
     let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
     let resolution = headers.resolution.or_else(|| exif.as_deref().and_then(exif::resolution));
-    let icc = Metadata::profile(icc, raster.format().channels == Channels::Rgb);
-    let metadata = Metadata { icc, exif, resolution, ..Metadata::default() };
+    let is_colour = raster.format().channels == Channels::Rgb;
+    let icc = Metadata::profile(icc, is_colour);
+    let icc = icc.or_else(|| Metadata::profile_by_exif(exif.as_deref(), is_colour));
+    let (xmp, iptc) = (headers.xmp, headers.iptc);
+    let metadata = Metadata { icc, exif, resolution, xmp, iptc, ..Metadata::default() };
     Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
-}
-
-/// Is the profile one of cyan, magenta, yellow and black?
-fn is_of_inks(icc: &[u8]) -> bool {
-    icc.get(16..20) == Some(b"CMYK")
 }
 
 /// By the fast decoder. `end`: where the picture's data ends.
@@ -145,7 +147,7 @@ fn allocate_for(
     Ok(allocated)
 }
 
-/// Alpha is laid over white. EXIF data that is too long for a JPEG is left out.
+/// Alpha is laid over white. What is too long for a segment of a JPEG is left out.
 pub(super) fn encode(out: &mut impl Write, picture: &Picture, options: &WriteOptions) -> Result<(), Problem> {
     let Picture { raster, metadata, .. } = picture;
     let too_small = |_| Problem::FormatTooSmall {
@@ -173,6 +175,13 @@ pub(super) fn encode(out: &mut impl Write, picture: &Picture, options: &WriteOpt
     }
     if let Some(icc) = metadata.icc_for(color == jpeg_encoder::ColorType::Rgb) {
         encoder.add_icc_profile(icc).map_err(writing)?;
+    }
+    let xmp = metadata.xmp.as_deref().map(|xmp| (1, [XMP_NAME, xmp].concat()));
+    let iptc = metadata.iptc.as_deref().map(|records| (13, iptc::to_segment(records)));
+    for (number, segment) in [xmp, iptc].into_iter().flatten() {
+        if segment.len() <= MAX_SEGMENT_BYTES {
+            encoder.add_app_segment(number, segment).map_err(writing)?;
+        }
     }
     encoder.encode(&samples, width, height, color).map_err(writing)
 }

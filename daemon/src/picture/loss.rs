@@ -18,6 +18,10 @@ pub enum Loss {
     EndMark,
     /// The profile of a CMYK JPEG can't be used, so that its colours are those of ideal inks.
     InkProfile,
+    /// It has values above 1, which the format that it is written in hasn't.
+    Highlights,
+    /// The profile of its colours can't be used, so that they are drawn as if they were sRGB.
+    Profile,
 }
 
 /// What a file can hold several of.
@@ -41,7 +45,7 @@ impl Loss {
     pub fn is_destructive(&self) -> bool {
         match self {
             Self::Parts { .. } => true,
-            Self::GainMap | Self::EndMark | Self::InkProfile => false,
+            Self::GainMap | Self::EndMark | Self::InkProfile | Self::Profile | Self::Highlights => false,
         }
     }
 }
@@ -74,6 +78,10 @@ impl fmt::Display for Loss {
             Self::InkProfile => {
                 f.write_str("its CMYK profile can't be used; convert it to RGB first if its colours are off")
             }
+            Self::Highlights => f.write_str("its values above 1 are clipped to white; write TIFF to keep them"),
+            Self::Profile => f.write_str(
+                "its colour profile can't be used, and it is drawn as sRGB; convert it to sRGB first if its colours are off",
+            ),
             Self::EndMark => f.write_str("its end mark is missing; if it was cut short, fetch it again"),
         }
     }

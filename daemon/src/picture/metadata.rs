@@ -1,9 +1,13 @@
 //! What a picture file tells besides its pixels, and is kept.
 
-use super::png::ColourChunks;
+use moxcms::ColorProfile;
+use utsushi_ipc::protocol::MAX_PROFILE_BYTES;
 
-/// The longest ICC profile that is kept: what fits into a JPEG.
-const MAX_ICC_BYTES: usize = 254 * (65535 - 16);
+use super::exif;
+use super::png::{ColourChunks, PngTexts};
+
+/// In a profile's header, as numbers of 16 bits before and after the point.
+const D50: [u8; 12] = [0, 0, 0xf6, 0xd6, 0, 1, 0, 0, 0, 0, 0xd3, 0x2d];
 
 /// What is kept besides the pixels.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -16,6 +20,12 @@ pub struct Metadata {
     pub exif: Option<Vec<u8>>,
     /// How large the picture is on paper.
     pub resolution: Option<Resolution>,
+    /// XMP, in UTF-8, with an orientation of 1.
+    pub xmp: Option<Vec<u8>>,
+    /// IPTC's records, as they are.
+    pub iptc: Option<Vec<u8>>,
+    /// A PNG's texts.
+    pub png_texts: PngTexts,
 }
 
 /// The chunks by which a PNG told its colours, and the profile that it had, or that says the same to other formats.
@@ -50,16 +60,33 @@ impl Metadata {
         icc.filter(|icc| describes(icc, colour))
     }
 
+    /// The profile of a picture without one, for what its EXIF data say of its colours: Adobe RGB or, unsaid, sRGB.
+    pub(super) fn profile_by_exif(exif: Option<&[u8]>, colour: bool) -> Option<Vec<u8>> {
+        let is_adobe_rgb = colour && exif.is_some_and(exif::is_adobe_rgb);
+        is_adobe_rgb.then(|| encode_profile(&ColorProfile::new_adobe_rgb()))?
+    }
+
     /// The ICC profile, if it describes what is about to be written.
     pub(super) fn icc_for(&self, colour: bool) -> Option<&[u8]> {
         self.icc.as_deref().filter(|icc| describes(icc, colour))
     }
 }
 
+/// A profile as a file holds it, such as libpng, too, takes: its length is a multiple of 4, and its header names D50, to
+/// which all profiles' colours are adapted.
+pub fn encode_profile(profile: &ColorProfile) -> Option<Vec<u8>> {
+    let mut icc = profile.encode().ok()?;
+    icc.resize(icc.len().next_multiple_of(4), 0);
+    let length = u32::try_from(icc.len()).ok()?;
+    icc.get_mut(..4)?.copy_from_slice(&length.to_be_bytes());
+    icc.get_mut(68..80)?.copy_from_slice(&D50);
+    Some(icc)
+}
+
 /// The profile's header names its colour space at byte 16.
 fn describes(icc: &[u8], colour: bool) -> bool {
     let expected: &[u8] = if colour { b"RGB " } else { b"GRAY" };
-    icc.len() <= MAX_ICC_BYTES && icc.get(16..20) == Some(expected)
+    icc.len() <= MAX_PROFILE_BYTES && icc.get(16..20) == Some(expected)
 }
 
 impl Resolution {

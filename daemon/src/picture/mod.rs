@@ -22,15 +22,17 @@
 //!
 //! A file may hold more than one picture, of which the first is read; [`open`] tells of that as a [`Loss`].
 //!
-//! What isn't kept: XMP, IPTC and comments; the thumbnail inside EXIF data, which would show the picture as it was; maker notes on the way into or
-//! out of a TIFF, as they point at places of the file they were in. An ICC profile is left out where it doesn't
+//! XMP is kept in all formats, IPTC in JPEG and TIFF, and a PNG's texts in PNG. What isn't kept: comments; thumbnails,
+//! which would show the picture as it was; XMP of what else was in the file; maker notes on the way into or out of a
+//! TIFF, as they point at places of the file they were in. An ICC profile is left out where it doesn't
 //! describe the written channels. What a PNG tells of its colours in other chunks, it gets back; other formats get a
-//! profile that says the same. A CMYK JPEG becomes sRGB by its profile, or without
-//! one, RGB.
+//! profile that says the same. A CMYK JPEG or TIFF becomes sRGB by its
+//! profile, or without one, RGB.
 
 mod convert;
 mod error;
 mod exif;
+mod inks;
 mod jpeg;
 mod loss;
 mod metadata;
@@ -42,17 +44,19 @@ mod replace;
 mod tests;
 mod tiff;
 mod webp;
+mod xmp;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::Path;
 
-use utsushi_ipc::pixels::{PixelFormat, Raster};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 
 pub use self::error::{PictureError, Problem};
 pub use self::loss::{Loss, Part};
-pub use self::metadata::{Metadata, PngColour, Resolution};
+pub use self::metadata::{Metadata, PngColour, Resolution, encode_profile};
 use self::orientation::Orientation;
+pub use self::png::PngTexts;
 
 /// The most bytes of pixels that are read into memory: 4 GiB, a gigapixel of 8-bit RGBA.
 pub const MAX_PIXEL_BYTES: u64 = 4 << 30;
@@ -68,6 +72,19 @@ pub struct Picture {
     pub pixels: Vec<u8>,
     /// What else is kept.
     pub metadata: Metadata,
+}
+
+impl Picture {
+    /// The ICC profile of the colours, if there is one for pixels of this kind.
+    pub fn profile(&self) -> Option<&[u8]> {
+        let is_colour = matches!(self.raster.format().channels, Channels::Rgb | Channels::Rgba);
+        self.metadata.icc_for(is_colour)
+    }
+
+    /// Does it have values above 1, which of all formats only TIFF has?
+    pub fn is_brighter_than_white(&self) -> bool {
+        self.raster.format().depth == Depth::F32 && convert::f32s(&self.pixels).any(|value| value > 1.0)
+    }
 }
 
 /// A format of picture files.

@@ -5,6 +5,7 @@
 //! several times as fast.
 
 mod colour;
+mod text;
 
 use std::borrow::Cow;
 use std::io::{BufRead, Seek, Write};
@@ -15,12 +16,14 @@ use png::{
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 
 pub(super) use self::colour::ColourChunks;
+pub use self::text::PngTexts;
 use super::{
     Decoded, Format, Loss, Metadata, Orientation, Part, Picture, PngColour, Problem, Resolution, allocate,
     convert, exif,
 };
 
-pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
+pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem> {
+    let (png_texts, xmp) = text::read(&mut source).map_err(|e| Problem::reading(Format::Png, e))?;
     let mut decoder = png::Decoder::new(source);
     decoder.set_transformations(Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
@@ -63,7 +66,7 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     let chunks = ColourChunks::of(info);
     let icc = icc.or_else(|| chunks.as_ref()?.to_profile(is_colour(channels)));
     let png_colour = chunks.map(|chunks| PngColour { chunks, icc: icc.clone() });
-    let metadata = Metadata { icc, png_colour, exif, resolution };
+    let metadata = Metadata { icc, png_colour, exif, resolution, xmp, png_texts, iptc: None };
     let losses = losses.into_iter().collect();
     Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
 }
@@ -106,6 +109,10 @@ pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Prob
     let mut writer = encoder.write_header().map_err(writing)?;
     if let Some(chunks) = chunks {
         chunks.write(&mut writer).map_err(writing)?;
+    }
+    metadata.png_texts.write(&mut writer).map_err(writing)?;
+    if let Some(xmp) = &metadata.xmp {
+        text::write_xmp(&mut writer, xmp).map_err(writing)?;
     }
     writer.write_image_data(&samples).map_err(writing)?;
     writer.finish().map_err(writing)

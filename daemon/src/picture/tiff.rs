@@ -1,17 +1,19 @@
 //! TIFF and BigTIFF, by the `tiff` crate.
 //!
-//! Read: grey and RGB, with alpha or without, of 8 or 16 bits or 32-bit floating point, and grey of 1, 2 or 4
-//! bits; in strips or tiles, interleaved or in planes, with any compression the crate knows. The first full page only
-//! ([`pages`]).
+//! Read ([`stored`]): grey and RGB, with alpha or without, of 8 or 16 bits or floating point of 16 or 32, grey of 1, 2
+//! or 4 bits, CMYK and YCbCr; in strips or tiles, interleaved or in planes, with any compression the crate knows. The
+//! first full page only ([`pages`]).
 //! Written: strips of fast deflate, with a predictor where samples are whole numbers.
 
 mod pages;
+mod stored;
 
 use std::borrow::Cow;
 use std::io::{BufRead, Seek, Write};
 
+use moxcms::ColorProfile;
 use tiff::decoder::ifd::Value;
-use tiff::decoder::{ChunkType, Decoder, IfdDecoder, Limits};
+use tiff::decoder::{Decoder, IfdDecoder, Limits};
 use tiff::encoder::colortype::{
     ColorType, Gray8, Gray16, Gray32Float, RGB8, RGB16, RGB32Float, RGBA8, RGBA16, RGBA32Float,
 };
@@ -23,16 +25,21 @@ use tiff::tags::{
     ExtraSamples, PhotometricInterpretation, Predictor, ResolutionUnit, SampleFormat, Tag, Type, ValueBuffer,
 };
 use tiff::{Directory, TiffError, TiffResult};
-use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 
+use self::stored::Stored;
 use super::exif::{self, Field, Fields};
 use super::{
     Decoded, Format, Loss, MAX_PIXEL_BYTES, Metadata, Orientation, Part, Picture, Problem, Resolution,
-    allocate, convert,
+    allocate, convert, encode_profile, inks, xmp,
 };
 
 /// The largest value of a tag: an ICC profile, or the places of 262144 strips in a BigTIFF.
 const MAX_TAG_BYTES: usize = 16 << 20;
+const XMP: u16 = 700;
+const IPTC: u16 = 33723;
+/// How each of IPTC's records begins.
+const IPTC_MARK: u8 = 0x1c;
 /// From so many bytes of pixels on, offsets may not fit into 32 bits.
 const BIG_TIFF_BYTES: u64 = 3 << 30;
 
@@ -47,172 +54,34 @@ pub(super) fn decode(source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     let (width, height) = decoder.dimensions().map_err(reading)?;
     let stored = Stored::of(&mut decoder)?;
     let (raster, mut pixels) = allocate(width, height, stored.format)?;
-    let layout = decoder.image_buffer_layout().map_err(reading)?;
-    // Samples of less than a byte are packed in rows of whole bytes.
-    let row_bytes = (width as usize * stored.format.channels.count() * usize::from(stored.bits)).div_ceil(8);
-    if layout.complete_len != row_bytes * height as usize {
-        return Err(Problem::unsupported("it is a TIFF with more channels than colours and alpha"));
-    }
-    if stored.bits < 8 {
-        let mut packed = vec![0; layout.complete_len];
-        decoder.read_image_bytes(&mut packed).map_err(reading)?;
-        expand_bits(&packed, stored.bits, width as usize, &mut pixels);
-    } else if layout.planes > 1 {
-        let mut planes = vec![0; layout.complete_len];
-        match decoder.get_chunk_type() {
-            ChunkType::Strip => decoder.read_image_bytes(&mut planes).map_err(reading)?,
-            ChunkType::Tile => read_tiles(&mut decoder, stored.format, raster, &mut planes)?,
-        }
-        interleave(&planes, stored.format, &mut pixels);
-    } else {
-        decoder.read_image_bytes(&mut pixels).map_err(reading)?;
-    }
-    if stored.alpha_is_multiplied_in {
-        divide_by_alpha(&mut pixels, stored.format);
-    }
+    let icc = bytes_of(&mut decoder, Tag::IccProfile);
+    let inks = icc.as_deref().filter(|icc| stored.is_inks() && inks::describes(icc));
+    let is_srgb = stored.read(&mut decoder, raster, &mut pixels, inks)?;
+    let ink_loss = (inks.is_some() && !is_srgb).then_some(Loss::InkProfile);
+    let icc = if is_srgb { encode_profile(&ColorProfile::new_srgb()) } else { icc };
 
     // A tag that can't be read is no reason to refuse the picture.
     let orientation = decoder.find_tag_unsigned(Tag::Orientation).ok().flatten();
     let resolution = resolution(&mut decoder);
-    let icc = bytes_of(&mut decoder, Tag::IccProfile);
+    let xmp = bytes_of(&mut decoder, Tag::from_u16_exhaustive(XMP));
+    let iptc = bytes_of(&mut decoder, Tag::from_u16_exhaustive(IPTC));
     let fields = fields(&mut decoder);
     let metadata = Metadata {
         icc: Metadata::profile(icc, is_colour(stored.format.channels)),
         exif: (!fields.is_empty()).then(|| fields.to_exif()),
         resolution,
+        xmp: xmp.as_deref().and_then(xmp::from_packet),
+        // Some programs call it numbers of 32 bits, whose bytes may have been turned around.
+        iptc: iptc.filter(|iptc| iptc.first() == Some(&IPTC_MARK)),
         ..Metadata::default()
     };
     let orientation = orientation.map_or(Orientation::UPRIGHT, Orientation::from_tag);
-    let losses = Loss::parts(Part::Page, other_pages).into_iter().collect();
+    let losses = Loss::parts(Part::Page, other_pages).into_iter().chain(ink_loss).collect();
     Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
-}
-
-/// How samples lie in the file.
-struct Stored {
-    format: PixelFormat,
-    bits: u8,
-    alpha_is_multiplied_in: bool,
-}
-
-impl Stored {
-    fn of<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Result<Self, Problem> {
-        use tiff::ColorType as Stored;
-        let color = decoder.colortype().map_err(reading)?;
-        let unsupported = || Problem::unsupported(format!("it is a TIFF of {color:?}"));
-        let (channels, bits) = match color {
-            Stored::Gray(bits) => (Channels::Grey, bits),
-            Stored::GrayA(bits) | Stored::Multiband { bit_depth: bits, num_samples: 2 } => {
-                (Channels::GreyAlpha, bits)
-            }
-            Stored::RGB(bits) => (Channels::Rgb, bits),
-            Stored::RGBA(bits) => (Channels::Rgba, bits),
-            _ => return Err(unsupported()),
-        };
-        let formats =
-            decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(reading)?.unwrap_or_default();
-        let floating = formats.first() == Some(&SampleFormat::IEEEFP.to_u16());
-        let whole = formats.iter().all(|&format| format == SampleFormat::Uint.to_u16());
-        let depth = match bits {
-            1 | 2 | 4 if whole && channels == Channels::Grey => Depth::U8,
-            8 if whole => Depth::U8,
-            16 if whole => Depth::U16,
-            32 if floating => Depth::F32,
-            _ => return Err(unsupported()),
-        };
-        let extra =
-            decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(reading)?.unwrap_or_default();
-        let alpha_is_multiplied_in =
-            channels.has_alpha() && extra.first() == Some(&ExtraSamples::AssociatedAlpha.to_u16());
-        Ok(Self { format: PixelFormat { channels, depth }, bits, alpha_is_multiplied_in })
-    }
 }
 
 fn is_colour(channels: Channels) -> bool {
     matches!(channels, Channels::Rgb | Channels::Rgba)
-}
-
-/// 1, 2 or 4 bits a sample, in rows of whole bytes, to 8.
-fn expand_bits(packed: &[u8], bits: u8, width: usize, samples: &mut [u8]) {
-    let (max, per_byte) = ((1_u8 << bits) - 1, usize::from(8 / bits));
-    let row_bytes = width.div_ceil(per_byte);
-    for (from, to) in packed.chunks_exact(row_bytes).zip(samples.chunks_exact_mut(width)) {
-        for (x, sample) in to.iter_mut().enumerate() {
-            let shift = 8 - bits - bits * (x % per_byte) as u8;
-            *sample = (from[x / per_byte] >> shift & max) * (255 / max);
-        }
-    }
-}
-
-/// Planes in tiles, one after the other. At once, the crate (0.11) can't read them: from the second plane on it takes
-/// the lowest tiles for whole ones, and panics where they don't fit.
-fn read_tiles<R: BufRead + Seek>(
-    decoder: &mut Decoder<R>,
-    format: PixelFormat,
-    raster: Raster,
-    planes: &mut [u8],
-) -> Result<(), Problem> {
-    let sample_bytes = format.depth.bytes();
-    let (width, height) = (raster.width() as usize, raster.height() as usize);
-    let (tile_width, tile_height) = decoder.chunk_dimensions();
-    let (tile_width, tile_height) = (tile_width as usize, tile_height as usize);
-    let (across, down) = (width.div_ceil(tile_width), height.div_ceil(tile_height));
-    let plane_bytes = planes.len() / format.channels.count();
-    for (plane, samples) in planes.chunks_exact_mut(plane_bytes).enumerate() {
-        for tile in 0..across * down {
-            let index = u32::try_from(plane * across * down + tile)
-                .map_err(|_| Problem::broken(Format::Tiff, "it has too many tiles"))?;
-            let layout = decoder.image_chunk_buffer_layout(index).map_err(reading)?;
-            let mut bytes = vec![0; layout.len];
-            decoder.read_chunk_bytes(index, &mut bytes).map_err(reading)?;
-            let (left, top) = (tile % across * tile_width, tile / across * tile_height);
-            let row_bytes = tile_width.min(width - left) * sample_bytes;
-            let rows = samples.chunks_exact_mut(width * sample_bytes).skip(top).take(tile_height);
-            for (to, from) in rows.zip(bytes.chunks_exact(row_bytes)) {
-                to[left * sample_bytes..][..row_bytes].copy_from_slice(from);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn interleave(planes: &[u8], format: PixelFormat, pixels: &mut [u8]) {
-    let (sample_bytes, pixel_bytes) = (format.depth.bytes(), format.pixel_bytes());
-    let plane_bytes = planes.len() / format.channels.count();
-    for (channel, plane) in planes.chunks_exact(plane_bytes).enumerate() {
-        let at = channel * sample_bytes;
-        for (sample, pixel) in plane.chunks_exact(sample_bytes).zip(pixels.chunks_exact_mut(pixel_bytes)) {
-            pixel[at..at + sample_bytes].copy_from_slice(sample);
-        }
-    }
-}
-
-/// Pictures here have colours as they are, whatever their alpha.
-fn divide_by_alpha(pixels: &mut [u8], format: PixelFormat) {
-    for pixel in pixels.chunks_exact_mut(format.pixel_bytes()) {
-        let (colours, alpha) = pixel.split_at_mut(format.pixel_bytes() - format.depth.bytes());
-        match format.depth {
-            Depth::U8 => {
-                let alpha = u32::from(alpha[0]).max(1);
-                colours
-                    .iter_mut()
-                    .for_each(|c| *c = ((u32::from(*c) * 255 + alpha / 2) / alpha).min(255) as u8);
-            }
-            Depth::U16 => {
-                let alpha = convert::u16s(alpha).next().map_or(1, u64::from).max(1);
-                for colour in colours.as_chunks_mut().0 {
-                    let value = (u64::from(u16::from_ne_bytes(*colour)) * 65535 + alpha / 2) / alpha;
-                    *colour = (value.min(65535) as u16).to_ne_bytes();
-                }
-            }
-            Depth::F32 => {
-                let alpha = convert::f32s(alpha).next().unwrap_or(1.0);
-                for colour in colours.as_chunks_mut().0 {
-                    let value = f32::from_ne_bytes(*colour);
-                    *colour = if alpha > 0.0 { value / alpha } else { value }.to_ne_bytes();
-                }
-            }
-        }
-    }
 }
 
 fn resolution<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Option<Resolution> {
@@ -343,11 +212,15 @@ where
     if channels.has_alpha() {
         directory.write_tag(Tag::ExtraSamples, ExtraSamples::UnassociatedAlpha.to_u16())?;
     }
-    if let Some(icc) = metadata.icc_for(is_colour(channels)) {
-        write_fields(
-            directory,
-            &[Field { tag: Tag::IccProfile.to_u16(), kind: exif::kind::UNDEFINED, value: icc.to_vec() }],
-        )?;
+    let texts = [
+        (Tag::IccProfile.to_u16(), exif::kind::UNDEFINED, metadata.icc_for(is_colour(channels))),
+        (XMP, exif::kind::BYTE, metadata.xmp.as_deref()),
+        (IPTC, exif::kind::UNDEFINED, metadata.iptc.as_deref()),
+    ];
+    for (tag, kind, value) in texts {
+        if let Some(value) = value {
+            write_fields(directory, &[Field { tag, kind, value: value.to_vec() }])?;
+        }
     }
     if let Some(Resolution { x_ppi, y_ppi }) = metadata.resolution {
         let rational = |value| {
@@ -415,7 +288,7 @@ grey_alpha!(GreyAlpha32Float, f32, 32, IEEEFP, |row, result| result.extend_from_
 fn reading(error: TiffError) -> Problem {
     match error {
         TiffError::IoError(error) => Problem::reading(Format::Tiff, error),
-        TiffError::UnsupportedError(what) => Problem::unsupported(format!("{what}")),
+        TiffError::UnsupportedError(what) => stored::unsupported_by_crate(&what),
         other => Problem::broken(Format::Tiff, other),
     }
 }

@@ -1,4 +1,4 @@
-//! WebP, by the `image` crate; written lossless.
+//! WebP: decoded by the `image` crate, encoded by `image-webp`, lossless.
 //!
 //! Of an animation the first frame is read. The resolution has no place of its own in a WebP file: it lives in the
 //! EXIF data.
@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 use std::io::{BufRead, Seek, SeekFrom, Write};
 
-use image::codecs::webp::{WebPDecoder, WebPEncoder};
-use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError};
+use image::codecs::webp::WebPDecoder;
+use image::{ImageDecoder, ImageError};
+use image_webp::{ColorType, EncodingError, WebPEncoder};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 
 use super::exif::{self, Fields};
-use super::{Decoded, Format, Loss, Metadata, Orientation, Part, Picture, Problem, allocate, convert};
+use super::{Decoded, Format, Loss, Metadata, Orientation, Part, Picture, Problem, allocate, convert, xmp};
 
 const MAX_SIDE_PX: u32 = 16383;
 
@@ -19,15 +20,18 @@ pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem
     let frames = check_chunks(&mut source)?;
     let mut decoder = WebPDecoder::new(source).map_err(reading)?;
     let (width, height) = decoder.dimensions();
-    let channels = if decoder.color_type() == ColorType::Rgba8 { Channels::Rgba } else { Channels::Rgb };
+    let channels =
+        if decoder.color_type() == image::ColorType::Rgba8 { Channels::Rgba } else { Channels::Rgb };
     let (raster, mut pixels) = allocate(width, height, PixelFormat { channels, depth: Depth::U8 })?;
     let icc = Metadata::profile(decoder.icc_profile().map_err(reading)?, true);
     let exif = decoder.exif_metadata().map_err(reading)?.as_deref().and_then(exif::from_chunk);
+    let xmp = decoder.xmp_metadata().map_err(reading)?.as_deref().and_then(xmp::from_packet);
     decoder.read_image(&mut pixels).map_err(reading)?;
 
+    let icc = icc.or_else(|| Metadata::profile_by_exif(exif.as_deref(), true));
     let orientation = exif.as_deref().map_or(Orientation::UPRIGHT, exif::orientation);
     let resolution = exif.as_deref().and_then(exif::resolution);
-    let metadata = Metadata { icc, exif, resolution, ..Metadata::default() };
+    let metadata = Metadata { icc, exif, resolution, xmp, ..Metadata::default() };
     let losses = Loss::parts(Part::Frame, frames.saturating_sub(1)).into_iter().collect();
     Ok(Decoded { picture: Picture { raster, pixels, metadata }, orientation, losses })
 }
@@ -40,17 +44,20 @@ pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Prob
         return Err(Problem::FormatTooSmall { format, width, height, max_side_px });
     }
     let color = match raster.format().channels {
-        Channels::Grey => ExtendedColorType::L8,
-        Channels::GreyAlpha => ExtendedColorType::La8,
-        Channels::Rgb => ExtendedColorType::Rgb8,
-        Channels::Rgba => ExtendedColorType::Rgba8,
+        Channels::Grey => ColorType::L8,
+        Channels::GreyAlpha => ColorType::La8,
+        Channels::Rgb => ColorType::Rgb8,
+        Channels::Rgba => ColorType::Rgba8,
     };
-    let mut encoder = WebPEncoder::new_lossless(out);
+    let mut encoder = WebPEncoder::new(out);
     if let Some(icc) = metadata.icc_for(true) {
-        encoder.set_icc_profile(icc.to_vec()).map_err(Problem::encoding)?;
+        encoder.set_icc_profile(icc.to_vec());
     }
     if let Some(exif) = with_resolution(metadata) {
-        encoder.set_exif_metadata(exif.into_owned()).map_err(Problem::encoding)?;
+        encoder.set_exif_metadata(exif.into_owned());
+    }
+    if let Some(xmp) = &metadata.xmp {
+        encoder.set_xmp_metadata(xmp.clone());
     }
     encoder.encode(&convert::to_u8(picture), width, height, color).map_err(writing)
 }
@@ -104,9 +111,9 @@ fn reading(error: ImageError) -> Problem {
     }
 }
 
-fn writing(error: ImageError) -> Problem {
+fn writing(error: EncodingError) -> Problem {
     match error {
-        ImageError::IoError(error) => Problem::Write(error),
+        EncodingError::IoError(error) => Problem::Write(error),
         other => Problem::encoding(other),
     }
 }

@@ -2,7 +2,9 @@
 
 use utsushi_engine::style_file::is_style_id;
 use utsushi_ipc::pixels::Raster;
-use utsushi_ipc::protocol::{BrushSize, Fault, FaultKind, MAX_MIX, MAX_SEED, Place, StylizeSpec};
+use utsushi_ipc::protocol::{
+    BrushSize, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, StylizeSpec,
+};
 
 /// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is
 /// a factor.
@@ -18,6 +20,19 @@ pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
 
     if spec.seed > MAX_SEED {
         return invalid(format!("the seed is {}; give a whole number from 0 to {MAX_SEED}", spec.seed));
+    }
+
+    // What it says is looked at when the picture is begun; what is no profile at all is told at once.
+    if !spec.profile.0.is_empty() && spec.profile.0.get(36..40) != Some(b"acsp") {
+        return invalid(
+            "the colour profile is no ICC profile; assign another, or convert the picture to sRGB".into(),
+        );
+    }
+    if spec.profile.0.len() > MAX_PROFILE_BYTES {
+        return invalid(format!(
+            "the colour profile has {} bytes, and {MAX_PROFILE_BYTES} are the most; convert the picture to sRGB",
+            spec.profile.0.len()
+        ));
     }
 
     if let Some(place @ Place { x, y, width, height }) = spec.place {
@@ -71,7 +86,7 @@ pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
 mod tests {
     use std::iter;
 
-    use utsushi_ipc::protocol::StyleShare;
+    use utsushi_ipc::protocol::{Profile, StyleShare};
 
     use super::*;
     use crate::worker::fake;
@@ -129,6 +144,21 @@ mod tests {
             };
             check(widen, (!is_sound).then_some("mix"));
         }
+    }
+
+    #[test]
+    fn profiles() {
+        let check = |bytes: usize, mark: &[u8], refused_for| {
+            let mut icc = vec![0; bytes];
+            icc.get_mut(36..40).into_iter().for_each(|place| place.copy_from_slice(mark));
+            check(|spec| spec.profile = Profile(icc.into()), refused_for);
+        };
+        check(0, b"acsp", None);
+        check(128, b"acsp", None);
+        check(MAX_PROFILE_BYTES, b"acsp", None);
+        check(MAX_PROFILE_BYTES + 1, b"acsp", Some("are the most"));
+        check(128, b"none", Some("no ICC profile"));
+        check(24, b"acsp", Some("no ICC profile"));
     }
 
     #[test]

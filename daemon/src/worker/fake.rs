@@ -10,7 +10,7 @@ use std::{
 
 use utsushi_ipc::{
     pixels::{Channels, Depth, PixelFormat, Raster},
-    protocol::{BrushSize, Fault, FaultKind, Priority, StyleShare, StylizeSpec},
+    protocol::{BrushSize, Fault, FaultKind, Priority, Profile, StyleShare, StylizeSpec},
 };
 
 use super::{Engine, Refusal, Stream};
@@ -81,6 +81,7 @@ pub(crate) fn spec(style: &str, seed: u64, width: u32, height: u32) -> StylizeSp
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     }
 }
 

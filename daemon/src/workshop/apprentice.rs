@@ -42,7 +42,7 @@ impl Apprentice {
         folder: &JobFolder,
     ) -> Result<Self, Halt> {
         let Material { held_out, exhibits, skipped, features, .. } = &material;
-        let diary = Diary::open(folder, &order.name, trainer.recipe(), held_out, skipped);
+        let diary = Diary::open(folder, &order.name, trainer.recipe(), held_out, skipped)?;
         let jury = match &trainer.recipe().adversarial {
             Some(_) => Jury::seat(folder, trainer.steps(), held_out, exhibits, features.clone())?,
             None => None,

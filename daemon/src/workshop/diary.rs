@@ -12,8 +12,9 @@ use utsushi_training::report::{Kind, Report, State};
 use utsushi_training::trainer::StepReport;
 
 use super::jury::{self, Sitting};
+use super::kept::kept;
 use crate::jobs::folder::JobFolder;
-use crate::jobs::training::Progress;
+use crate::jobs::training::{Halt, Progress};
 
 /// The page gets new pictures when so much training has gone by: drawing them takes a step or two.
 const SAMPLE_MINUTES: f64 = 4.0;
@@ -36,14 +37,14 @@ impl Diary {
         recipe: &Recipe,
         photos: &[Picture],
         skipped: &[Skipped],
-    ) -> Self {
+    ) -> Result<Self, Halt> {
         let path = path(folder);
-        let report = read(&path).unwrap_or_else(|| Report::new(title, recipe));
+        let report = kept(folder, &path)?.unwrap_or_else(|| Report::new(title, recipe));
         let mut diary = Self { report, path, sampled_at: None };
         diary.report.state = State::Running;
         diary.report.photos(photos);
         diary.report.skipped(skipped);
-        diary
+        Ok(diary)
     }
 
     /// Notes what a step told.
@@ -103,7 +104,12 @@ impl Diary {
 /// Tells on the page how the job is now. A page that can't be written is as it was.
 pub(super) fn settle(folder: &JobFolder, state: &JobState) {
     let path = path(folder);
-    let Some(mut report) = read(&path) else { return };
+    let Some(mut report) = read(&path) else {
+        if path.exists() {
+            folder.log(&format!("{} can't be read, and its page stays as it was", path.display()));
+        }
+        return;
+    };
     report.state = match state {
         JobState::Queued | JobState::Preparing | JobState::Running => State::Running,
         JobState::Paused { why, .. } => State::Paused(why.clone()),
@@ -144,7 +150,7 @@ mod tests {
     }
 
     fn open(folder: &JobFolder) -> Diary {
-        Diary::open(folder, "Hana", &Recipe::preset(Preset::Fast), &[], &[])
+        Diary::open(folder, "Hana", &Recipe::preset(Preset::Fast), &[], &[]).expect("a diary")
     }
 
     fn told(step: u64) -> (StepReport, Progress) {

@@ -12,19 +12,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utsushi_engine::style_file::{StyleFile, StyleFileError};
 use utsushi_engine::write_whole;
-use utsushi_training::data::Picture;
+use utsushi_training::data::{MIN_SIDE_PX, Picture};
 use utsushi_training::evaluate::{Bounds, Judge, LEAST_PICTURES, Scores, best, common_side, stacked};
 use utsushi_training::networks::perceptual::Features;
 use utsushi_training::trainer::{Stage, StepReport, Trainer};
 
+use super::kept::kept;
 use crate::jobs::folder::JobFolder;
 use crate::jobs::training::Halt;
 
 /// How often the last stage is judged.
 const SITTINGS: u64 = 12;
-/// The middles of photos and art are judged, at least so large, ...
-const LEAST_SIDE_PX: usize = 128;
-/// ... after they were reduced to this, as in training.
+/// The middles of photos and art are judged, after they were reduced to this, but not below training's least side.
 const PHOTO_PX: u32 = 512;
 const ART_PX: u32 = 384;
 const MOST_ART: usize = 24;
@@ -56,8 +55,7 @@ impl Jury {
     ) -> Result<Option<Self>, Halt> {
         let Some(judge) = judge(photos, art, &*features)? else { return Ok(None) };
         let (scores, best) = (folder.path().join("scores.json"), folder.path().join("best.safetensors"));
-        let earlier = fs::read(&scores).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let mut sittings: Vec<Sitting> = earlier.unwrap_or_default();
+        let mut sittings: Vec<Sitting> = kept(folder, &scores)?.unwrap_or_default();
         // It comes by the later ones again.
         sittings.retain(|sitting| sitting.step <= steps);
         Ok(Some(Self { judge, features, scores, best, sittings }))
@@ -136,8 +134,8 @@ pub(super) fn judge(
 }
 
 fn large_enough(pictures: &[Picture], long_side_px: u32) -> Vec<Picture> {
-    let reduced = pictures.iter().map(|picture| picture.reduced(long_side_px));
-    reduced.filter(|picture| picture.width.min(picture.height) as usize >= LEAST_SIDE_PX).collect()
+    let reduced = pictures.iter().map(|picture| picture.reduced_within(long_side_px, MIN_SIDE_PX));
+    reduced.filter(|picture| picture.width.min(picture.height) >= MIN_SIDE_PX).collect()
 }
 
 /// Where a job's folder is cleared of what it needs no more.

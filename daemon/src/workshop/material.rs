@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use utsushi_engine::Layout;
+use utsushi_engine::{ColourSpace, Layout};
 use utsushi_ipc::pixels::{Channels, Depth};
 use utsushi_training::abstraction::{Cache, Unprepared, redrawn};
 use utsushi_training::data::{
@@ -235,13 +235,8 @@ fn halt(error: ScanError) -> Halt {
     }
 }
 
-/// Reads a picture with 8 bits a channel, laid over white.
-pub(crate) fn open(path: &Path) -> Result<Picture, String> {
-    sheet(path).map(|sheet| sheet.picture)
-}
-
-/// The same with what is transparent.
-pub(super) fn sheet(path: &Path) -> Result<Sheet, String> {
+/// Reads a picture with 8 bits a channel, in sRGB, laid over white, and what of it is transparent.
+pub(crate) fn sheet(path: &Path) -> Result<Sheet, String> {
     let picture = picture::read(path).map_err(|error| error.problem.to_string())?;
     let format = picture.raster.format();
     let layout = match format.channels {
@@ -250,6 +245,17 @@ pub(super) fn sheet(path: &Path) -> Result<Sheet, String> {
         Channels::Rgb => Layout::Rgb,
         Channels::Rgba => Layout::Rgba,
     };
+    let (width, height) = (picture.raster.width(), picture.raster.height());
+    // By a profile that can't be used, nothing is converted, as when a picture is drawn.
+    if let Some(space) = picture.profile().and_then(|icc| ColourSpace::from_icc(icc).ok()?) {
+        let depth = match format.depth {
+            Depth::U8 => utsushi_engine::Depth::U8,
+            Depth::U16 => utsushi_engine::Depth::U16,
+            Depth::F32 => utsushi_engine::Depth::F32,
+        };
+        let samples = space.shown(layout, depth, &picture.pixels);
+        return Sheet::new(width, height, layout, &samples).map_err(|error| error.to_string());
+    }
     let samples = match format.depth {
         Depth::U8 => picture.pixels,
         Depth::U16 => bytemuck::pod_collect_to_vec::<u8, u16>(&picture.pixels)
@@ -261,8 +267,7 @@ pub(super) fn sheet(path: &Path) -> Result<Sheet, String> {
             .map(|sample| (sample.clamp(0.0, 1.0) * 255.0).round() as u8)
             .collect(),
     };
-    Sheet::new(picture.raster.width(), picture.raster.height(), layout, &samples)
-        .map_err(|error| error.to_string())
+    Sheet::new(width, height, layout, &samples).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -281,7 +286,7 @@ mod tests {
                 Raster::new(3, 1, PixelFormat { channels: Channels::Grey, depth }).expect("a raster");
             let picture = picture::Picture { raster, pixels, metadata: Metadata::default() };
             picture::write(&path, Format::Tiff, &picture, &WriteOptions::default()).expect("written");
-            let read = open(&path).expect("a picture");
+            let read = sheet(&path).expect("a picture").picture;
             assert_eq!((read.width, read.height), (3, 1));
             assert_eq!(read.rgb, [0, 0, 0, 128, 128, 128, 255, 255, 255], "{depth:?}");
         };
@@ -289,8 +294,22 @@ mod tests {
         check(Depth::U16, [0u16, 0x80ff, 0xffff].iter().flat_map(|sample| sample.to_ne_bytes()).collect());
         check(Depth::F32, [-1.0f32, 0.502, 7.0].iter().flat_map(|sample| sample.to_ne_bytes()).collect());
         std::fs::write(folder.path().join("b.png"), "broken").expect("written");
-        let why = open(&folder.path().join("b.png")).expect_err("no picture");
+        let why = sheet(&folder.path().join("b.png")).expect_err("no picture");
         assert!(!why.contains("b.png"), "the path is told beside it: {why}");
+    }
+
+    #[test]
+    fn pictures_are_read_in_srgb() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("p3.png");
+        let format = PixelFormat { channels: Channels::Rgba, depth: Depth::U8 };
+        let raster = Raster::new(1, 1, format).expect("a raster");
+        let icc = picture::encode_profile(&moxcms::ColorProfile::new_display_p3());
+        let metadata = Metadata { icc, ..Metadata::default() };
+        let p3 = picture::Picture { raster, pixels: vec![150, 100, 50, 255], metadata };
+        picture::write(&path, Format::Png, &p3, &WriteOptions::default()).expect("written");
+        // By the matrices of CSS Color 4.
+        assert_eq!(sheet(&path).expect("a picture").picture.rgb, [159, 97, 38]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod course;
 mod diary;
 mod eyes;
 mod jury;
+mod kept;
 mod material;
 mod nearest;
 
@@ -26,7 +27,7 @@ use utsushi_training::trainer::Trainer;
 use self::apprentice::Apprentice;
 pub(crate) use self::eyes::features;
 use self::material::Material;
-pub(crate) use self::material::open;
+pub(crate) use self::material::sheet;
 use crate::jobs::checkpoints::{IfLost, Unread};
 use crate::jobs::folder::JobFolder;
 use crate::jobs::order::Order;

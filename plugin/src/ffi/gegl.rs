@@ -27,6 +27,9 @@ symbols! {
         gegl_buffer_flush: unsafe extern "C" fn(Object),
         gegl_buffer_get_extent: unsafe extern "C" fn(Object) -> *const Rect,
         babl_format_with_space: unsafe extern "C" fn(*const c_char, Babl) -> Babl,
+        babl_format_get_space: unsafe extern "C" fn(Babl) -> Babl,
+        babl_space: unsafe extern "C" fn(*const c_char) -> Babl,
+        babl_space_get_icc: unsafe extern "C" fn(Babl, *mut c_int) -> *const c_char,
         babl_format_get_encoding: unsafe extern "C" fn(Babl) -> *const c_char,
         g_object_unref: unsafe extern "C" fn(Object),
     }
@@ -64,14 +67,35 @@ impl Gegl {
         name.to_string_lossy().into_owned()
     }
 
+    /// The ICC profile of a format's colours, with its gamma; empty for sRGB, and for a space that has none.
+    ///
+    /// # Safety
+    ///
+    /// `format` must be a babl format.
+    pub(crate) unsafe fn profile(&self, format: Babl) -> Vec<u8> {
+        // SAFETY: the caller's promise; babl keeps its spaces, and their profiles, of which it tells the length.
+        unsafe {
+            let space = (self.babl_format_get_space)(format);
+            if space.is_null() || space == (self.babl_space)(c"sRGB".as_ptr()) {
+                return Vec::new();
+            }
+            let mut length: c_int = 0;
+            let icc = (self.babl_space_get_icc)(space, &mut length);
+            match usize::try_from(length) {
+                Ok(length @ 1..) if !icc.is_null() => std::slice::from_raw_parts(icc.cast(), length).to_vec(),
+                _ => Vec::new(),
+            }
+        }
+    }
+
     /// Takes over a reference to a buffer.
     ///
     /// # Safety
     ///
     /// `buffer` must be null, or a reference to a `GeglBuffer` that is the caller's, and `own` the format of its
-    /// drawable.
-    pub(crate) unsafe fn buffer(&self, buffer: Object, own: Babl) -> Option<Buffer> {
-        Some(Buffer { gegl: *self, buffer: NonNull::new(buffer)?, own })
+    /// drawable. `is_linear`: floating-point numbers are wanted as light, and not gamma-encoded.
+    pub(crate) unsafe fn buffer(&self, buffer: Object, own: Babl, is_linear: bool) -> Option<Buffer> {
+        Some(Buffer { gegl: *self, buffer: NonNull::new(buffer)?, own, is_linear })
     }
 }
 
@@ -80,6 +104,7 @@ pub(crate) struct Buffer {
     gegl: Gegl,
     buffer: NonNull<c_void>,
     own: Babl,
+    is_linear: bool,
 }
 
 impl Buffer {
@@ -120,7 +145,7 @@ impl Buffer {
 
     fn format(&self, format: PixelFormat) -> Babl {
         // SAFETY: the name is one that babl knows, and `own` is a format, whose space is taken.
-        unsafe { (self.gegl.babl_format_with_space)(babl_name(format).as_ptr(), self.own) }
+        unsafe { (self.gegl.babl_format_with_space)(babl_name(format, self.is_linear).as_ptr(), self.own) }
     }
 }
 
@@ -137,8 +162,12 @@ fn check_pixels(area: Rect, format: PixelFormat, pixels: &[u8]) {
     assert!(pixels.as_ptr().addr().is_multiple_of(format.depth.bytes()), "pixels are aligned");
 }
 
-fn babl_name(format: PixelFormat) -> &'static CStr {
+fn babl_name(format: PixelFormat, is_linear: bool) -> &'static CStr {
     match (format.channels, format.depth) {
+        (Channels::Grey, Depth::F32) if is_linear => c"Y float",
+        (Channels::GreyAlpha, Depth::F32) if is_linear => c"YA float",
+        (Channels::Rgb, Depth::F32) if is_linear => c"RGB float",
+        (Channels::Rgba, Depth::F32) if is_linear => c"RGBA float",
         (Channels::Grey, Depth::U8) => c"Y' u8",
         (Channels::Grey, Depth::U16) => c"Y' u16",
         (Channels::Grey, Depth::F32) => c"Y' float",

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use super::items::Offsets;
 use super::symbols;
 
 /// GIMP's own libraries.
@@ -70,6 +71,9 @@ symbols! {
             *const c_char, *const c_char, c_int, c_int, c_int, *const ParamDef, *const ParamDef,
         ),
         gimp_plugin_menu_register: unsafe extern "C" fn(*const c_char, *const c_char) -> c_int,
+        gimp_item_is_drawable: unsafe extern "C" fn(i32) -> c_int,
+        gimp_item_is_valid: unsafe extern "C" fn(i32) -> c_int,
+        gimp_drawable_offsets: Offsets<i32>,
         gimp_message: unsafe extern "C" fn(*const c_char) -> c_int,
         gimp_procedural_db_get_data_size: unsafe extern "C" fn(*const c_char) -> c_int,
         gimp_procedural_db_get_data: unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int,

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_uint};
 
+use super::items::Offsets;
 use super::{Object, symbols};
 
 /// GIMP's own libraries. GIMP 3.2 still calls them 3.0.
@@ -14,8 +15,8 @@ pub(crate) type GType = usize;
 pub(crate) const PLUGIN: c_int = 1;
 /// `G_PARAM_READWRITE`.
 pub(crate) const READ_WRITE: c_int = 3;
-/// `GIMP_PROCEDURE_SENSITIVE_DRAWABLE`: exactly one drawable is chosen.
-pub(crate) const ONE_DRAWABLE: c_int = 1;
+/// `GIMP_PROCEDURE_SENSITIVE_DRAWABLE` and `_DRAWABLES`: one drawable or several are chosen.
+pub(crate) const DRAWABLES: c_int = 1 | 2;
 
 /// `GTypeQuery`.
 #[repr(C)]
@@ -69,6 +70,7 @@ symbols! {
         g_error_new_literal: unsafe extern "C" fn(u32, c_int, *const c_char) -> Object,
         g_quark_from_string: unsafe extern "C" fn(*const c_char) -> u32,
         g_value_set_string: unsafe extern "C" fn(Object, *const c_char),
+        gimp_drawable_get_offsets: Offsets<Object>,
         gimp_message: unsafe extern "C" fn(*const c_char) -> c_int,
         gimp_run_mode_get_type: unsafe extern "C" fn() -> GType,
         gimp_value_array_index: unsafe extern "C" fn(Object, c_int) -> Object,

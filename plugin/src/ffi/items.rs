@@ -8,21 +8,35 @@ use super::{Object, symbols};
 
 /// How a GIMP names images and their items.
 pub(crate) trait Id: Copy {
+    /// Do the formats of this GIMP's drawables tell their colour space?
+    const HAS_SPACES: bool;
     /// Does it name anything?
     fn exists(self) -> bool;
 }
 
 impl Id for i32 {
+    const HAS_SPACES: bool = false;
+
     fn exists(self) -> bool {
         self > 0
     }
 }
 
 impl Id for Object {
+    const HAS_SPACES: bool = true;
+
     fn exists(self) -> bool {
         !self.is_null()
     }
 }
+
+/// Where a drawable lies in its image; the generations call it by different names.
+pub(crate) type Offsets<I> = unsafe extern "C" fn(I, *mut c_int, *mut c_int) -> c_int;
+
+/// `GimpImageType`, with alpha, and `GIMP_LAYER_MODE_NORMAL`.
+pub(crate) const RGBA: c_int = 1;
+pub(crate) const GRAY_ALPHA: c_int = 3;
+pub(crate) const NORMAL: c_int = 28;
 
 symbols! {
     /// The functions.
@@ -37,7 +51,12 @@ symbols! {
         gimp_item_set_name: unsafe extern "C" fn(I, *const c_char) -> c_int,
         gimp_item_delete: unsafe extern "C" fn(I) -> c_int,
         gimp_layer_is_floating_sel: unsafe extern "C" fn(I) -> c_int,
-        gimp_layer_copy: unsafe extern "C" fn(I) -> I,
+        gimp_layer_new:
+            unsafe extern "C" fn(I, *const c_char, c_int, c_int, c_int, f64, c_int) -> I,
+        gimp_layer_set_offsets: unsafe extern "C" fn(I, c_int, c_int) -> c_int,
+        gimp_drawable_is_gray: unsafe extern "C" fn(I) -> c_int,
+        gimp_image_get_color_profile: unsafe extern "C" fn(I) -> Object,
+        gimp_color_profile_get_icc_profile: unsafe extern "C" fn(Object, *mut usize) -> *const u8,
         gimp_image_get_item_position: unsafe extern "C" fn(I, I) -> c_int,
         gimp_image_insert_layer: unsafe extern "C" fn(I, I, I, c_int) -> c_int,
         gimp_image_remove_layer: unsafe extern "C" fn(I, I) -> c_int,

@@ -18,7 +18,7 @@ mod tests;
 
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster, RasterError};
-use utsushi_ipc::protocol::{BrushSize, Place, Priority, StyleInfo, StyleShare, StylizeSpec};
+use utsushi_ipc::protocol::{BrushSize, Place, Priority, Profile, StyleInfo, StyleShare, StylizeSpec};
 
 use crate::params::{BadValue, Output, Settings};
 use crate::region::Rect;
@@ -41,8 +41,8 @@ pub(crate) trait Host: Rows {
     fn target(&mut self) -> Target;
     /// The part of it that is selected, even if only a little; all of it without a selection.
     fn selection(&mut self) -> Option<Rect>;
-    /// Makes a place to draw on, unseen until [`Host::finish`].
-    fn begin(&mut self, output: Output) -> Result<(), HostError>;
+    /// Makes a place to draw this area on, unseen until [`Host::finish`].
+    fn begin(&mut self, output: Output, area: Rect) -> Result<(), HostError>;
     /// Shows what was drawn in this area, as far as the selection allows, as one step to undo. `name` says what it
     /// is. A failure leaves nothing behind.
     fn finish(&mut self, area: Rect, name: &str) -> Result<(), HostError>;
@@ -57,6 +57,10 @@ pub(crate) struct Target {
     pub(crate) extent: Rect,
     /// Its pixels as babl calls them, without the colour space: `R'G'B'A u8`.
     pub(crate) encoding: String,
+    /// Of its colours; its samples are encoded as it says.
+    pub(crate) profile: Profile,
+    /// Are samples light, by the profile, where they are floating-point numbers?
+    pub(crate) is_linear: bool,
 }
 
 /// What a drawable is.
@@ -111,11 +115,12 @@ pub(crate) fn run(
 
     host.announce("Utsushi");
     let mut client = connect()?;
-    let Plan { spec, region, name } = plan(settings, &client.styles()?, target.extent, format, selected)?;
+    let Plan { mut spec, region, name } = plan(settings, &client.styles()?, target.extent, format, selected)?;
+    spec.profile = target.profile;
 
     let title = format!("Utsushi: {name}");
     host.announce(&title);
-    host.begin(settings.output)?;
+    host.begin(settings.output, selected)?;
     if let Err(error) = bands::draw(host, client, &spec, region, selected, &title) {
         host.abandon();
         return Err(error.into());
@@ -125,7 +130,9 @@ pub(crate) fn run(
 
 /// Is there any use in asking what should be drawn?
 pub(crate) fn check(host: &mut impl Host) -> Result<(), FilterError> {
-    suitable(host.target().kind, Output::Layer)
+    let kind = host.target().kind;
+    suitable(kind, Output::Layer).or_else(|error| suitable(kind, Output::NewLayer).map_err(|_| error))?;
+    host.selection().map(|_| ()).ok_or(FilterError::NothingSelected)
 }
 
 /// What the daemon is asked for.
@@ -168,6 +175,7 @@ pub(crate) fn plan(
         grain: settings.grain,
         place,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     };
     Ok(Plan { spec, region, name: names.join(" + ") })
 }
@@ -179,8 +187,10 @@ fn side(pixels: i32) -> u32 {
 fn suitable(kind: TargetKind, output: Output) -> Result<(), FilterError> {
     let why = match (kind, output) {
         (TargetKind::Layer, _) | (TargetKind::FloatingSelection, Output::Layer) => return Ok(()),
-        // A copy of a locked layer is locked, too.
-        (TargetKind::Locked, _) => "the layer's pixels are locked: unlock them in the Layers dialog",
+        (TargetKind::Locked, Output::NewLayer) => return Ok(()),
+        (TargetKind::Locked, Output::Layer) => {
+            "the layer's pixels are locked: unlock them in the Layers dialog, or draw on a new layer"
+        }
         (TargetKind::FloatingSelection, Output::NewLayer) => {
             "there can be no layer above a floating selection: anchor it first"
         }

@@ -149,7 +149,8 @@ fn what_cannot_be_drawn_on_is_said_before_the_daemon_is_asked() {
         assert_eq!(host.layer, before);
 
         // A dialog isn't even shown where nothing that can be chosen in it would help.
-        let is_hopeless = !matches!(host.target.kind, TargetKind::Layer | TargetKind::FloatingSelection);
+        let kinds = [TargetKind::Layer, TargetKind::FloatingSelection, TargetKind::Locked];
+        let is_hopeless = !kinds.contains(&host.target.kind) || host.selection.is_none();
         assert_eq!(super::check(&mut host).is_err(), is_hopeless, "{error}");
     }
     let host = || Fake::new(20, 10, "R'G'B' u8");
@@ -160,6 +161,7 @@ fn what_cannot_be_drawn_on_is_said_before_the_daemon_is_asked() {
     check(host().of_kind(TargetKind::Indexed), &[], "Image > Mode > RGB");
     check(host().of_kind(TargetKind::Locked), &[], "unlock them");
     check(host().of_kind(TargetKind::FloatingSelection), &new_layer, "anchor it first");
+    assert!(super::check(&mut host().of_kind(TargetKind::Locked)).is_ok());
     check(host().selecting(None), &[], "the selection doesn't touch the layer");
     check(Fake::new(20, 10, "CMYK u8"), &[], "`CMYK u8`");
 }

@@ -116,10 +116,16 @@ impl<'a, H: Host> Live<'a, H> {
 
     fn plan(&self, settings: Result<Settings, BadValue>, area: Rect) -> Result<Plan, String> {
         let settings = settings.map_err(|bad| bad.to_string())?;
-        let Target { extent, encoding, .. } = &self.target;
+        let Target { extent, encoding, profile, is_linear, .. } = &self.target;
         let format = filter::pixel_format(encoding).ok_or("there is no preview of such pixels")?;
         let format = PixelFormat { depth: Depth::U8, ..format };
-        filter::plan(&settings, self.styles, *extent, format, area).map_err(|error| error.to_string())
+        let mut plan =
+            filter::plan(&settings, self.styles, *extent, format, area).map_err(|e| e.to_string())?;
+        // Of 8 bits, samples are gamma-encoded, which such a profile doesn't know.
+        if !is_linear {
+            plan.spec.profile = profile.clone();
+        }
+        Ok(plan)
     }
 
     /// Pixels of the layer.

@@ -106,7 +106,8 @@ fn send(
     let band_rows = wire::band_rows(raster);
     band.resize(band_rows as usize * raster.row_bytes(), 0);
 
-    wire::write_frame(sender, &Request::Stylize(spec.clone()), &[]).map_err(|_| SendError::Socket)?;
+    wire::write_frame(sender, &Request::Stylize(spec.clone()), &spec.profile.0)
+        .map_err(|_| SendError::Socket)?;
     for first_row in (0..raster.height()).step_by(band_rows as usize) {
         let rows = band_rows.min(raster.height() - first_row);
         let pixels = &mut band[..rows as usize * raster.row_bytes()];

@@ -5,7 +5,7 @@ use crate::{
     pixels::{Channels, Depth, PixelFormat},
     protocol::{
         BrushSize, Budget, Hello, JobId, JobInfo, JobState, Loss, MAX_ART_FOLDERS, MAX_PATH_BYTES,
-        MAX_RECIPE_BYTES, MAX_TEXT_BYTES, PauseCause, Place, Priority, RecipeChoice, Reply, Request,
+        MAX_RECIPE_BYTES, MAX_TEXT_BYTES, PauseCause, Place, Priority, Profile, RecipeChoice, Reply, Request,
         StyleShare, StylizeSpec, TrainSpec,
     },
 };
@@ -37,6 +37,7 @@ fn stylize() -> Request {
         grain: 0.5,
         place: Some(Place { x: 1, y: u32::MAX, width: 7, height: 9 }),
         priority: Priority::Batch,
+        profile: Profile::default(),
     })
 }
 

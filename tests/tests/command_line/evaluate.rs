@@ -50,7 +50,7 @@ fn pictures_that_cannot_be_judged_by_are_named() {
     let few = told(&["evaluate", "oil", "--art", "art", "--photos", "art"]);
     assert!(few.contains("broken.png: skipped") && few.contains("1 pictures there can be used"), "{few}");
     let none = told(&["evaluate", "oil", "--art", "nowhere", "--photos", "art"]);
-    assert!(none.contains("nowhere: can't be read"), "{none}");
+    assert!(none.contains("nowhere: the folder can't be read"), "{none}");
     let unknown = told(&["evaluate", "unknown", "--art", "art"]);
     assert!(unknown.contains("there is no style"), "{unknown}");
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod chaos;
+mod colours;
 mod daemon;
 mod disturbed;
 mod evaluate;

@@ -23,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::left_out::LeftOut;
 use super::super::pipeline::{Job, Outcome};
 use super::shard::Shard;
 use super::sources::Stamp;
@@ -44,15 +45,19 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(folder: &Path, job: &Job, stamp: Stamp, settings: String) -> Self {
         let output = job.output.strip_prefix(folder).unwrap_or(&job.output);
-        let source = std::path::absolute(&job.source).unwrap_or_else(|_| job.source.clone());
         Self {
             output: output.to_string_lossy().into(),
-            source: source.to_string_lossy().into(),
+            source: from_the_root(&job.source),
             source_bytes: stamp.bytes,
             source_modified_ns: stamp.modified_ns,
             settings,
         }
     }
+}
+
+fn from_the_root(source: &Path) -> String {
+    let source = std::path::absolute(source).unwrap_or_else(|_| source.to_owned());
+    source.to_string_lossy().into()
 }
 
 /// A line about an output.
@@ -75,6 +80,13 @@ pub(super) enum Run {
         /// Absent for what can't even be looked into.
         output: Option<String>,
         message: String,
+    },
+    /// What isn't drawn: files of other kinds, or of one source, what is behind its first picture.
+    #[serde(rename = "left_out")]
+    LeftOut {
+        /// Absent for files.
+        source: Option<String>,
+        left_out: LeftOut,
     },
     Ended {
         how: End,
@@ -111,6 +123,8 @@ pub(super) enum Line {
     Run(Run),
     /// An output is complete; or, without settings, about to be replaced.
     Output {
+        /// What it was drawn from.
+        source: String,
         is_complete: bool,
     },
 }
@@ -208,6 +222,15 @@ impl Journal {
         self.write(&Run::Failed { source: text(source), output: output.map(text), message: message.into() })
     }
 
+    /// Notes what isn't drawn, if anything isn't: of a source, or, without one, files of other kinds.
+    pub(super) fn leave_out(&mut self, source: Option<&Path>, left_out: LeftOut) -> io::Result<()> {
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        let source = source.map(from_the_root);
+        self.write(&Run::LeftOut { source, left_out })
+    }
+
     /// Notes how the run ends.
     pub(super) fn end(&mut self, outcome: Outcome) -> io::Result<()> {
         let how = match outcome {
@@ -267,7 +290,7 @@ pub(super) fn lines(path: &Path) -> io::Result<Vec<Line>> {
         Ok(run) => Some(Line::Run(run)),
         Err(_) => serde_json::from_str::<Entry>(line)
             .ok()
-            .map(|entry| Line::Output { is_complete: !entry.settings.is_empty() }),
+            .map(|entry| Line::Output { is_complete: !entry.settings.is_empty(), source: entry.source }),
     };
     Ok(String::from_utf8_lossy(&content).lines().filter_map(read).collect())
 }

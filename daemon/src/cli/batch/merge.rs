@@ -3,12 +3,14 @@
 //! Of each share, the last run counts. Of batches that were cut into different numbers of shares, the one does that
 //! was begun last.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
 
+use super::super::left_out::LeftOut;
 use super::super::{Ending, Usage};
 use super::journal::{self, Begun, End, Line, Run};
 
@@ -25,6 +27,8 @@ struct Merged {
     skipped: usize,
     failed: usize,
     undone: usize,
+    /// By kinds: pages and frames of what is drawn, and files that aren't.
+    left_out: LeftOut,
     runs: Vec<Share>,
     failures: Vec<Failure>,
 }
@@ -40,6 +44,7 @@ struct Share {
     skipped: usize,
     failed: usize,
     undone: usize,
+    left_out: LeftOut,
     #[serde(skip)]
     begun: Begun,
     #[serde(skip)]
@@ -90,13 +95,28 @@ pub(super) fn report(folder: &Path, is_json: bool) -> anyhow::Result<Ending> {
 /// What the last run did that this journal tells of.
 fn last_run(lines: &[Line], is_in_use: impl FnOnce() -> bool) -> Option<Share> {
     let (mut last, mut state) = (None, None);
+    // Of a source that an earlier run has drawn, that run has told what is left out.
+    let (mut files, mut parts) = (LeftOut::default(), HashMap::new());
+    let mut told = HashSet::new();
     for line in lines {
         match (line, &mut last) {
             (Line::Run(Run::Begun(begun)), _) => {
                 last = Some((begun.clone(), 0, Vec::new()));
                 state = None;
+                files = LeftOut::default();
             }
-            (Line::Output { is_complete: true }, Some((_, done, _))) => *done += 1,
+            (Line::Output { is_complete: true, source }, Some((_, done, _))) => {
+                *done += 1;
+                // Drawn again, it may have less.
+                if !told.remove(source) {
+                    parts.remove(source);
+                }
+            }
+            (Line::Run(Run::LeftOut { source: None, left_out }), _) => files = left_out.clone(),
+            (Line::Run(Run::LeftOut { source: Some(source), left_out }), _) => {
+                told.insert(source.clone());
+                parts.insert(source.clone(), left_out.clone());
+            }
             (Line::Run(Run::Failed { source, output, message }), Some((_, _, failures))) => failures
                 .push(Failure { source: source.clone(), output: output.clone(), message: message.clone() }),
             (Line::Run(Run::Ended { how }), Some(_)) => {
@@ -111,6 +131,8 @@ fn last_run(lines: &[Line], is_in_use: impl FnOnce() -> bool) -> Option<Share> {
     }
     let (begun, done, failures) = last?;
     let (pictures, skipped, failed) = (begun.pictures, begun.skipped, failures.len());
+    let mut left_out = files;
+    parts.values().for_each(|parts| left_out.add_all(parts));
     Some(Share {
         share: begun.shard,
         host: begun.host.clone(),
@@ -120,6 +142,7 @@ fn last_run(lines: &[Line], is_in_use: impl FnOnce() -> bool) -> Option<Share> {
         skipped,
         failed,
         undone: pictures.saturating_sub(done + skipped + failed),
+        left_out,
         begun,
         failures,
     })
@@ -136,6 +159,8 @@ fn merge(runs: Vec<Share>) -> Option<Merged> {
     let sum = |part: fn(&Share) -> usize| runs.iter().map(part).sum::<usize>();
     let (done, skipped, failed) = (sum(|run| run.done), sum(|run| run.skipped), sum(|run| run.failed));
     let failures = runs.iter().flat_map(|run| run.failures.clone()).collect();
+    let mut left_out = LeftOut::default();
+    runs.iter().for_each(|run| left_out.add_all(&run.left_out));
     let undone = newest.total.saturating_sub(done + skipped + failed);
     Some(Merged {
         shares: newest.shards,
@@ -145,6 +170,7 @@ fn merge(runs: Vec<Share>) -> Option<Merged> {
         skipped,
         failed,
         undone,
+        left_out,
         runs,
         failures,
     })
@@ -186,7 +212,7 @@ impl Merged {
         let parts =
             parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
         let parts: Vec<_> = [format!("{} pictures", self.pictures)].into_iter().chain(parts).collect();
-        words + &parts.join(", ") + "\n"
+        words + &parts.join(", ") + &self.left_out.in_words() + "\n"
     }
 }
 
@@ -207,7 +233,7 @@ mod tests {
             Begun { at_ms, host: "node".into(), shard: share.0, shards: share.1, total, pictures, skipped };
         let failed =
             Run::Failed { source: "in/x.png".into(), output: None, message: "in/x.png: broken".into() };
-        let output = |is_complete| Line::Output { is_complete };
+        let output = |is_complete| Line::Output { is_complete, source: "in/y.png".into() };
         let earlier = Begun { at_ms: 0, ..begun.clone() };
         let lines = [Line::Run(Run::Begun(earlier)), output(true), Line::Run(failed.clone())]
             .into_iter()
@@ -217,6 +243,56 @@ mod tests {
             .chain(end.map(|how| Line::Run(Run::Ended { how })))
             .collect::<Vec<_>>();
         last_run(&lines, || share.0 == 2)
+    }
+
+    fn drawn(source: &str) -> Line {
+        Line::Output { source: source.into(), is_complete: true }
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_together() {
+        fn check(lines: &[Line], expected: &str) {
+            let run = last_run(lines, || false);
+            assert_eq!(merge(run.into_iter().collect()).unwrap().in_words(), expected);
+        }
+        let begun = |skipped| {
+            let (total, pictures) = (2, 2);
+            Line::Run(Run::Begun(Begun {
+                at_ms: 1,
+                host: String::new(),
+                shard: 1,
+                shards: 1,
+                total,
+                pictures,
+                skipped,
+            }))
+        };
+        let left_out = |source: Option<&str>, left_out: &str| {
+            let left_out = serde_json::from_str(left_out).unwrap();
+            Line::Run(Run::LeftOut { source: source.map(Into::into), left_out })
+        };
+        let end = || Line::Run(Run::Ended { how: End::Finished });
+        let first = || {
+            vec![
+                begun(0),
+                left_out(None, r#"{"GIF": 2}"#),
+                left_out(Some("a"), r#"{"page": 1}"#),
+                drawn("a"),
+                left_out(Some("b"), r#"{"frame": 3}"#),
+                drawn("b"),
+                end(),
+            ]
+        };
+        check(&first(), "2 pictures, 2 drawn; left out: 1 page, 3 frames, 2 GIF files\n");
+        // Nothing to do the second time, and a GIF is gone.
+        let again = first().into_iter().chain([begun(2), left_out(None, r#"{"GIF": 1}"#), end()]);
+        check(
+            &again.collect::<Vec<_>>(),
+            "2 pictures, 2 already there; left out: 1 page, 3 frames, 1 GIF file\n",
+        );
+        // One has changed.
+        let again = first().into_iter().chain([begun(1), drawn("a"), end()]);
+        check(&again.collect::<Vec<_>>(), "2 pictures, 1 drawn, 1 already there; left out: 3 frames\n");
     }
 
     #[test]
@@ -263,6 +339,6 @@ mod tests {
             true,
         );
         assert!(merge(Vec::new()).is_none());
-        assert!(last_run(&[Line::Output { is_complete: true }], || false).is_none());
+        assert!(last_run(&[drawn("x")], || false).is_none());
     }
 }

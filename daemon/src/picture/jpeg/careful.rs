@@ -7,10 +7,9 @@
 use std::io;
 
 use jpeg_decoder::{Decoder, Error, PixelFormat};
-use moxcms::{ColorProfile, Layout, TransformOptions};
-use utsushi_ipc::pixels::{Channels, Raster};
+use utsushi_ipc::pixels::{Channels, Depth, Raster};
 
-use super::super::{Format, MAX_PIXEL_BYTES, Problem};
+use super::super::{Format, MAX_PIXEL_BYTES, Problem, inks};
 use super::allocate_for;
 use super::headers::Headers;
 
@@ -52,10 +51,10 @@ pub(super) fn decode(
     if format != PixelFormat::CMYK32 {
         return Ok(Careful { raster, pixels: samples, is_srgb: false });
     }
-    if let Some(pixels) = profile.and_then(|profile| by_profile(&samples, profile)) {
+    if let Some(pixels) = profile.and_then(|profile| inks::by_profile(&samples, Depth::U8, profile)) {
         return Ok(Careful { raster, pixels, is_srgb: true });
     }
-    let pixels = samples.as_chunks().0.iter().copied().flat_map(without_profile).collect();
+    let pixels = inks::without_profile(&samples, Depth::U8);
     Ok(Careful { raster, pixels, is_srgb: false })
 }
 
@@ -76,27 +75,6 @@ fn decode_once(
     let (raster, _) =
         allocate_for(usize::from(info.width), usize::from(info.height), channels, headers, end)?;
     Ok((raster, info.pixel_format, decoder.decode().map_err(reading)?))
-}
-
-/// Amounts of ink to sRGB. None if the profile is none for that.
-fn by_profile(inks: &[u8], profile: &[u8]) -> Option<Vec<u8>> {
-    let profile = ColorProfile::new_from_slice(profile).ok()?;
-    // Four channels are called RGBA there, whatever they are.
-    let options = TransformOptions::default();
-    let transform =
-        profile.create_transform_8bit(Layout::Rgba, &ColorProfile::new_srgb(), Layout::Rgb, options).ok()?;
-    let mut pixels = vec![0; inks.len() / 4 * 3];
-    transform.transform(inks, &mut pixels).ok()?;
-    Some(pixels)
-}
-
-/// Amounts of ink to what is left of the light, as the fast decoder has it.
-fn without_profile([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
-    let light = |ink: u8| {
-        let product = u32::from(255 - ink) * u32::from(255 - black);
-        ((product + 127) / 255) as u8
-    };
-    [light(cyan), light(magenta), light(yellow)]
 }
 
 fn reading(error: Error) -> Problem {

@@ -1,9 +1,8 @@
 //! What the segments of a JPEG tell: its kind, and its metadata.
 
-use super::super::{Loss, Part, Resolution, exif};
-use super::{EXIF_NAME, ICC_NAME};
+use super::super::{Loss, Part, Resolution, exif, xmp};
+use super::{EXIF_NAME, ICC_NAME, XMP_NAME, iptc};
 
-const XMP_NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 /// A gain map after ISO 21496-1; Android's is announced in XMP.
 const GAIN_MAP_NAME: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 const MPF_NAME: &[u8] = b"MPF\0";
@@ -14,6 +13,8 @@ pub(super) struct Headers {
     pub(super) resolution: Option<Resolution>,
     pub(super) exif: Option<Vec<u8>>,
     pub(super) icc: Option<Vec<u8>>,
+    pub(super) xmp: Option<Vec<u8>>,
+    pub(super) iptc: Option<Vec<u8>>,
     /// Does the picture come in several passes?
     pub(super) progressive: bool,
     pub(super) scans: usize,
@@ -62,11 +63,13 @@ impl Headers {
                 }
                 0xe1 if payload.starts_with(XMP_NAME) => {
                     headers.has_gain_map |= payload.windows(6).any(|bytes| bytes == b"hdrgm:");
+                    headers.xmp = headers.xmp.or_else(|| xmp::from_packet(&payload[XMP_NAME.len()..]));
                 }
                 0xe2 if payload.starts_with(GAIN_MAP_NAME) => headers.has_gain_map = true,
                 0xe2 if payload.starts_with(MPF_NAME) => {
                     headers.views = other_views(&payload[MPF_NAME.len()..]).unwrap_or(0);
                 }
+                0xed => headers.iptc = headers.iptc.or_else(|| iptc::from_segment(payload)),
                 0xe2 => icc.push(payload),
                 _ => {}
             }

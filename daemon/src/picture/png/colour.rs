@@ -16,6 +16,8 @@ use png::{
     ScaledFloat, SourceChromaticities, SrgbRenderingIntent, Writer,
 };
 
+use super::super::encode_profile;
+
 /// The chunks of one PNG.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::picture) struct ColourChunks {
@@ -61,7 +63,7 @@ impl ColourChunks {
             (None, Some(_)) => return None,
             (None, None) => self.by_gamma_and_chromaticities(is_colour)?,
         };
-        described(profile).encode().ok()
+        encode_profile(&described(profile))
     }
 
     fn by_gamma_and_chromaticities(&self, is_colour: bool) -> Option<ColorProfile> {

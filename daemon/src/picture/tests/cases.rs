@@ -71,6 +71,63 @@ fn the_first_full_page_is_read() {
     assert_eq!(frames, [Loss::Parts { part: Part::Frame, count: 1 }]);
 }
 
+#[test]
+fn tiffs_of_rarer_kinds_are_read() {
+    /// The same picture once more, of 8 bits. `most`: how far of 255 a sample may be off.
+    #[track_caller]
+    fn check(name: &str, depth: Depth, most: f32) {
+        let opened = open(&case(name)).unwrap();
+        let expected = read(&case("two-pages.tif")).unwrap();
+        let Picture { raster, pixels, .. } = opened.picture;
+        assert_eq!(raster.format(), PixelFormat { channels: Channels::Rgb, depth }, "{name}");
+        let found: Vec<f32> = match depth {
+            Depth::F32 => convert::f32s(&pixels).map(|value| value * 255.0).collect(),
+            _ => pixels.iter().map(|value| f32::from(*value)).collect(),
+        };
+        assert_eq!(found.len(), expected.pixels.len(), "{name}");
+        let differences = found.iter().zip(&expected.pixels).map(|(a, b)| (a - f32::from(*b)).abs());
+        let (worst, sum) = differences.fold((0.0_f32, 0.0), |(worst, sum), off| (worst.max(off), sum + off));
+        println!("{name}: {worst} at worst, {} on the average", sum / found.len() as f32);
+        assert!(sum / found.len() as f32 <= most, "{name}");
+        assert_eq!(opened.losses, [], "{name}");
+    }
+    check("zstd.tif", Depth::U8, 0.0);
+    check("half-float.tif", Depth::F32, 0.3);
+    check("cmyk.tif", Depth::U8, 1.0);
+    check("jpeg-ycbcr.tif", Depth::U8, 3.0);
+}
+
+#[test]
+fn values_above_1_are_read() {
+    let picture = read(&case("hdr-float.tif")).unwrap();
+    assert_eq!(picture.raster.format().depth, Depth::F32);
+    let most = convert::f32s(&picture.pixels).fold(0.0, f32::max);
+    assert!((3.5..=4.0).contains(&most), "{most}");
+}
+
+#[test]
+fn tiffs_that_are_not_supported_are_called_by_their_names() {
+    /// `zstd.tif` with another value of a tag.
+    #[track_caller]
+    fn check(tag: u16, value: u16, expected: &str) {
+        let mut file = std::fs::read(case("zstd.tif")).unwrap();
+        let directory = u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize;
+        let entry = (directory + 2..).step_by(12).find(|at| file[*at..][..2] == tag.to_le_bytes()).unwrap();
+        file[entry + 8..entry + 10].copy_from_slice(&value.to_le_bytes());
+        let error = decode(Cursor::new(&file)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    const COMPRESSION: u16 = 259;
+    const INTERPRETATION: u16 = 262;
+    check(COMPRESSION, 2, "can't be read: a TIFF with Huffman compression isn't supported; save it as 8-bit");
+    check(INTERPRETATION, 8, "can't be read: a TIFF of CIELab colours isn't supported; save it as");
+    check(
+        INTERPRETATION,
+        6,
+        "a TIFF of YCbCr with reduced chroma and without JPEG compression isn't supported",
+    );
+}
+
 /// An MPO: a JPEG with an index of the pictures that follow it.
 fn mpo(kinds: &[u32], order: fn(u32) -> [u8; 4], short: fn(u16) -> [u8; 2]) -> Vec<u8> {
     let mark = if order(1) == 1_u32.to_be_bytes() { *b"MM" } else { *b"II" };

@@ -129,6 +129,130 @@ fn metadata_survives_in_and_across_formats() {
     }
 }
 
+/// The chunks, segments or fields in which programs write about a picture, as files have them.
+#[test]
+fn what_is_written_about_a_picture_is_kept() {
+    const XMP: &[u8] = b"<?xpacket?><x tiff:Orientation='1' dc:title=\"\xc3\x84\"/>";
+    const IPTC: &[u8] = b"\x1c\x02\x78\0\x05Title";
+    for from in Format::ALL {
+        let mut picture = picture(24, 16, Channels::Rgb, Depth::U8);
+        picture.metadata.xmp = Some(XMP.into());
+        picture.metadata.iptc = Some(IPTC.into());
+        let first = from_bytes(&to_bytes(from, &picture)).unwrap();
+        for to in Format::ALL {
+            let file = to_bytes(to, &first);
+            let back = from_bytes(&file).unwrap().metadata;
+            assert_eq!(back.xmp.as_deref(), Some(XMP), "{from:?} {to:?}");
+            let holds = |format| matches!(format, Format::Jpeg | Format::Tiff);
+            let expected = (holds(from) && holds(to)).then_some(IPTC);
+            assert_eq!(back.iptc.as_deref(), expected, "{from:?} {to:?}");
+        }
+    }
+}
+
+/// By EXIF's rules for cameras, which write no profile.
+#[test]
+fn adobe_rgb_is_known_by_exif() {
+    /// EXIF data with a colour space, and with the name of a rule.
+    fn exif(space: u16, rule: &[u8; 4]) -> Vec<u8> {
+        let field = |tag: u16, kind: u16, count: u32, value: &[u8]| {
+            let mut value = value.to_vec();
+            value.resize(4, 0);
+            [&tag.to_le_bytes()[..], &kind.to_le_bytes(), &count.to_le_bytes(), &value].concat()
+        };
+        let (directory, rules) = (26_u32.to_le_bytes(), 56_u32.to_le_bytes());
+        [
+            &b"II*\0\x08\0\0\0\x01\0"[..],
+            &field(0x8769, 4, 1, &directory),
+            &[0; 4],
+            &[2, 0],
+            &field(0xa001, 3, 1, &space.to_le_bytes()),
+            &field(0xa005, 4, 1, &rules),
+            &[0; 4],
+            &[1, 0],
+            &field(1, 2, 4, rule),
+            &[0; 4],
+        ]
+        .concat()
+    }
+    #[track_caller]
+    fn check(format: Format, channels: Channels, exif: &[u8], expected: bool) {
+        let mut picture = picture(8, 8, channels, Depth::U8);
+        picture.metadata.exif = Some(exif.into());
+        let back = from_bytes(&to_bytes(format, &picture)).unwrap();
+        let adobe = encode_profile(&moxcms::ColorProfile::new_adobe_rgb());
+        assert_eq!(back.metadata.icc, adobe.filter(|_| expected), "{format:?}");
+    }
+    check(Format::Jpeg, Channels::Rgb, &exif(1, b"R98\0"), false);
+    check(Format::Jpeg, Channels::Rgb, &exif(2, b"R98\0"), true);
+    check(Format::Jpeg, Channels::Rgb, &exif(0xffff, b"R03\0"), true);
+    check(Format::Jpeg, Channels::Rgb, &exif(0xffff, b"R98\0"), false);
+    check(Format::Jpeg, Channels::Grey, &exif(2, b"R98\0"), false);
+    check(Format::WebP, Channels::Rgb, &exif(0xffff, b"R03\0"), true);
+    // Which says by its own chunks what its colours are.
+    check(Format::Png, Channels::Rgb, &exif(2, b"R98\0"), false);
+    let mut cut = exif(0xffff, b"R03\0");
+    for end in (0..cut.len() - 4).rev() {
+        cut.truncate(end);
+        assert!(!exif::is_adobe_rgb(&cut) || end >= 56 + 2 + 12, "{end}");
+    }
+}
+
+#[test]
+fn a_turned_picture_is_upright_in_xmp_too() {
+    for format in Format::ALL {
+        let mut stored = picture(40, 24, Channels::Rgb, Depth::U8);
+        stored.metadata.xmp = Some(b"<x tiff:Orientation=\"6\"/>".into());
+        let fields = Fields {
+            main: vec![Field {
+                tag: tag::ORIENTATION,
+                kind: kind::SHORT,
+                value: 6_u16.to_ne_bytes().to_vec(),
+            }],
+            ..Fields::default()
+        };
+        stored.metadata.exif = Some(fields.to_exif());
+        let upright = from_bytes(&to_bytes(format, &stored)).unwrap();
+        assert_eq!(upright.metadata.xmp.as_deref(), Some(&b"<x tiff:Orientation=\"1\"/>"[..]), "{format:?}");
+    }
+}
+
+#[test]
+fn texts_of_a_png_are_kept() {
+    use ::png::chunk::ChunkType;
+    /// Which of these chunks come back, by their place.
+    #[track_caller]
+    fn check(chunks: &[(&[u8; 4], &[u8])], kept: &[usize], xmp: Option<&str>) {
+        let mut file = Vec::new();
+        let mut writer = ::png::Encoder::new(&mut file, 1, 1).write_header().unwrap();
+        for (name, data) in chunks {
+            writer.write_chunk(ChunkType(**name), data).unwrap();
+        }
+        writer.write_image_data(&[1]).unwrap();
+        writer.finish().unwrap();
+        let picture = from_bytes(&file).unwrap();
+        assert_eq!(picture.metadata.xmp.as_deref(), xmp.map(str::as_bytes), "{chunks:?}");
+        let again = to_bytes(Format::Png, &picture);
+        for (place, (name, data)) in chunks.iter().enumerate() {
+            let chunk = [&(data.len() as u32).to_be_bytes(), &name[..], data].concat();
+            let is_there = again.windows(chunk.len()).any(|bytes| bytes == chunk);
+            assert_eq!(is_there, kept.contains(&place), "{place} of {chunks:?}");
+        }
+    }
+    check(&[(b"tEXt", b"Title\0A wave"), (b"tEXt", b"Author\0Hokusai")], &[0, 1], None);
+    check(&[(b"iTXt", b"Title\0\0\0ja\0\0\xe6\xb3\xa2"), (b"zTXt", b"Comment\0\0no deflate")], &[0, 1], None);
+    check(&[(b"zTXt", b"Raw profile type exif\0\0"), (b"tEXt", b"Thumb::URI\0x")], &[], None);
+    check(
+        &[(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation='6'/>")],
+        &[],
+        Some("<x tiff:Orientation='1'/>"),
+    );
+    // Compressed: stored, as deflate allows.
+    let compressed = b"XML:com.adobe.xmp\0\x01\0\0\0\x78\x01\x01\x04\0\xfb\xff<x/>\x02\xf8\x01\x22";
+    check(&[(b"iTXt", compressed)], &[], Some("<x/>"));
+    check(&[(b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0no deflate")], &[], None);
+}
+
 #[test]
 fn resolution_needs_no_exif() {
     for format in Format::ALL {

@@ -230,14 +230,16 @@ fn tiff_kinds() {
     let data: Vec<u8> = (0..=255).collect();
     check((3, 2), &tags, &data, grey(&[0, 1, 2, 16, 17, 18]));
 
-    // Told, not guessed.
+    // Inks: of 8 bits, and of 16.
     let cmyk = [(PHOTOMETRIC, 3, [5].as_slice()), (BITS, 3, &[8, 8, 8, 8]), (SAMPLES, 3, &[4])];
-    check(
-        (1, 1),
-        &[cmyk.as_slice(), &one_strip(&[1], &[4])].concat(),
-        &[0; 4],
-        Err("it is a TIFF of CMYK(8)"),
-    );
+    let tags = [cmyk.as_slice(), &one_strip(&[1], &[4])].concat();
+    check((1, 1), &tags, &[0, 51, 255, 51], Ok((Channels::Rgb, Depth::U8, &[204, 163, 0])));
+    let cmyk = [(PHOTOMETRIC, 3, [5].as_slice()), (BITS, 3, &[16, 16, 16, 16]), (SAMPLES, 3, &[4])];
+    let tags = [cmyk.as_slice(), &one_strip(&[1], &[8])].concat();
+    let light = native(&[65535, 32767, 0]);
+    check((1, 1), &tags, &[0, 0, 128, 0, 255, 255, 0, 0], Ok((Channels::Rgb, Depth::U16, &light)));
+
+    // Told, not guessed.
     let palette = [(PHOTOMETRIC, 3, [3].as_slice()), (BITS, 3, &[8])];
     check((1, 1), &[palette.as_slice(), &one_strip(&[1], &[1])].concat(), &[0], Err("can't be read"));
 }

@@ -78,7 +78,7 @@ fn requests() {
         ("pixels with a question", frame(&Request::Status, &[0; 10]), malformed),
         ("rows without a picture", frame(&Request::Rows(1), &[0; 3]), malformed),
         ("a picture without pixels", empty_picture, malformed),
-        ("pixels with the announcement", frame(&Request::Stylize(picture.clone()), &[0; 24]), malformed),
+        ("pixels with the announcement", frame(&Request::Stylize(picture.clone()), &[0; 24]), invalid),
         ("no rows", with(Request::Rows(0), &[]), malformed),
         ("more rows than the picture has", with(Request::Rows(9), &[0; 27]), malformed),
         ("very many rows", with(Request::Rows(u32::MAX), &[]), malformed),

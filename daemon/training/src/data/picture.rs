@@ -161,6 +161,14 @@ impl Picture {
         self.resized(side(self.width), side(self.height))
     }
 
+    /// [`Picture::reduced`], but no further than that its short side is as long as this, if it is.
+    pub fn reduced_within(&self, long_side_px: u32, short_side_px: u32) -> Self {
+        let (long, short) = (self.width.max(self.height), self.width.min(self.height).max(1));
+        let least = u64::from(long) * u64::from(short_side_px);
+        let least = u32::try_from(least.div_ceil(u64::from(short))).unwrap_or(u32::MAX);
+        self.reduced(long_side_px.max(least))
+    }
+
     /// At another size, whatever its shape becomes.
     pub(crate) fn resized(&self, width: u32, height: u32) -> Self {
         let values = resample(self, Area::of(self), (width as usize, height as usize));
@@ -222,6 +230,11 @@ mod tests {
         let mean = |p: &Picture| p.rgb.iter().map(|&b| f64::from(b)).sum::<f64>() / p.rgb.len() as f64;
         assert!((mean(&reduced) - mean(&picture)).abs() < 0.5);
         assert_eq!(picture.reduced(90), picture);
+        let within = |short| {
+            let reduced = picture.reduced_within(30, short);
+            (reduced.width, reduced.height)
+        };
+        assert_eq!((within(13), within(20), within(60)), ((30, 13), (45, 20), (90, 40)));
         let thin = Picture { width: 1, height: 900, rgb: vec![9; 2700] };
         assert_eq!(thin.reduced(9), Picture { width: 1, height: 9, rgb: vec![9; 27] });
     }

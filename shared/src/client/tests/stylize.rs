@@ -10,7 +10,7 @@ use std::{
 use super::*;
 use crate::{
     pixels::{Channels, Depth, PixelFormat, Raster},
-    protocol::{BrushSize, Priority, Progress, StyleShare, StylizeReport, StylizeSpec},
+    protocol::{BrushSize, Priority, Profile, Progress, StyleShare, StylizeReport, StylizeSpec},
     wire::band_rows,
 };
 
@@ -62,6 +62,7 @@ fn spec(width: u32, height: u32) -> StylizeSpec {
         grain: 1.0,
         place: None,
         priority: Priority::Interactive,
+        profile: Profile::default(),
     }
 }
 
