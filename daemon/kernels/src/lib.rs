@@ -24,6 +24,12 @@
 //! weights are rounded to it, and everything else remains `f32`: maps, sums, norms, what a residual is added to.
 //! Everything but these instructions (`cpu/bf16.rs`), and a call to the allocator, is safe Rust.
 
+#![allow(
+    clippy::needless_range_loop,
+    clippy::manual_memcpy,
+    reason = "in a large kernel iterators and copies may remain calls, for which sums leave their registers"
+)]
+
 mod allocator;
 pub mod backward;
 mod block;
