@@ -21,6 +21,7 @@ mod alpha;
 pub mod arch;
 mod bands;
 mod buffers;
+pub mod checksum;
 mod colour;
 mod colour_space;
 mod device;

@@ -11,6 +11,7 @@
 //! | `arch` | the network: `brush-1`, `brush-2`, these with `-pruned` behind them, `animegan2-1` |
 //! | `sizes` | the network's sizes, JSON: `{"c1":48,"c2":96,"blocks":[3,6,3],"ch":24,"cf":12}`; `{"widths":[32,64,128,256]}` |
 //! | `styles` | an array of [`StyleMeta`], JSON; 1 to [`MAX_STYLES`] |
+//! | `crc32` | the checksum of all the rest ([`crate::checksum`]); files of 0.1.0 may lack it |
 //!
 //! and whose tensors are the network's weights under the names in its module ([`crate::arch::brush`],
 //! [`crate::arch::animegan2`]), `F16` (what this program writes), `BF16` or `F32`, without NaN or infinity. In a
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::Generator;
 use crate::arch::Arch;
 use crate::arch::brush::Sizes;
+use crate::checksum;
 use crate::device;
 use crate::in_order::in_order;
 use crate::pth;
@@ -182,6 +184,7 @@ impl StyleFile {
             Some(FORMAT_VERSION) => {}
             other => return Err(StyleFileError::Version(other.unwrap_or("none").to_owned())),
         }
+        checksum::check(&metadata, &file).map_err(StyleFileError::NotSafetensors)?;
         let name = check_arch(get("arch"))?;
         let arch = Arch::parse(name, get("sizes").unwrap_or_default()).map_err(|why| field("sizes", why))?;
         let styles: Vec<StyleMeta> =
@@ -244,13 +247,14 @@ impl StyleFile {
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|e| field("weights", e))?;
         let json = |value: serde_json::Result<String>| value.map_err(|e| field("metadata", e));
-        let metadata = HashMap::from([
+        let mut metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
             ("format_version".to_owned(), FORMAT_VERSION.to_owned()),
             ("arch".to_owned(), self.arch.name().to_owned()),
             ("sizes".to_owned(), json(self.arch.sizes())?),
             ("styles".to_owned(), json(serde_json::to_string(&self.styles))?),
         ]);
+        checksum::add(&mut metadata, views.iter().map(|(name, view)| (name.as_str(), view.clone())));
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| field("weights", e))?;
         in_order(&bytes).map_err(|e| field("metadata", e))
     }

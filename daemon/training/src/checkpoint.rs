@@ -9,7 +9,7 @@
 //! | `format_version` | `1` |
 //! | `recipe` | the [`Recipe`], TOML |
 //! | `now`, `good` | where the training is, and the last state in which all was well: stage, steps, rates; JSON |
-//! | `crc32` | the checksum of all the rest (`checksum`), eight hexadecimal digits; files of 0.1.0 may lack it |
+//! | `crc32` | the checksum of all the rest ([`utsushi_engine::checksum`]), eight hexadecimal digits; files of 0.1.0 may lack it |
 //!
 //! and whose tensors, `F32` and `F64`, all finite, are `now.NAME` and `good.NAME`: weights and moments of the
 //! generator and of each discriminator, the generator's moving average, what was measured of the art, and what
@@ -20,7 +20,7 @@
 //! as if it came from a stranger: every size is checked before memory is taken by it, and whether it fits its
 //! recipe before a step is taken. The checksum is there for disks that return other bits than they were given.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use utsushi_engine::write_whole;
+use utsushi_engine::{checksum, write_whole};
 
 use crate::optimiser::Tensors;
 use crate::recipe::{Recipe, RecipeError};
@@ -40,7 +40,6 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 const MAX_HEADER_BYTES: u64 = 4 << 20;
 const FORMAT: &str = "utsushi-checkpoint";
 const FORMAT_VERSION: &str = "1";
-const CHECKSUM: &str = "crc32";
 
 /// A training at one moment.
 #[derive(Debug, Clone)]
@@ -127,14 +126,7 @@ impl Checkpoint {
             FORMAT_VERSION => {}
             other => return Err(CheckpointError::Version(other.chars().take(20).collect())),
         }
-        if let Some(written) = metadata.get(CHECKSUM) {
-            let found = checksum(&metadata, file.iter());
-            if *written != found {
-                return Err(damaged(format!(
-                    "its checksum is {found}, and was {written} when it was written"
-                )));
-            }
-        }
+        checksum::check(&metadata, &file).map_err(damaged)?;
         let snapshot = |name: &str| -> Result<Snapshot, CheckpointError> {
             let mut snapshot: Snapshot = serde_json::from_str(get(name)?).map_err(damaged)?;
             snapshot.tensors = tensors(&file, name)?;
@@ -168,34 +160,9 @@ impl Checkpoint {
             ("now".to_owned(), json(&self.now)?),
             ("good".to_owned(), json(&self.good)?),
         ]);
-        let sum = checksum(&metadata, views.iter().map(|(name, view)| (name.as_str(), view.clone())));
-        metadata.insert(CHECKSUM.to_owned(), sum);
+        checksum::add(&mut metadata, views.iter().map(|(name, view)| (name.as_str(), view.clone())));
         safetensors::serialize(views, Some(metadata)).map_err(damaged)
     }
-}
-
-/// The checksum of all that a file says, in an order that doesn't depend on the file's. Each part is preceded by its
-/// length, so that none can be taken for a piece of its neighbour.
-fn checksum<'a>(
-    metadata: &HashMap<String, String>,
-    tensors: impl Iterator<Item = (&'a str, TensorView<'a>)>,
-) -> String {
-    let mut hasher = crc32fast::Hasher::new();
-    let mut add = |part: &[u8]| {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    };
-    let metadata: BTreeMap<_, _> = metadata.iter().filter(|(key, _)| *key != CHECKSUM).collect();
-    for (key, value) in metadata {
-        add(key.as_bytes());
-        add(value.as_bytes());
-    }
-    let tensors: BTreeMap<_, _> = tensors.collect();
-    for (name, view) in tensors {
-        add(format!("{name} {} {:?}", view.dtype(), view.shape()).as_bytes());
-        add(view.data());
-    }
-    format!("{:08x}", hasher.finalize())
 }
 
 fn bytes_of(tensor: &Tensor) -> candle_core::Result<(Dtype, Vec<u8>)> {

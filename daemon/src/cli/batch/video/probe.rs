@@ -110,6 +110,14 @@ struct Stream {
     side_data_list: Vec<SideData>,
     #[serde(default)]
     disposition: Disposition,
+    #[serde(default)]
+    tags: Tags,
+}
+
+#[derive(Default, Deserialize)]
+struct Tags {
+    #[serde(alias = "ALPHA_MODE")]
+    alpha_mode: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -205,9 +213,11 @@ fn understand(told: Told) -> anyhow::Result<Clip> {
         colour: colour(stream, pixels),
         is_deep: ["p10", "p12", "p14", "p16", "gray1", "48", "64"].iter().any(|deep| pixels.contains(deep)),
         is_interlaced: matches!(stream.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
-        has_alpha: ["rgba", "argb", "bgra", "abgr", "gbrap", "yuva", "ya8", "ya16"]
-            .iter()
-            .any(|alpha| pixels.starts_with(alpha)),
+        // A WebM's transparency is a second picture beside the one that is decoded.
+        has_alpha: stream.tags.alpha_mode.as_deref() == Some("1")
+            || ["rgba", "argb", "bgra", "abgr", "gbrap", "yuva", "ya8", "ya16"]
+                .iter()
+                .any(|alpha| pixels.starts_with(alpha)),
         sounds: known.into_iter().filter_map(sound).collect(),
         has_unknown_sound: !unknown.is_empty(),
         has_subtitles: told.streams.iter().any(|stream| is(stream, "subtitle")),
@@ -383,6 +393,8 @@ mod tests {
         assert!(clip(json!({"width": 1 << 20})).is_none());
         assert!(clip(json!({"pix_fmt": "yuv420p10le"})).unwrap().is_deep);
         assert!(clip(json!({"pix_fmt": "yuva444p10le"})).unwrap().has_alpha);
+        assert!(clip(json!({"tags": {"alpha_mode": "1"}})).unwrap().has_alpha);
+        assert!(!clip(json!({"tags": {"ENCODER": "x"}})).unwrap().has_alpha);
         let is_interlaced = |order: &str| clip(json!({"field_order": order})).unwrap().is_interlaced;
         assert_eq!(["progressive", "unknown", "tt", "bt"].map(is_interlaced), [false, false, true, true]);
     }
