@@ -1,7 +1,7 @@
 //! From flat surfaces to a drawing: stronger colours, more contrast, dark lines.
 
 use super::gaussian::gaussian;
-use super::{Lines, Planes, Settings, Tones, raised};
+use super::{Lines, Planes, Settings, raised};
 
 /// Where darks are made lighter, their colours grow with them, at most so much: noise has colours, too.
 const MOST_LIFTED: f32 = 1.6;
@@ -10,8 +10,7 @@ const MOST_LIFTED: f32 = 1.6;
 /// `L' = (G + contrast (G - ½)(1 - |2G - 1|)) (1 - darkness e)`, where `G` is `L` to the power `gamma` and the line `e` is
 /// `gain (wide - narrow - threshold)` in 0..1, two Gaussians of `L` or of `photo`, the luminance before it was smoothed;
 /// colours times `chroma`, and times `G / L` between 1 and [`MOST_LIFTED`]. Then
-/// `shadows (1 - L)² + lights L² + ink darkness e` is added. With `tones`, what stands before the lines' factor goes to the
-/// nearest tone first.
+/// `shadows (1 - L)² + lights L² + ink darkness e` is added.
 pub(super) fn draw(picture: &mut Planes, photo: &[f32], settings: &Settings) {
     let (width, height) = (picture.width, picture.height);
     let luma = picture.luminance();
@@ -27,21 +26,9 @@ pub(super) fn draw(picture: &mut Planes, photo: &[f32], settings: &Settings) {
         let (shadow, light, ink) = (settings.shadows[colour], settings.lights[colour], ink[colour]);
         for (((value, l), g), line) in plane.iter_mut().zip(&luma).zip(&luma_lifted).zip(&lines) {
             let curved = g + settings.contrast * (g - 0.5) * (1.0 - (2.0 * g - 1.0).abs());
-            let curved = settings.tones.map_or(curved, |tones| tones.nearest(curved));
             let chroma = settings.chroma * (g / l.max(f32::EPSILON)).clamp(1.0, MOST_LIFTED);
             let tint = shadow * (1.0 - l).powi(2) + light * l.powi(2) + ink * line;
             *value = curved * (1.0 - line) + chroma * (*value - l) + tint;
         }
-    }
-}
-
-impl Tones {
-    /// A luminance in 0..1, moved towards the nearer of the tones below and above it, which are multiples of `d = 1 / steps`:
-    /// `m + d tanh(sharpness (luminance - m) / d) / (2 tanh(sharpness / 2))`, where `m` is midway between them
-    /// (Winnemöller et al. 2006, <https://doi.org/10.1145/1141911.1142018>).
-    fn nearest(self, luminance: f32) -> f32 {
-        let middle = ((luminance * self.steps).floor() + 0.5) / self.steps;
-        let place = (self.sharpness * (luminance - middle) * self.steps).tanh();
-        middle + place / (2.0 * self.steps * (self.sharpness / 2.0).tanh())
     }
 }

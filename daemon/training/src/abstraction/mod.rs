@@ -49,9 +49,6 @@ pub struct Settings {
     pub shadows: [f32; 3],
     /// What is added to white, likewise.
     pub lights: [f32; 3],
-    /// Steps of luminance, if surfaces are shaded in steps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tones: Option<Tones>,
     /// Lines.
     pub lines: Lines,
     /// Smooth paint along the shapes, if the shapes are painted.
@@ -60,16 +57,6 @@ pub struct Settings {
     /// Brush strokes, a kind after the other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strokes: Vec<Strokes>,
-}
-
-/// Shading in steps, as on animation cels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tones {
-    /// From black to white.
-    pub steps: f32,
-    /// How sharp the edge between two tones is: 1 is nearly a slope, 10 a stair.
-    pub sharpness: f32,
 }
 
 /// Dark lines where the picture is darker than around, by a difference of Gaussians.
@@ -103,7 +90,6 @@ impl Default for Settings {
             contrast: 0.12,
             shadows: [0.0; 3],
             lights: [0.0; 3],
-            tones: None,
             lines: Lines::default(),
             flow: None,
             strokes: Vec::new(),
@@ -160,12 +146,6 @@ impl Settings {
             ("lines.gain", lines.gain, (0.0..=1000.0).contains(&lines.gain), "within 0 and 1000"),
             ("lines.darkness", lines.darkness, (0.0..=1.0).contains(&lines.darkness), "within 0 and 1"),
         ])?;
-        if let Some(Tones { steps, sharpness }) = self.tones {
-            checked(&[
-                ("tones.steps", steps, (2.0..=64.0).contains(&steps), "within 2 and 64"),
-                ("tones.sharpness", sharpness, (0.1..=50.0).contains(&sharpness), "within 0.1 and 50"),
-            ])?;
-        }
         self.flow.as_ref().map_or(Ok(()), Flow::check)?;
         self.strokes.iter().try_for_each(Strokes::check)
     }

@@ -189,25 +189,6 @@ fn flat() -> Settings {
 }
 
 #[test]
-fn surfaces_are_shaded_in_steps() {
-    let slope = grey(256, 4, |x, _| x as f32 / 255.0);
-    for (steps, sharpness, least, most) in
-        [(4.0, 1.0, 0.0, 0.3), (4.0, 10.0, 0.6, 0.9), (6.0, 20.0, 0.75, 1.0)]
-    {
-        let drawn = abstraction(&slope, &Settings { tones: Some(Tones { steps, sharpness }), ..flat() });
-        let row: Vec<u8> = drawn.rgb[..256 * 3].iter().step_by(3).copied().collect();
-        assert!(row.is_sorted(), "{steps}, {sharpness}: darker where it was lighter: {row:?}");
-        assert!(row[0] <= 1 && row[255] >= 254, "black and white stay: {} {}", row[0], row[255]);
-        let is_tone = |value: &&u8| {
-            let place = f32::from(**value) / 255.0 * steps;
-            (place - place.round()).abs() / steps <= 2.0 / 255.0
-        };
-        let share = row.iter().filter(is_tone).count() as f32 / 256.0;
-        assert!((least..most).contains(&share), "{steps}, {sharpness}: {share} of it has one of the tones");
-    }
-}
-
-#[test]
 fn dark_lines_are_drawn_darker() {
     let line = grey(40, 40, |x, _| if x == 20 { 0.3 } else { 0.6 });
     let with = abstraction(&line, &Settings::default());
@@ -225,8 +206,6 @@ fn settings_out_of_range_are_refused_by_name() {
         (Settings { kappa: 1.0, ..Settings::default() }, "kappa"),
         (Settings { lambda: f32::NAN, ..Settings::default() }, "lambda"),
         (Settings { chroma: -0.1, ..Settings::default() }, "chroma"),
-        (Settings { tones: Some(Tones { steps: 1.0, sharpness: 1.0 }), ..flat() }, "tones.steps"),
-        (Settings { tones: Some(Tones { steps: 2.0, sharpness: 0.0 }), ..flat() }, "tones.sharpness"),
         (lines(Lines { wide_px: 0.0, ..Lines::default() }), "lines.wide_px"),
         (lines(Lines { darkness: 1.1, ..Lines::default() }), "lines.darkness"),
         (Settings { flow: Some(Flow { passes: 0, ..FLOW }), ..Settings::default() }, "flow.passes"),
