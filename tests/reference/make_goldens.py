@@ -1,7 +1,7 @@
 """Writes tests/data/goldens: what `brush.py` and `animegan2.py` make of small inputs, for the engine's tests to compare with.
 
     python make_goldens.py                          the blocks, and tiny networks with random weights
-    python make_goldens.py --cel WEIGHTS            the same, and the built-in style `cel`, in f16 weights
+    python make_goldens.py --cel WEIGHTS            the same, and `cel` of brush-1, in f16 weights
     python make_goldens.py --vgg WEIGHTS            the same, and what VGG19 itself sees
     python make_goldens.py --check WEIGHTS GOLDEN   writes nothing: does brush.py give what training exported?
 
@@ -229,7 +229,7 @@ def write_gradients(name: str, sizes: Sizes, mix: list[float]) -> None:
 
 
 def write_cel(weights: str) -> None:
-    """The built-in style as it is released: in f16. The weights are in the style file, and so not here."""
+    """`cel` of brush-1, in f16. The weights are in tests/data/styles, and so not here."""
     net = load(weights).half().double()
     picture = smooth_picture("cel", 72, 88)
     save("cel-f16", {"input": picture, "output": stylize(net, picture)})

@@ -426,8 +426,8 @@ mod tests {
 
     #[test]
     fn a_style_is_a_graph_whose_every_value_is_there_before_it_is_used() {
-        let cel = concat!(env!("CARGO_MANIFEST_DIR"), "/../styles/cel.safetensors");
-        let cel = StyleFile::open(Path::new(cel)).expect("the built-in style");
+        let cel = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/styles/brush-1.safetensors");
+        let cel = StyleFile::open(Path::new(cel)).expect("a style");
         // A depthwise convolution and two of 1x1 a block, of which cel has 13; and eight around them. With filters two
         // more.
         check("cel", &cel, &["input"], 3 * 13 + 8);

@@ -201,8 +201,8 @@ fn a_mix_of_styles_is_a_mix_of_their_norms() {
 }
 
 #[test]
-fn the_style_that_ships() {
-    let style = StyleFile::open(&folder().join("../styles/cel.safetensors"));
+fn a_style_of_brush_1() {
+    let style = StyleFile::open(&folder().join("../../tests/data/styles/brush-1.safetensors"));
     let network = style.expect("a style file").generator_on(&device(), &[1.0]).expect("a network");
     check("cel", &*network, &golden("cel-f16"), 2e-5, SEEN_BY_NONE);
 }

@@ -8,7 +8,7 @@ use utsushi_engine::style_file::StyleFile;
 const SIDE: usize = 72;
 
 fn cel() -> StyleFile {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../styles/cel.safetensors");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/styles/brush-1.safetensors");
     StyleFile::open(&path).expect("the style")
 }
 
