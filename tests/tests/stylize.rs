@@ -156,7 +156,7 @@ fn parts_are_drawn_as_in_the_whole() {
         ((2000, 755), (333, 0), BrushSize::Auto, 202, Channels::Grey),
     ] {
         let (raster, pixels) = drawn(width, height, channels, Depth::U8);
-        let whole = StylizeSpec { brush_size, ..spec(raster) };
+        let whole = StylizeSpec { brush_size, mix: vec![share("paint", 1.0)], ..spec(raster) };
         let (next, count) = check_part(client, &whole, &pixels, place, margin);
         compared += count;
         client = next;
@@ -205,8 +205,8 @@ fn a_seed_gives_one_picture_and_grain_weakens_what_it_moves() {
     let (weak, strong) = (mean_difference(&with(0, 0.3), &plain), mean_difference(&first, &plain));
     assert!(0.0 < weak && weak < strong, "{weak} with a third of the grain, {strong} with all of it");
     // Styles without noise don't know seeds.
-    let cel = spec(raster);
-    assert!(paint(&cel) == paint(&StylizeSpec { seed: 7, grain: 0.5, ..cel.clone() }));
+    let still = StylizeSpec { mix: vec![share("paint", 1.0)], ..spec(raster) };
+    assert!(paint(&still) == paint(&StylizeSpec { seed: 7, grain: 0.5, ..still.clone() }));
 
     let mut client = daemon.client();
     let styles = client.styles().expect("styles");
