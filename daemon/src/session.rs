@@ -11,7 +11,7 @@
 //! was lent; the writer by hanging up, at which the reader reads the end.
 //!
 //! A peer that owes bytes, or that doesn't take any, is given up after the stall timeout. Between two requests it
-//! owes nothing, and may stay for as long as nobody else needs its place ([`Seat`]).
+//! owes nothing, and may stay for as long as nobody else needs its place (`Seat`).
 
 mod jobs;
 mod spec;

@@ -12,7 +12,7 @@
 //! Dropping either end cancels the job, also while it waits. An engine that panics loses the picture at hand
 //! and whatever it had loaded, and nothing else.
 //!
-//! A client that sends or takes too slowly ([`patience`]) loses its place when somebody else waits for one ([`places`]).
+//! A client that sends or takes too slowly (`patience`) loses its place when somebody else waits for one (`places`).
 //!
 //! Training has a thread of its own, and goes by the [`Turn`] that the worker gives and takes.
 

@@ -39,7 +39,7 @@ impl Place {
     /// Draws the picture by a daemon that starts with these settings, or that runs already.
     #[track_caller]
     fn draw(&self, settings: &[(&str, &str)]) -> Vec<u8> {
-        let args = ["stylize", "in.png", "-o", "out.png", "--brush-size", "1", "--style", "cel"];
+        let args = ["stylize", "in.png", "-o", "out.png", "--brush-size", "1", "--style", "paint"];
         assert_code(&finish(self.command(settings, &args)), 0, &args);
         picture::read(&self.home.path().join("out.png")).expect("a picture").pixels
     }
