@@ -226,7 +226,9 @@ impl<E: Engine> Worker<E> {
     /// lain idle for long enough.
     fn wait(&self) -> Result<Command, RecvTimeoutError> {
         if self.is_to_let_go && self.jobs.is_empty() {
-            return self.commands.recv_timeout(LET_GO_AFTER);
+            // From the last picture on, however many questions come meanwhile.
+            let idle = self.idle_since.map_or(LET_GO_AFTER, |since| since.elapsed());
+            return self.commands.recv_timeout(LET_GO_AFTER.saturating_sub(idle));
         }
         match (self.idle_since, self.idle_unload) {
             (Some(idle_since), Some(idle_unload)) if self.jobs.is_empty() => {

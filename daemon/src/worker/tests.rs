@@ -241,6 +241,15 @@ fn unloads_when_asked_and_when_idle() {
     assert!(handle.describe().wait().expect("the worker lives").loaded.is_empty());
     until(&remote, Event::Unloaded);
 
+    // However often it is asked meanwhile.
+    let (handle, _remote) = start(Limits::default(), Some(Duration::from_millis(1)));
+    check(&handle, "invert", 2, Ok(()));
+    let asked_from = Instant::now();
+    while !handle.describe().wait().expect("the worker lives").loaded.is_empty() {
+        assert!(asked_from.elapsed() < PATIENCE, "it is still loaded");
+        thread::sleep(Duration::from_millis(5));
+    }
+
     let (handle, remote) = start(Limits::default(), Some(Duration::from_millis(1)));
     check(&handle, "invert", 2, Ok(()));
     until(&remote, Event::Unloaded);
