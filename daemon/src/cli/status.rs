@@ -1,6 +1,11 @@
 //! `utsushi status`: how the daemon is.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -9,6 +14,10 @@ use utsushi_ipc::protocol::Status;
 use utsushi_ipc::status::{NOT_RUNNING, describe};
 
 use super::{Address, Ending};
+
+/// For how long a daemon that hangs up may be ending.
+const DYING_LIMIT: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Show how the daemon is: model, device, memory, queue
 ///
@@ -51,11 +60,7 @@ enum State<'a> {
 
 impl StatusCommand {
     pub(super) fn execute(&self, address: &Address) -> anyhow::Result<Ending> {
-        let status = match Client::connect(&address.socket) {
-            Ok(mut client) => Some(client.status()?),
-            Err(ClientError::NotRunning { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let status = ask(&address.socket)?;
         let mut out = io::stdout().lock();
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&state(status.as_ref()))?)?;
@@ -66,6 +71,20 @@ impl StatusCommand {
             }
         }
         Ok(if status.is_some() { Ending::Done } else { Ending::Failed })
+    }
+}
+
+/// What the daemon says of itself, or nothing where none runs.
+fn ask(socket: &Path) -> Result<Option<Status>, ClientError> {
+    let deadline = Instant::now() + DYING_LIMIT;
+    loop {
+        match Client::connect(socket).and_then(|mut client| client.status()) {
+            Ok(status) => return Ok(Some(status)),
+            Err(ClientError::NotRunning { .. }) => return Ok(None),
+            // It is just ending: soon there will be none, or the next one.
+            Err(ClientError::Lost { .. }) if Instant::now() < deadline => thread::sleep(POLL_INTERVAL),
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -91,7 +110,25 @@ fn state(status: Option<&Status>) -> State<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::net::UnixListener};
+
     use super::*;
+
+    #[test]
+    fn a_daemon_that_is_just_ending_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("daemon.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let ending = thread::spawn({
+            let socket = socket.clone();
+            move || {
+                drop(listener.accept().unwrap());
+                fs::remove_file(socket).unwrap();
+            }
+        });
+        assert!(ask(&socket).unwrap().is_none());
+        ending.join().unwrap();
+    }
 
     #[test]
     fn objects() {
