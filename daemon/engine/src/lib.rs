@@ -51,6 +51,7 @@ pub use error::EngineError;
 pub use pixels::{Depth, Layout};
 pub use stylizer::{BrushScale, Mixture, Place, Settings, Stylizer};
 pub use threads::start_threads;
+pub use utsushi_kernels::prepare_process;
 pub use whole::{
     leftovers_in, remove_leftover, remove_leftovers, remove_leftovers_in, unfinished, write_new, write_whole,
 };

@@ -22,7 +22,7 @@
 //!
 //! The instruction set is chosen at run time through `pulp`. Where the CPU multiplies bf16, products of inputs and
 //! weights are rounded to it, and everything else remains `f32`: maps, sums, norms, what a residual is added to.
-//! Everything but these instructions (`cpu/bf16.rs`), and a call to the allocator, is safe Rust.
+//! Everything but these instructions (`cpu/bf16.rs`), and what is the process's (`process.rs`), is safe Rust.
 
 #![allow(
     clippy::needless_range_loop,
@@ -30,7 +30,6 @@
     reason = "in a large kernel iterators and copies may remain calls, for which sums leave their registers"
 )]
 
-mod allocator;
 pub mod backward;
 mod block;
 mod blur;
@@ -44,13 +43,13 @@ mod noise;
 mod patch;
 mod planar;
 mod prepare;
+mod process;
 mod scratch;
 mod tail;
 mod toom;
 mod upsample;
 mod winograd;
 
-pub use allocator::{give_memory_back, keep_to_one_c_heap};
 pub use block::{Block, BlockWeights};
 pub use blur::{REACH as BLUR_REACH, blur_add};
 pub use conv::{Activation, Conv, ConvWeights, Geometry, InputNorm};
@@ -61,6 +60,7 @@ pub use map::{Map, Shape};
 pub use noise::{Directions, Noise};
 pub use patch::Source;
 pub use prepare::{Affine, Columns, PreparedRow, channel_sums, prepare};
+pub use process::{give_memory_back, prepare_process};
 pub use tail::{Tail, TailWeights};
 pub use upsample::upsample2_add;
 

@@ -132,6 +132,8 @@ fn train(shared: &Shared, turn: &Turn, id: JobId) {
         Ok(Err(Halt::Failed(why))) => JobState::Failed { why },
         Err(panic) => defect(shared, id, &*panic),
     };
+    // What the steps took is kept for the next one, which there isn't.
+    utsushi_engine::let_go();
     info!(id = id.0, ?state, "the training");
     shared.trainers.settled(&folder, &state);
     shared.lock().settle(id, state);

@@ -55,6 +55,7 @@ enum Kind {
 }
 
 fn main() {
+    utsushi_engine::prepare_process();
     let threads = rayon::current_num_threads();
     let device = std::env::var("DEVICE").unwrap_or_else(|_| "cpu".into());
     let choice: DeviceChoice = device.parse().expect("DEVICE");

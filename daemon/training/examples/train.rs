@@ -52,6 +52,7 @@ const CACHE_BYTES: u64 = 1 << 30;
 type Anyhow<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Anyhow<()> {
+    utsushi_engine::prepare_process();
     let arguments = Arguments::of(std::env::args().skip(1))?;
     std::fs::create_dir_all(&arguments.out)?;
     let path = arguments.out.join("checkpoint");
