@@ -63,7 +63,8 @@ impl Home {
         command
     }
 
-    fn program(&self, program: &Path) -> Command {
+    /// Another program that talks to the home's daemon, run in the folder.
+    pub fn program(&self, program: &Path) -> Command {
         let mut command = Command::new("/usr/bin/env");
         command
             .args(["--default-signal=HUP,INT,QUIT,TERM", "--"])
@@ -216,6 +217,11 @@ pub fn binary() -> &'static Path {
 pub fn plug_in() -> &'static Path {
     static PLUG_IN: OnceLock<PathBuf> = OnceLock::new();
     PLUG_IN.get_or_init(|| build("utsushi-gimp", "utsushi-gimp"))
+}
+
+/// GEGL's module with the operation, which is the plug-in's library.
+pub fn operation() -> PathBuf {
+    plug_in().with_file_name("libutsushi_gegl.so")
 }
 
 /// cargo builds the binaries of a test's own package only.

@@ -172,20 +172,17 @@ impl Operation {
     }
 
     /// What of the input has to be there for this area. Until the daemon has told of its styles, it is asked.
-    pub(crate) fn needed_for(&self, studio: &Studio, picture: &Picture, area: Rect) -> Rect {
-        let needed = || {
-            let sheet = self.sheet(picture, studio.painter.styles().ok()?)?;
-            let around = sheet.blocks.around(sheet.inside(area))?;
-            Some(sheet.outside(sheet.plan(around).ok()?.region))
-        };
-        needed().map_or(area, |needed| joined(needed, area))
+    pub(crate) fn needed_for(&self, studio: &Studio, picture: &Picture, area: Rect) -> Result<Rect, Trouble> {
+        let sheet = self.sheet(picture, studio.painter.styles()?)?;
+        let Some(around) = sheet.blocks.around(sheet.inside(area)) else { return Ok(area) };
+        Ok(joined(sheet.outside(sheet.plan(around)?.region), area))
     }
 
     /// What of the output changes with this area of the input, which has changed.
     pub(crate) fn changed_by(&self, studio: &Studio, picture: Option<&Picture>, area: Rect) -> Rect {
         self.lock().settled.clear();
         let changed = || {
-            let sheet = self.sheet(picture?, studio.painter.known_styles()?)?;
+            let sheet = self.sheet(picture?, studio.painter.known_styles()?).ok()?;
             // It looks as far in one direction as in the other.
             Some(sheet.outside(sheet.plan(sheet.inside(area).within(sheet.whole())?).ok()?.region))
         };
@@ -202,8 +199,8 @@ impl Operation {
     ) -> Result<(), Trouble> {
         let begun = Instant::now();
         let styles = studio.painter.styles()?;
-        let settings = Settings::parse(&self.lock().values).map_err(FilterError::from)?;
-        let sheet = Sheet::new(settings, styles, picture).inspect_err(|_| studio.painter.forget_styles())?;
+        // It may be a style that was made after the daemon was asked.
+        let sheet = self.sheet(picture, styles).inspect_err(|_| studio.painter.forget_styles())?;
         {
             let mut state = self.lock();
             if state.picture.as_ref() != Some(picture) {
@@ -267,9 +264,9 @@ impl Operation {
         Ok(missing.len())
     }
 
-    fn sheet(&self, picture: &Picture, styles: Arc<[StyleInfo]>) -> Option<Sheet> {
-        let settings = Settings::parse(&self.lock().values).ok()?;
-        Sheet::new(settings, styles, picture).ok()
+    fn sheet(&self, picture: &Picture, styles: Arc<[StyleInfo]>) -> Result<Sheet, FilterError> {
+        let settings = Settings::parse(&self.lock().values)?;
+        Sheet::new(settings, styles, picture)
     }
 }
 

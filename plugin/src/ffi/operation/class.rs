@@ -12,8 +12,8 @@ use crate::region::Rect;
 
 /// `GParamFlags`: readable, writable, and set when the object is made.
 pub(super) const PROPERTY: c_uint = 1 | 2 | 4;
-/// `G_LOG_LEVEL_WARNING`.
-pub(super) const WARNING: c_int = 1 << 4;
+/// `G_LOG_LEVEL_MESSAGE`: GIMP takes warnings for defects, which it may hide.
+pub(super) const MESSAGE: c_int = 1 << 5;
 
 /// `GTypeInfo`.
 #[repr(C)]

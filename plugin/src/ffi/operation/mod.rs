@@ -17,7 +17,7 @@ use utsushi_ipc::client::{Client, Starter};
 use utsushi_ipc::paths;
 use utsushi_ipc::protocol::Profile;
 
-use self::class::{FLAGS, FilterClass, Functions, ModuleInfo, TypeInfo, UNCACHED, WARNING};
+use self::class::{FLAGS, FilterClass, Functions, MESSAGE, ModuleInfo, TypeInfo, UNCACHED};
 use super::gegl::{self, Buffer, Gegl};
 use super::gimp3::TypeQuery;
 use super::{Libraries, LoadError, Object, c_string, guarded};
@@ -183,7 +183,7 @@ fn class() -> &'static Class {
     CLASS.get().expect("GEGL calls what was registered")
 }
 
-/// Says this once to whoever looks after the process: GIMP shows GEGL's warnings to the user.
+/// Says this once to whoever looks after the process: GIMP shows GEGL's messages to the user.
 fn tell(words: &str) {
     // SAFETY: numbers of this process and of this thread.
     let is_main = unsafe { libc::gettid() == libc::getpid() };
@@ -192,7 +192,7 @@ fn tell(words: &str) {
             let words = c_string(words);
             // SAFETY: texts, the format of one text, and that text; GLib copies them.
             unsafe {
-                (class.functions.g_log)(c"GEGL".as_ptr(), WARNING, c"%s".as_ptr(), words.as_ptr());
+                (class.functions.g_log)(c"GEGL".as_ptr(), MESSAGE, c"%s".as_ptr(), words.as_ptr());
             }
         }
         // GIMP's messages belong to its first thread.
@@ -335,7 +335,14 @@ unsafe extern "C" fn required(object: Object, _pad: *const c_char, area: *const 
         let area = *area;
         guarded_or(area, || {
             let Some(picture) = picture(object) else { return area };
-            operation(object).needed_for(&class().studio, &picture, area)
+            let studio = &class().studio;
+            operation(object).needed_for(studio, &picture, area).unwrap_or_else(|trouble| {
+                // It isn't tried again for the drawing.
+                if let Some(words) = studio.words(&trouble) {
+                    tell(&words);
+                }
+                area
+            })
         })
     }
 }
