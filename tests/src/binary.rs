@@ -231,6 +231,9 @@ fn build(package: &str, name: &str) -> PathBuf {
     let profile = test.ancestors().nth(2).expect("the profile's folder");
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked", "--package", package, "--bin", name]);
+    if package == "utsushi-gimp" {
+        build.arg("--lib");
+    }
     if cfg!(feature = "cuda") && package == "utsushi" {
         build.args(["--features", "cuda"]);
     }

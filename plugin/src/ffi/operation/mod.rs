@@ -47,6 +47,9 @@ const KEYS: [(&CStr, &CStr); 9] = [
     (c"reference-hash", c"unstable"),
 ];
 
+/// What GObject calls the class.
+const NAME: &CStr = c"UtsushiStylizeOperation";
+
 static CLASS: OnceLock<Class> = OnceLock::new();
 
 /// What there is of the class once it is registered. Its parent's part comes first in every operation, then a pointer.
@@ -98,6 +101,11 @@ unsafe fn register(module: Object) -> Result<(), LoadError> {
         let libraries = Libraries::open(&gegl::LIBRARIES)?;
         // SAFETY: these are the libraries of the declarations.
         let functions = unsafe { Functions::load(libraries)? };
+        // SAFETY: a name.
+        if unsafe { (functions.g_type_from_name)(NAME.as_ptr()) } != 0 {
+            // It is installed for the user and for all, too.
+            return Ok(());
+        }
         let parent = query(&functions);
         if parent.class_bytes as usize != size_of::<FilterClass>() {
             let what = format!("the class of GEGL's filters takes {} bytes", parent.class_bytes);
@@ -134,8 +142,7 @@ unsafe fn register(module: Object) -> Result<(), LoadError> {
     // pointer. GObject copies the information.
     unsafe {
         let parent = (class.functions.gegl_operation_filter_get_type)();
-        let name = c"UtsushiStylizeOperation".as_ptr();
-        (class.functions.g_type_module_register_type)(module, parent, name, &info, 0);
+        (class.functions.g_type_module_register_type)(module, parent, NAME.as_ptr(), &info, 0);
     }
     Ok(())
 }
@@ -152,10 +159,10 @@ fn query(functions: &Functions) -> TypeQuery {
 fn own_file() -> Option<PathBuf> {
     // SAFETY: null pointers are allowed in this struct, which is filled in.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
-    // SAFETY: an address of this very code, and a struct to be filled in; the name lives as long as the code is loaded,
+    // SAFETY: an address of this very code, which is nobody else's name, as `gegl_module_query` is; and a struct to be filled in; the name lives as long as the code is loaded,
     // and is copied.
     unsafe {
-        let found = libc::dladdr(gegl_module_query as *const c_void, &mut info);
+        let found = libc::dladdr(own_file as *const c_void, &mut info);
         if found == 0 || info.dli_fname.is_null() {
             return None;
         }
