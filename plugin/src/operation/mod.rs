@@ -21,7 +21,7 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use utsushi_ipc::client::ClientError;
 use utsushi_ipc::pixels::PixelFormat;
@@ -84,9 +84,15 @@ pub(crate) struct Studio {
 }
 
 impl Studio {
+    /// `connect` is called on any thread.
     pub(crate) fn new(connect: Connect) -> Self {
+        Self::with_patience(connect, PATIENCE)
+    }
+
+    /// With another patience, for tests.
+    fn with_patience(connect: Connect, patience: Duration) -> Self {
         Self {
-            painter: Painter::new(connect, PATIENCE),
+            painter: Painter::new(connect, patience),
             cache: Mutex::new(Cache::new(MOST_CACHED_BYTES)),
             is_traced: std::env::var_os(TRACE_VARIABLE).is_some(),
             told: Mutex::default(),

@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(ids(&some[none.len()..]), ["ink"]);
         // These stand in pictures of users'.
         let number = |id: &str| some.iter().find(|style| style.id == id).map(|style| style.number);
-        assert_eq!(number("anime"), Some(1_091_741_184));
-        assert_eq!(number("ink"), Some(1_091_741_185));
+        assert_eq!(number("anime"), Some(319_052_098));
+        assert_eq!(number("ink"), Some(425_318_212));
     }
 }

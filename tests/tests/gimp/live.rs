@@ -30,23 +30,16 @@ fn gegl_draws_what_the_command_line_draws() {
     if !has_gegl() {
         return;
     }
-    let home = Home::new();
-    let folder = home.path().join(".local/share/gegl-0.4/plug-ins");
-    fs::create_dir_all(&folder).expect("folders");
-    fs::copy(operation(), folder.join("utsushi.so")).expect("it is copied");
+    let home = home_with_operation();
     let check = |size: (u32, u32), channels, depth, values: &[&str], options: &[&str]| {
         write_drawn(&home.path().join("in.png"), size.0, size.1, channels, depth);
-        let gegl = [&["in.png", "-o", "gegl.png", "--", "utsushi:stylize"], values].concat();
-        let mut command = home.program(Path::new("gegl"));
-        command.args(&gegl).env("HOME", home.path()).env_remove("XDG_DATA_HOME");
-        let output = finish(command);
-        let log = String::from_utf8_lossy(&output.stderr);
+        let log = gegl(&home, values);
         home.expect(0, &[&["stylize", "in.png", "-o", "own.png"], options].concat());
         let picture = |name: &str| utsushi::picture::read(&home.path().join(name)).expect(&log);
         let (found, expected) = (picture("gegl.png"), picture("own.png"));
         // GEGL writes 16 bits, whatever there were.
-        assert_eq!(found.raster.format().channels, expected.raster.format().channels, "{gegl:?}");
-        assert!(samples(&found) == samples(&expected), "{gegl:?}: {log}");
+        assert_eq!(found.raster.format().channels, expected.raster.format().channels, "{values:?}: {log}");
+        assert!(samples(&found) == samples(&expected), "{values:?}: {log}");
     };
     let finest = ["--brush-size", "1"];
     check((150, 110), Channels::Rgb, Depth::U8, &["brush-size=1"], &finest);
@@ -87,6 +80,42 @@ fn gegl_draws_what_the_command_line_draws() {
         &["--style", "van-gogh", "--brush-size", "1"],
     );
     check((2300, 1700), Channels::Rgba, Depth::U8, &["brush-size=1.3"], &["--brush-size", "1.3"]);
+}
+
+/// Runs GEGL's command line, for which the home has the operation.
+fn gegl(home: &Home, values: &[&str]) -> String {
+    let mut command = home.program(Path::new("gegl"));
+    command.args(["in.png", "-o", "gegl.png", "--", "utsushi:stylize"]).args(values);
+    command.env("HOME", home.path()).env_remove("XDG_DATA_HOME").env_remove("GEGL_PATH");
+    let output = finish(command);
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+/// A home that has the operation twice, as where it is installed for the user and for all.
+fn home_with_operation() -> Home {
+    let home = Home::new();
+    let folder = home.path().join(".local/share/gegl-0.4/plug-ins");
+    fs::create_dir_all(&folder).expect("folders");
+    for name in ["utsushi.so", "utsushi-again.so"] {
+        fs::copy(operation(), folder.join(name)).expect("it is copied");
+    }
+    home
+}
+
+#[test]
+fn gegl_offers_the_styles_that_the_daemon_has() {
+    if !has_gegl() {
+        return;
+    }
+    let home = home_with_operation();
+    write_drawn(&home.path().join("in.png"), 30, 20, Channels::Rgb, Depth::U8);
+    let listed = home.expect(0, &["styles", "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("a list");
+    let ids = listed.as_array().expect("a list").iter().map(|style| style["id"].as_str().expect("an id"));
+    let ids: Vec<_> = ids.collect();
+    let log = gegl(&home, &["style=ochre"]);
+    let offered = log.lines().find_map(|line| line.strip_prefix("accepted values: ")).expect(&log);
+    assert_eq!(offered.split_whitespace().collect::<Vec<_>>(), ids, "{log}");
 }
 
 #[test]
