@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use moxcms::ColorProfile;
 use rustix::process::Signal;
+use utsushi::picture::{self, Format, Metadata, Picture, WriteOptions};
 use utsushi_ipc::pixels::{Channels, Depth};
 use utsushi_tests::binary::{Home, finish, operation, signal, wait_until};
 use utsushi_tests::gimp::{Session, has_gegl, installed};
-use utsushi_tests::pictures::write_drawn;
+use utsushi_tests::pictures::{drawn, write_drawn};
 
 use crate::layers::write;
 use crate::{assert_alike, read, samples, stylize};
@@ -35,8 +37,8 @@ fn gegl_draws_what_the_command_line_draws() {
         write_drawn(&home.path().join("in.png"), size.0, size.1, channels, depth);
         let log = gegl(&home, values);
         home.expect(0, &[&["stylize", "in.png", "-o", "own.png"], options].concat());
-        let picture = |name: &str| utsushi::picture::read(&home.path().join(name)).expect(&log);
-        let (found, expected) = (picture("gegl.png"), picture("own.png"));
+        let file = |name: &str| picture::read(&home.path().join(name)).expect(&log);
+        let (found, expected) = (file("gegl.png"), file("own.png"));
         // GEGL writes 16 bits, whatever there were.
         assert_eq!(found.raster.format().channels, expected.raster.format().channels, "{values:?}: {log}");
         assert!(samples(&found) == samples(&expected), "{values:?}: {log}");
@@ -143,6 +145,30 @@ fn a_filter_that_stays_draws_what_the_command_line_draws() {
         // As in `layers`.
         check("float", Channels::Rgb, Depth::U16, Some(650), 128);
         check("linear-float", Channels::Rgba, Depth::U16, Some(600), 128);
+    }
+}
+
+#[test]
+fn it_hears_the_profile_of_a_layer() {
+    for session in sessions() {
+        let (raster, pixels) = drawn(150, 110, Channels::Rgb, Depth::U8);
+        let icc = picture::encode_profile(&ColorProfile::new_display_p3());
+        let with = Picture { raster, pixels, metadata: Metadata { icc, ..Metadata::default() } };
+        let save = |name: &str, picture: &Picture| {
+            let path = session.home().path().join(name);
+            picture::write(&path, Format::Png, picture, &WriteOptions::default()).expect("it is written");
+        };
+        save("p3.png", &with);
+        let expected = stylize(&session, "p3.png", &[]);
+        let log = session.run(&session.step("p3.png", &append(""), "p3-live.png"));
+        // As in `colours`.
+        let what = format!("GIMP {}\n{log}", session.gimp().version);
+        assert_alike(&read(&session, "p3-live.png", &log), &expected, 257, &what);
+        save("bare.png", &Picture { metadata: Metadata::default(), ..with });
+        assert!(
+            stylize(&session, "bare.png", &[]).pixels != expected.pixels,
+            "the profile makes a difference"
+        );
     }
 }
 

@@ -53,15 +53,16 @@ impl Homes {
         without_repetition(profiles.map(|profile| profile.join("plug-ins")))
     }
 
-    /// GEGL's folders for the GIMPs that have a profile; they need not exist.
+    /// GEGL's folders for the GIMPs that have a profile; they need not exist. Flatpak's has its own data even where it shares
+    /// the profiles.
     pub(super) fn of_gegl(&self) -> Vec<PathBuf> {
+        if self.places().is_empty() {
+            return Vec::new();
+        }
         let default = || Some(self.home.as_ref()?.join(".local/share"));
-        let data = [self.data.clone().or_else(default), self.flatpak().map(|flatpak| flatpak.join("data"))];
-        let has_profile = |gimp: &PathBuf| !profiles(gimp).is_empty();
-        // Both are in the same order; without a home there is no Flatpak.
-        let pairs = self.folders().into_iter().zip(data.into_iter().flatten());
-        let of_gimps = pairs.filter(|(gimp, _)| has_profile(gimp)).map(|(_, data)| data);
-        of_gimps.map(|data| data.join(GEGL).join("plug-ins")).collect()
+        let own = self.data.clone().or_else(default);
+        let flatpak = self.flatpak().filter(|flatpak| flatpak.is_dir()).map(|flatpak| flatpak.join("data"));
+        own.into_iter().chain(flatpak).map(|data| data.join(GEGL).join("plug-ins")).collect()
     }
 }
 
@@ -219,8 +220,8 @@ mod tests {
         check(".config/GIMP/2.8 .local/share/gegl-0.4", None, &[]);
         check(".config/GIMP/2.10 .config/GIMP/3.0", None, &[own]);
         check(".config/GIMP/3.0", Some("mine"), &["mine/gegl-0.4/plug-ins"]);
-        check(".var/app/org.gimp.GIMP/config/GIMP/3.0", None, &[flatpak]);
-        check(".config/GIMP/3.0 .var/app/org.gimp.GIMP/config/GIMP/3.0", None, &[own, flatpak]);
+        check(".var/app/org.gimp.GIMP/config/GIMP/3.0", None, &[own, flatpak]);
+        check(".config/GIMP/3.0 .var/app/org.gimp.GIMP", None, &[own, flatpak]);
     }
 
     #[test]
