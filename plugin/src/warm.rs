@@ -65,7 +65,7 @@ fn draw_over(
             }
             Ok(())
         },
-        |news| progress(news),
+        progress,
     )?;
     *kept = Some(client);
     Ok((drawn, report))

@@ -122,7 +122,9 @@ impl Install {
             work.carry_out(&folder, folder::installation(&folder, PLUG_IN, &plug_in, copied))?;
         }
         let operation = plug_in.with_file_name(OPERATION);
-        for place in self.target.places_of_gegl() {
+        // Without a GIMP nobody would look there.
+        let of_gegl = if places.is_empty() { Vec::new() } else { self.target.places_of_gegl() };
+        for place in of_gegl {
             if !operation.is_file() {
                 writeln!(
                     io::stdout(),

@@ -27,6 +27,23 @@ fn middle(whole: &Picture) -> Picture {
     cut(whole, 60, 60, 60, 60)
 }
 
+/// Chooses the operation by the keyboard.
+fn choose(window: &mut Window, version: &str) {
+    if version == "2.10" {
+        window.screen().press_and_see("alt+t");
+        window.screen().press("g");
+        window.wait_until("the tool's dialog", |screen| screen.find_window("GEGL").is_some());
+        // It is the last one of the list.
+        window.screen().press_and_see("End");
+    } else {
+        window.screen().press_and_see("alt+r");
+        window.screen().press_and_see("Up");
+        window.screen().press_and_see("Right");
+        window.screen().keep(&format!("{version}-live-menu"));
+        window.screen().press("l");
+    }
+}
+
 #[test]
 fn on_the_canvas_and_back() {
     for gimp in installed() {
@@ -41,20 +58,7 @@ fn on_the_canvas_and_back() {
         let shows = |screen: &Screen, picture: &Picture| screen.shows(&middle(picture), screen.area());
         let keep = |window: &Window, name: &str| window.screen().keep(&format!("{version}-live-{name}"));
         window.wait_until("the picture is open", |screen| shows(screen, &original));
-        if version == "2.10" {
-            window.screen().press_and_see("alt+t");
-            keep(&window, "tools");
-            window.screen().press("g");
-            window.wait_until("the tool's dialog", |screen| screen.find_window("GEGL").is_some());
-            window.screen().press_and_see("End");
-            keep(&window, "tool");
-        } else {
-            window.screen().press_and_see("alt+r");
-            window.screen().press_and_see("Up");
-            window.screen().press_and_see("Right");
-            keep(&window, "menu");
-            window.screen().press("l");
-        }
+        choose(&mut window, version);
         window.wait_until("the canvas shows the style", |screen| shows(screen, &drawn));
         keep(&window, "drawn");
         let saved = |window: &mut Window, expected: &Picture, what: &str| {
@@ -92,5 +96,29 @@ fn on_the_canvas_and_back() {
         window.screen().press("ctrl+z");
         window.wait_until("the stroke is undone", |screen| shows(screen, &drawn));
         saved(&mut window, &drawn, "unpainted");
+    }
+}
+
+#[test]
+fn a_failure_is_told_on_the_screen() {
+    for gimp in installed() {
+        let version = gimp.version;
+        let session = Session::new(gimp).with_operation();
+        let original =
+            cut(&picture::read(&sample("chelsea.jpg")).expect("a sample"), 60, 40, SIZE_PX, SIZE_PX);
+        let path = session.home().path().join("in.png");
+        picture::write(&path, Format::Png, &original, &WriteOptions::default()).expect("it is written");
+        let daemon = session.home().path().join("profile/plug-ins/utsushi-gimp/utsushi");
+        std::fs::remove_file(daemon).expect("it was installed");
+        let Some(mut window) = Window::open(&session, "in.png") else { return };
+        let shows = |screen: &Screen| screen.shows(&middle(&original), screen.area());
+        window.wait_until("the picture is open", shows);
+        choose(&mut window, version);
+        window.wait_until("the failure is told", |screen| screen.find_window("Message").is_some());
+        window.screen().keep(&format!("{version}-live-failure"));
+        window.screen().press("Return");
+        window.wait_until("the picture is as it was", shows);
+        window.save("saved.png");
+        assert_alike(&read(&session, "saved.png", ""), &original, 0, version);
     }
 }

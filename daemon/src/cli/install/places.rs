@@ -53,12 +53,9 @@ impl Homes {
         without_repetition(profiles.map(|profile| profile.join("plug-ins")))
     }
 
-    /// GEGL's folders for the GIMPs that have a profile; they need not exist. Flatpak's has its own data even where it shares
-    /// the profiles.
+    /// GEGL's folders, which need not exist, for the system's programs and for Flatpak's GIMP, which has its own data even
+    /// where it shares the profiles.
     pub(super) fn of_gegl(&self) -> Vec<PathBuf> {
-        if self.places().is_empty() {
-            return Vec::new();
-        }
         let default = || Some(self.home.as_ref()?.join(".local/share"));
         let own = self.data.clone().or_else(default);
         let flatpak = self.flatpak().filter(|flatpak| flatpak.is_dir()).map(|flatpak| flatpak.join("data"));
@@ -203,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn gegls_folders_for_the_gimps_there_are() {
+    fn gegls_folders() {
         fn check(folders: &str, data: Option<&str>, expected: &[&str]) {
             let root = made(folders);
             let homes = Homes {
@@ -216,11 +213,9 @@ mod tests {
         }
         let own = ".local/share/gegl-0.4/plug-ins";
         let flatpak = ".var/app/org.gimp.GIMP/data/gegl-0.4/plug-ins";
-        check("", None, &[]);
-        check(".config/GIMP/2.8 .local/share/gegl-0.4", None, &[]);
-        check(".config/GIMP/2.10 .config/GIMP/3.0", None, &[own]);
-        check(".config/GIMP/3.0", Some("mine"), &["mine/gegl-0.4/plug-ins"]);
-        check(".var/app/org.gimp.GIMP/config/GIMP/3.0", None, &[own, flatpak]);
+        check("", None, &[own]);
+        check("", Some("mine"), &["mine/gegl-0.4/plug-ins"]);
+        check(".config/GIMP/3.0 .var/app/org.example.Other", None, &[own]);
         check(".config/GIMP/3.0 .var/app/org.gimp.GIMP", None, &[own, flatpak]);
     }
 
