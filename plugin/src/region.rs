@@ -2,7 +2,7 @@
 
 /// In pixels of the layer, from its top left corner. Laid out as `GeglRectangle` is.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Rect {
     pub(crate) x: i32,
     pub(crate) y: i32,

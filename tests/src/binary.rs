@@ -63,7 +63,8 @@ impl Home {
         command
     }
 
-    fn program(&self, program: &Path) -> Command {
+    /// Another program that talks to the home's daemon, run in the folder.
+    pub fn program(&self, program: &Path) -> Command {
         let mut command = Command::new("/usr/bin/env");
         command
             .args(["--default-signal=HUP,INT,QUIT,TERM", "--"])
@@ -218,6 +219,11 @@ pub fn plug_in() -> &'static Path {
     PLUG_IN.get_or_init(|| build("utsushi-gimp", "utsushi-gimp"))
 }
 
+/// GEGL's module with the operation, which is the plug-in's library.
+pub fn operation() -> PathBuf {
+    plug_in().with_file_name("libutsushi_gegl.so")
+}
+
 /// cargo builds the binaries of a test's own package only.
 fn build(package: &str, name: &str) -> PathBuf {
     // target/PROFILE/deps/TEST
@@ -225,6 +231,9 @@ fn build(package: &str, name: &str) -> PathBuf {
     let profile = test.ancestors().nth(2).expect("the profile's folder");
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked", "--package", package, "--bin", name]);
+    if package == "utsushi-gimp" {
+        build.arg("--lib");
+    }
     if cfg!(feature = "cuda") && package == "utsushi" {
         build.args(["--features", "cuda"]);
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::binary::{Home, assert_code, finish, plug_in, wait_until};
+use crate::binary::{Home, assert_code, finish, operation, plug_in, wait_until};
 use crate::daemon::socket;
 use crate::screen::Screen;
 
@@ -71,6 +71,16 @@ pub fn installed() -> Vec<Gimp> {
     found.collect()
 }
 
+/// Whether GEGL's own command line is there.
+pub fn has_gegl() -> bool {
+    let found = Command::new("gegl").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let is_there = found.is_ok_and(|status| status.success());
+    if !is_there {
+        skipped("gegl is not installed");
+    }
+    is_there
+}
+
 /// Where a whole Debian of this name is, if `.ci/gimps` has made it.
 pub fn debian(name: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
@@ -105,6 +115,14 @@ impl Session {
         install.env("PATH", "/nonexistent");
         assert_code(&finish(install), 0, &args);
         Self { gimp, home }
+    }
+
+    /// Puts the operation where GEGL looks for it in this session's home.
+    pub fn with_operation(self) -> Self {
+        let folder = self.home.path().join(".local/share/gegl-0.4/plug-ins/utsushi");
+        fs::create_dir_all(&folder).expect("folders");
+        fs::copy(operation(), folder.join("libutsushi_gegl.so")).expect("it is copied");
+        self
     }
 
     /// Which GIMP it is.
@@ -149,7 +167,7 @@ impl Session {
     }
 
     /// Saves what is visible of `image`; `to` is evaluated.
-    pub(crate) fn save(&self, to: &str) -> String {
+    pub fn save(&self, to: &str) -> String {
         match self.gimp.place {
             Place::Two => {
                 format!("(gimp-file-save 1 image (car (gimp-image-get-active-layer image)) {to} {to})")

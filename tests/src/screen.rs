@@ -129,6 +129,13 @@ impl Screen {
         self.xdotool(&format!("mousemove {x} {y} click {button}"));
     }
 
+    /// Presses the button of the mouse at one place, and lets it go at another, by way of one between.
+    pub fn drag(&self, from: (u32, u32), to: (u32, u32)) {
+        let between = (from.0.midpoint(to.0), from.1.midpoint(to.1));
+        let go = |(x, y): (u32, u32)| format!("mousemove --sync {x} {y}");
+        self.xdotool(&format!("{} mousedown 1 {} {} mouseup 1", go(from), go(between), go(to)));
+    }
+
     /// The newest window with a title that matches.
     pub fn find_window(&self, title: &str) -> Option<Area> {
         let found = self.xdotool(&format!("search --onlyvisible --name {title}"));
@@ -159,6 +166,11 @@ impl Screen {
 
     /// Whether this is seen, pixel for pixel, somewhere in the area.
     pub fn shows(&self, wanted: &Picture, area: Area) -> bool {
+        self.find(wanted, area).is_some()
+    }
+
+    /// Where in the area this is seen, pixel for pixel.
+    pub fn find(&self, wanted: &Picture, area: Area) -> Option<(u32, u32)> {
         let seen = self.look();
         let row_bytes = wanted.raster.row_bytes();
         let row = |y: u32, x: u32| &seen.pixels[y as usize * seen.raster.row_bytes() + x as usize * 3..];
@@ -166,7 +178,7 @@ impl Screen {
         let below = (area.y + area.height).min(seen.raster.height());
         let mut places = (area.y..(below + 1).saturating_sub(wanted.raster.height()))
             .flat_map(|y| (area.x..(right + 1).saturating_sub(wanted.raster.width())).map(move |x| (x, y)));
-        places.any(|(x, y)| {
+        places.find(|&(x, y)| {
             (y..).zip(wanted.pixels.chunks(row_bytes)).all(|(y, pixels)| row(y, x).starts_with(pixels))
         })
     }

@@ -17,7 +17,7 @@ use clap::Args;
 use utsushi_ipc::client::{Client, ClientError};
 
 use self::desktop::{Folders, SOCKET_UNIT};
-use self::folder::{DAEMON, PLUG_IN, Step};
+use self::folder::{DAEMON, OPERATION, OPERATION_FOLDER, PLUG_IN, Step};
 use self::places::Homes;
 use super::{Address, Ending, Usage, complain};
 
@@ -37,11 +37,15 @@ const DESKTOP: &str = "the desktop's files";
 /// installed in /usr/local/bin or /usr/bin, where GIMP finds it however it was started, unless there is Flatpak's GIMP,
 /// which doesn't.
 ///
+/// The filter that stays on a layer is an operation for GEGL, a library that lies beside the plug-in. It goes where every
+/// GIMP of the user's looks, $XDG_DATA_HOME/gegl-0.4/plug-ins/utsushi, and for Flatpak's into the same folder below
+/// ~/.var/app/org.gimp.GIMP/data, with the daemon beside it where the plug-in has one.
+///
 /// The desktop gets an entry with an icon, and systemd units by which it can start the daemon, confined, for whoever
 /// connects: in $XDG_DATA_HOME, or below /usr/local for all users. They name this program where it is if its folder is
 /// called bin; any other, such as cargo's target/release, is copied to ~/.local/lib/utsushi or /usr/local/lib/utsushi.
-/// All this is left out with --profile, and where the package that the program came in has brought it. A file that was
-/// changed stays as it is.
+/// All this is left out with --profile, as is the operation, and where the package that the program came in has brought it.
+/// A file that was changed stays as it is.
 ///
 /// To update, install again.
 #[derive(Debug, Args)]
@@ -115,7 +119,23 @@ impl Install {
         for place in &places {
             let copied = shared.is_none().then_some(daemon.as_path());
             let folder = place.join(PLUG_IN);
-            work.carry_out(&folder, folder::installation(&folder, &plug_in, copied))?;
+            work.carry_out(&folder, folder::installation(&folder, PLUG_IN, &plug_in, copied))?;
+        }
+        let operation = plug_in.with_file_name(OPERATION);
+        // Without a GIMP nobody would look there.
+        let of_gegl = if places.is_empty() { Vec::new() } else { self.target.places_of_gegl() };
+        for place in of_gegl {
+            if !operation.is_file() {
+                writeln!(
+                    io::stdout(),
+                    "{}: it is not there, and GIMP gets no live filter",
+                    operation.display()
+                )?;
+                break;
+            }
+            let copied = shared.is_none().then_some(daemon.as_path());
+            let folder = place.join(OPERATION_FOLDER);
+            work.carry_out(&folder, folder::installation(&folder, OPERATION, &operation, copied))?;
         }
         match shared {
             Some(program) if !places.is_empty() => {
@@ -133,7 +153,7 @@ impl Install {
             writeln!(io::stdout(), "GIMP has no filter yet: {}", self.target.where_it_looked())?;
         }
         if has_filter {
-            writeln!(io::stdout(), "restart GIMP; then it is Filters > Utsushi > Stylize…")?;
+            writeln!(io::stdout(), "restart GIMP; then it is Filters > Utsushi")?;
         }
         if work.has_changed {
             if let Some(folders) = &folders {
@@ -155,6 +175,12 @@ impl Uninstall {
         for place in self.target.places()? {
             let folder = place.join(PLUG_IN);
             let steps = folder::removal(&folder, &[PLUG_IN, DAEMON]);
+            found |= !matches!(&steps, Ok(steps) if steps.is_empty());
+            work.carry_out(&folder, steps)?;
+        }
+        for place in self.target.places_of_gegl() {
+            let folder = place.join(OPERATION_FOLDER);
+            let steps = folder::removal(&folder, &[OPERATION, DAEMON]);
             found |= !matches!(&steps, Ok(steps) if steps.is_empty());
             work.carry_out(&folder, steps)?;
         }
@@ -197,6 +223,15 @@ impl Target {
         } else {
             self.profiles.iter().map(|profile| profile.join("plug-ins")).collect()
         })
+    }
+
+    /// Where GEGL looks for operations; nowhere if it is about a profile of GIMP's, as they are for all.
+    fn places_of_gegl(&self) -> Vec<PathBuf> {
+        match self.system {
+            true => places::of_the_systems_gegl(&self.root),
+            false if self.profiles.is_empty() => Homes::from_environment().of_gegl(),
+            false => Vec::new(),
+        }
     }
 
     /// Where the desktop's files go; nowhere if it is about a profile of GIMP's.

@@ -88,6 +88,16 @@ impl Gegl {
         }
     }
 
+    /// What babl calls such pixels, with the colour space of a format; gamma-encoded.
+    ///
+    /// # Safety
+    ///
+    /// `own` must be a babl format.
+    pub(crate) unsafe fn format(&self, format: PixelFormat, own: Babl) -> Babl {
+        // SAFETY: the name is one that babl knows, and the space is taken of a format, by the caller's promise.
+        unsafe { (self.babl_format_with_space)(babl_name(format, false).as_ptr(), own) }
+    }
+
     /// Takes over a reference to a buffer.
     ///
     /// # Safety

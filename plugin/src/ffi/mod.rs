@@ -12,6 +12,7 @@ pub(crate) mod gtk2;
 pub(crate) mod gtk3;
 pub(crate) mod items;
 pub(crate) mod list;
+pub(crate) mod operation;
 pub(crate) mod preview;
 pub(crate) mod seed;
 pub(crate) mod signals;

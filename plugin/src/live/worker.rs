@@ -7,10 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use utsushi_ipc::client::{Client, ClientError};
-use utsushi_ipc::protocol::{FaultKind, StylizeSpec};
+use utsushi_ipc::protocol::StylizeSpec;
 
 use super::Pace;
 use crate::region::Rect;
+use crate::warm::{self, Part};
 
 /// What is to be drawn.
 pub(super) struct Order {
@@ -134,57 +135,18 @@ impl Desk {
         }
     }
 
-    /// Draws over the warm connection, or over a new one where that has gone cold.
     fn draw(
         &self,
         order: &Order,
         client: &mut Option<Client>,
         connect: &mut impl FnMut() -> Result<Client, ClientError>,
     ) -> Result<(Drawn, f32), ClientError> {
-        if let Some(warm) = client.take() {
-            match self.draw_over(warm, order, client) {
-                Err(ClientError::Lost { .. }) => {}
-                // While it was idle, it gave way to somebody else's.
-                Err(ClientError::Fault(fault)) if fault.kind == FaultKind::Busy => {}
-                ended => return ended,
-            }
-        }
-        self.draw_over(connect()?, order, client)
-    }
-
-    /// Leaves the connection in `kept` if it can be used again.
-    fn draw_over(
-        &self,
-        client: Client,
-        order: &Order,
-        kept: &mut Option<Client>,
-    ) -> Result<(Drawn, f32), ClientError> {
         let Order { spec, region, area, pixels, .. } = order;
-        let row_bytes = spec.raster.row_bytes();
         let begun = Instant::now();
-        let mut drawn = Vec::with_capacity(pixels.len());
-        let (client, report) = client.stylize(
-            spec,
-            |first_row, _, band| {
-                let from = first_row as usize * row_bytes;
-                band.copy_from_slice(&pixels[from..from + band.len()]);
-                Ok(())
-            },
-            |_, _, band| {
-                drawn.extend_from_slice(band);
-                Ok(())
-            },
-            |_| self.go_on(begun),
-        )?;
-        *kept = Some(client);
-
-        let pixel_bytes = spec.raster.format().pixel_bytes();
-        let from = (area.x - region.x) as usize * pixel_bytes;
-        let wanted_bytes = area.width as usize * pixel_bytes;
-        let rows = drawn.chunks_exact(row_bytes).skip((area.y - region.y) as usize);
-        let rows = rows.take(area.height as usize).map(|row| &row[from..from + wanted_bytes]);
-        let drawn = Drawn { pixels: rows.collect::<Vec<_>>().concat(), row_bytes: wanted_bytes as i32 };
-        Ok((drawn, report.engine_ms))
+        let part = Part { spec, region: *region, pixels, area: *area };
+        let (pixels, report) = warm::draw(client, connect, &part, |_| self.go_on(begun))?;
+        let row_bytes = area.width as usize * spec.raster.format().pixel_bytes();
+        Ok((Drawn { pixels, row_bytes: row_bytes as i32 }, report.engine_ms))
     }
 
     /// Hands over what became of an order, unless nobody wants to know.

@@ -54,10 +54,16 @@ impl Starter {
 
     /// The program is `$UTSUSHI_DAEMON`, else `utsushi` in the folder of this program, else `utsushi` on PATH.
     pub fn from_environment() -> Self {
+        Self::from_environment_or(None)
+    }
+
+    /// The same, for a library in another program: in this folder it is looked for before that of the program.
+    pub fn from_environment_or(folder: Option<&Path>) -> Self {
         let named = env::var_os(DAEMON_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
-        let beside =
-            || Some(env::current_exe().ok()?.with_file_name("utsushi")).filter(|path| path.is_file());
-        Self::new(named.or_else(beside).unwrap_or_else(|| "utsushi".into()))
+        let own = || folder.map(|folder| folder.join("utsushi"));
+        let beside = || Some(env::current_exe().ok()?.with_file_name("utsushi"));
+        let found = || own().filter(|path| path.is_file()).or_else(|| beside().filter(|path| path.is_file()));
+        Self::new(named.or_else(found).unwrap_or_else(|| "utsushi".into()))
     }
 
     /// Starts the daemon such that it outlives this process, its terminal, and its folder.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
-use utsushi_tests::binary::{Home, assert_code, binary, errors, finish, plug_in};
+use utsushi_tests::binary::{Home, assert_code, binary, errors, finish, operation, plug_in};
 
 const PROFILES: [&str; 3] =
     [".config/GIMP/2.10", ".config/GIMP/3.0", ".var/app/org.gimp.GIMP/config/GIMP/3.0"];
@@ -32,6 +32,10 @@ pub(super) fn live_in(home: &Home, command: &mut Command) {
         command.env_remove(name);
     }
 }
+
+/// Where GEGL looks, for these profiles.
+const OF_GEGL: [&str; 2] =
+    [".local/share/gegl-0.4/plug-ins", ".var/app/org.gimp.GIMP/data/gegl-0.4/plug-ins"];
 
 pub(super) fn install() -> String {
     format!("install --plugin {}", plug_in().display())
@@ -61,7 +65,7 @@ fn every_profile_gets_the_plug_in_and_loses_it_again() {
 
     let (told, _) = run(&home, 0, &format!("{install} --dry-run"));
     let of_gimp = |told: &str, what: &str| {
-        told.lines().filter(|line| line.contains(what) && line.contains("/plug-ins/")).count()
+        told.lines().filter(|line| line.contains(what) && line.contains("/utsushi-gimp/")).count()
     };
     assert_eq!(of_gimp(&told, "would install"), 6, "{told}");
     assert!(home.files(".") == before, "a dry run changes nothing");
@@ -78,8 +82,18 @@ fn every_profile_gets_the_plug_in_and_loses_it_again() {
             expected.insert(name, fs::read(source).expect("a program"));
         }
     }
+    for folder in OF_GEGL {
+        for source in [binary(), &operation()] {
+            let name = source.file_name().expect("a name").to_str().expect("plain");
+            expected.insert(
+                format!("{folder}/utsushi/{name}"),
+                fs::read(source).expect("a program or a library"),
+            );
+        }
+    }
     let installed = home.files(".");
-    let of_gimp_alone = installed.iter().filter(|(name, _)| !name.starts_with(".local/"));
+    let is_of_gimp = |name: &str| !name.starts_with(".local/") || name.contains("/gegl-0.4/");
+    let of_gimp_alone = installed.iter().filter(|(name, _)| is_of_gimp(name));
     assert!(of_gimp_alone.eq(expected.iter()), "{:?}", installed.keys());
 
     let (told, _) = run(&home, 0, &install);
@@ -161,6 +175,8 @@ fn a_program_that_every_gimp_finds_is_not_copied() {
 fn for_all_users() {
     let home = Home::new();
     let folders = ["root/usr/lib/x86_64-linux-gnu/gimp/2.0/plug-ins", "root/usr/lib64/gimp/3.0/plug-ins"];
+    let gegl = "root/usr/lib/x86_64-linux-gnu/gegl-0.4";
+    fs::create_dir_all(home.path().join(gegl)).expect("made");
     folders.iter().for_each(|folder| fs::create_dir_all(home.path().join(folder)).expect("made"));
     fs::create_dir_all(home.path().join(PROFILES[1])).expect("made");
     let before = home.files(".");
@@ -173,7 +189,9 @@ fn for_all_users() {
             assert_eq!(mode & 0o7777, 0o755, "{}: all may use it", path.display());
         }
     }
+    assert_eq!(home.names(&format!("{gegl}/utsushi")), ["libutsushi_gegl.so", "utsushi"]);
     assert_eq!(home.names(PROFILES[1]), [""; 0], "profiles stay as they are");
+    assert_eq!(home.names(OF_GEGL[0]), [""; 0], "nor is anything for one user");
     run(&home, 0, "uninstall --system");
     assert!(home.files(".") == before);
     assert_eq!(folders.map(|folder| home.names(folder).len()), [0, 0]);
@@ -190,7 +208,7 @@ fn a_failure_leaves_what_was_there_and_the_other_profiles_get_theirs() {
     let before = home.files(".");
     // As on a full disk: no file may become as large as the programs are.
     let (told, error) = run_after(&home, "trap '' XFSZ; ulimit -f 64;", 1, &install());
-    assert_eq!((error.matches("File too large").count(), told.contains("restart")), (4, false), "{error}");
+    assert_eq!((error.matches("File too large").count(), told.contains("restart")), (6, false), "{error}");
     assert!(home.files(".") == before, "{:?}", home.files(".").into_keys());
 
     // The first profile's folder is no folder.

@@ -12,7 +12,13 @@ use crate::{assert_alike, read, stylize};
 const DEFAULTS: [&str; 9] = ["\"anime\"", "1.0", "1.0", "0.0", "\"\"", "0.5", "0", "0", "1.0"];
 
 /// Writes a picture for GIMP, with every alpha there is if it has alpha.
-fn write(session: &Session, name: &str, size: (u32, u32), channels: Channels, depth: Depth) -> Picture {
+pub(crate) fn write(
+    session: &Session,
+    name: &str,
+    size: (u32, u32),
+    channels: Channels,
+    depth: Depth,
+) -> Picture {
     let (raster, mut pixels) = drawn(size.0, size.1, channels, depth);
     if channels.has_alpha() {
         let pixel_bytes = raster.format().pixel_bytes();

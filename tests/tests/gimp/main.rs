@@ -2,6 +2,8 @@
 
 mod colours;
 mod layers;
+mod live;
+mod live_window;
 mod new_layer;
 mod window;
 

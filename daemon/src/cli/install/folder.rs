@@ -1,8 +1,10 @@
-//! Our folder among GIMP's plug-ins: what has to be done to it, and doing it.
+//! Our folders among GIMP's plug-ins and GEGL's: what has to be done to them, and doing it.
 //!
 //! ```text
-//! plug-ins/utsushi-gimp/utsushi-gimp   the plug-in; GIMP wants it to be called as its folder
-//! plug-ins/utsushi-gimp/utsushi        the daemon, which the plug-in looks for beside itself first
+//! plug-ins/utsushi-gimp/utsushi-gimp               the plug-in; GIMP wants it to be called as its folder
+//! plug-ins/utsushi-gimp/utsushi                    the daemon, which the plug-in looks for beside itself first
+//! gegl-0.4/plug-ins/utsushi/libutsushi_gegl.so     the operation; GEGL looks into all folders
+//! gegl-0.4/plug-ins/utsushi/utsushi                the daemon, for which it looks as the plug-in does
 //! ```
 //!
 //! Files of other names in the folder are somebody else's. What a desktop and systemd read ([`super::desktop`]) is put
@@ -19,7 +21,10 @@ use super::seal;
 
 /// The name of the plug-in, and of its folder.
 pub(super) const PLUG_IN: &str = "utsushi-gimp";
-/// The name of the daemon beside it.
+/// The operation for GEGL, and its folder.
+pub(super) const OPERATION: &str = "libutsushi_gegl.so";
+pub(super) const OPERATION_FOLDER: &str = "utsushi";
+/// The name of the daemon beside them.
 pub(super) const DAEMON: &str = "utsushi";
 
 /// A program that all may run, and a folder that all may enter.
@@ -55,16 +60,21 @@ pub(super) enum Step {
     LeaveFolder(PathBuf),
 }
 
-/// The steps after which `folder` has this plug-in and this daemon, or no daemon. The plug-in comes last, so that GIMP
-/// never finds it without its daemon.
-pub(super) fn installation(folder: &Path, plug_in: &Path, daemon: Option<&Path>) -> io::Result<Vec<Step>> {
+/// The steps after which `folder` has this program, by this name, and this daemon, or no daemon. The program comes last, so
+/// that GIMP never finds it without its daemon.
+pub(super) fn installation(
+    folder: &Path,
+    name: &str,
+    program: &Path,
+    daemon: Option<&Path>,
+) -> io::Result<Vec<Step>> {
     let mut steps = clearing(folder);
     match daemon {
         Some(daemon) => steps.push(placing(Source::Program(daemon.to_path_buf()), folder.join(DAEMON))?),
         // It would be taken instead of the one that is meant to be.
         None => steps.extend(removing(folder.join(DAEMON))?),
     }
-    steps.push(placing(Source::Program(plug_in.to_path_buf()), folder.join(PLUG_IN))?);
+    steps.push(placing(Source::Program(program.to_path_buf()), folder.join(name))?);
     Ok(steps)
 }
 
@@ -273,7 +283,7 @@ mod tests {
 
         fn installation(&self, daemon: Option<&str>) -> io::Result<Vec<Step>> {
             let daemon = daemon.map(|daemon| self.root.path().join(daemon));
-            installation(&self.ours(), &self.root.path().join("plug-in"), daemon.as_deref())
+            installation(&self.ours(), PLUG_IN, &self.root.path().join("plug-in"), daemon.as_deref())
         }
 
         fn words(&self, steps: &[Step]) -> String {

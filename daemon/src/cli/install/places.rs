@@ -1,4 +1,5 @@
-//! Where GIMP looks for plug-ins: a folder `plug-ins` in each profile, and one for all users.
+//! Where GIMP looks for plug-ins: a folder `plug-ins` in each profile, and one for all users. And where GEGL does, for every
+//! GIMP and other program of a user's, or of all users'.
 
 use std::collections::HashSet;
 use std::env;
@@ -6,6 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use utsushi_ipc::paths::FLATPAK_GIMP;
+
+/// What GEGL calls its folders, in every version that GIMP 2.10 and 3 have.
+const GEGL: &str = "gegl-0.4";
 
 /// Where profiles are, and what a desktop reads.
 pub(super) struct Homes {
@@ -45,28 +49,49 @@ impl Homes {
 
     /// The plug-ins' folder of every profile, which itself need not exist.
     pub(super) fn places(&self) -> Vec<PathBuf> {
-        let profiles = self.folders().into_iter().flat_map(|folder| {
-            let mut versions: Vec<_> = entries(&folder)
-                .into_iter()
-                .filter_map(|profile| Some((version(profile.file_name()?.to_str()?)?, profile)))
-                .filter(|(version, profile)| is_served(*version) && profile.is_dir())
-                .collect();
-            versions.sort();
-            versions.into_iter().map(|(_, profile)| profile.join("plug-ins"))
-        });
-        without_repetition(profiles)
+        let profiles = self.folders().into_iter().flat_map(|folder| profiles(&folder));
+        without_repetition(profiles.map(|profile| profile.join("plug-ins")))
     }
+
+    /// GEGL's folders, which need not exist, for the system's programs and for Flatpak's GIMP, which has its own data even
+    /// where it shares the profiles.
+    pub(super) fn of_gegl(&self) -> Vec<PathBuf> {
+        let default = || Some(self.home.as_ref()?.join(".local/share"));
+        let own = self.data.clone().or_else(default);
+        let flatpak = self.flatpak().filter(|flatpak| flatpak.is_dir()).map(|flatpak| flatpak.join("data"));
+        own.into_iter().chain(flatpak).map(|data| data.join(GEGL).join("plug-ins")).collect()
+    }
+}
+
+/// The profiles in a folder, by their versions.
+fn profiles(folder: &Path) -> Vec<PathBuf> {
+    let mut versions: Vec<_> = entries(folder)
+        .into_iter()
+        .filter_map(|profile| Some((version(profile.file_name()?.to_str()?)?, profile)))
+        .filter(|(version, profile)| is_served(*version) && profile.is_dir())
+        .collect();
+    versions.sort();
+    versions.into_iter().map(|(_, profile)| profile).collect()
 }
 
 /// GIMP's own folders below `root` that are there; 2.10 calls its folder 2.0, and so does every 3 with 3.0.
 pub(super) fn of_the_system(root: &Path) -> Vec<PathBuf> {
+    in_libraries(root, &["gimp/2.0/plug-ins", "gimp/3.0/plug-ins"])
+}
+
+/// GEGL's own folders below `root` that are there.
+pub(super) fn of_the_systems_gegl(root: &Path) -> Vec<PathBuf> {
+    in_libraries(root, &[GEGL])
+}
+
+/// Those of these folders that are there, in each of the system's for libraries.
+fn in_libraries(root: &Path, names: &[&str]) -> Vec<PathBuf> {
     let libraries = root.join("usr/lib");
     let mut below = entries(&libraries);
     below.sort();
     let folders = [libraries, root.join("usr/lib64")].into_iter().chain(below);
-    let plug_ins = folders
-        .flat_map(|folder| ["2.0", "3.0"].map(|version| folder.join("gimp").join(version).join("plug-ins")));
-    without_repetition(plug_ins.filter(|folder| folder.is_dir()))
+    let found = folders.flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    without_repetition(found.filter(|folder| folder.is_dir()))
 }
 
 /// The program of this name that every desktop's session has on PATH, whatever a shell adds for itself.
@@ -172,6 +197,38 @@ mod tests {
         );
         check("usr/lib64/gimp/3.0/plug-ins", &["usr/lib64/gimp/3.0/plug-ins"]);
         check("usr/lib/gimp/3.0/plug-ins usr/lib64->usr/lib", &["usr/lib/gimp/3.0/plug-ins"]);
+    }
+
+    #[test]
+    fn gegls_folders() {
+        fn check(folders: &str, data: Option<&str>, expected: &[&str]) {
+            let root = made(folders);
+            let homes = Homes {
+                home: Some(root.path().to_path_buf()),
+                config: None,
+                data: data.map(|data| root.path().join(data)),
+            };
+            let expected: Vec<_> = expected.iter().map(|folder| root.path().join(folder)).collect();
+            assert_eq!(homes.of_gegl(), expected, "{folders}");
+        }
+        let own = ".local/share/gegl-0.4/plug-ins";
+        let flatpak = ".var/app/org.gimp.GIMP/data/gegl-0.4/plug-ins";
+        check("", None, &[own]);
+        check("", Some("mine"), &["mine/gegl-0.4/plug-ins"]);
+        check(".config/GIMP/3.0 .var/app/org.example.Other", None, &[own]);
+        check(".config/GIMP/3.0 .var/app/org.gimp.GIMP", None, &[own, flatpak]);
+    }
+
+    #[test]
+    fn the_systems_gegl() {
+        fn check(folders: &str, expected: &[&str]) {
+            let root = made(folders);
+            let expected: Vec<_> = expected.iter().map(|folder| root.path().join(folder)).collect();
+            assert_eq!(of_the_systems_gegl(root.path()), expected, "{folders}");
+        }
+        check("usr/lib", &[]);
+        check("usr/lib/x86_64-linux-gnu/gegl-0.4", &["usr/lib/x86_64-linux-gnu/gegl-0.4"]);
+        check("usr/lib64/gegl-0.4", &["usr/lib64/gegl-0.4"]);
     }
 
     #[test]
