@@ -19,6 +19,9 @@
 //! thumbnail, the tensor `thumbnail.ID`, `U8` `[height, width, 3]`, at most [`MAX_THUMBNAIL_PX`] a side. Other
 //! tensors are refused.
 //!
+//! What enlarges is no style: `format` is `utsushi-enlarger` there, `arch` `enlarger-1` ([`crate::arch::enlarger`]),
+//! `sizes` `{"c":32,"blocks":8,"cf":12}`, and `styles` describes the one network.
+//!
 //! Weights without a description can be read too, and are given one ([`crate::weights`]).
 //!
 //! Files come from strangers: every size is checked before anything is allocated by it, and every field before
@@ -56,6 +59,7 @@ const MAX_ID_CHARS: usize = 64;
 const MAX_NAME_CHARS: usize = 120;
 const MAX_TEXT_CHARS: usize = 4000;
 const FORMAT: &str = "utsushi-style";
+const ENLARGER_FORMAT: &str = "utsushi-enlarger";
 const FORMAT_VERSION: &str = "1";
 
 /// What a style is called and whom it comes from.
@@ -172,12 +176,21 @@ impl StyleFile {
 
     /// Reads a file's bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, StyleFileError> {
+        Self::parse_as(FORMAT, bytes)
+    }
+
+    /// Reads the bytes of a file that holds what enlarges.
+    pub fn parse_enlarger(bytes: &[u8]) -> Result<Self, StyleFileError> {
+        Self::parse_as(ENLARGER_FORMAT, bytes)
+    }
+
+    fn parse_as(format: &str, bytes: &[u8]) -> Result<Self, StyleFileError> {
         if pth::is_pth(bytes) {
             return Err(StyleFileError::NotAStyle);
         }
         let (file, metadata) = safetensors(bytes)?;
         let get = |key: &str| metadata.get(key).map(String::as_str);
-        if get("format") != Some(FORMAT) {
+        if get("format") != Some(format) {
             return Err(StyleFileError::NotAStyle);
         }
         match get("format_version") {
@@ -187,6 +200,9 @@ impl StyleFile {
         checksum::check(&metadata, &file).map_err(StyleFileError::NotSafetensors)?;
         let name = check_arch(get("arch"))?;
         let arch = Arch::parse(name, get("sizes").unwrap_or_default()).map_err(|why| field("sizes", why))?;
+        if format != format_of(&arch) {
+            return Err(field("arch", format!("it is {name} in a file of the format {format}")));
+        }
         let styles: Vec<StyleMeta> =
             serde_json::from_str(get("styles").unwrap_or_default()).map_err(|e| field("styles", e))?;
         let (mut weights, mut thumbnails) = (HashMap::new(), HashMap::new());
@@ -248,7 +264,7 @@ impl StyleFile {
             .map_err(|e| field("weights", e))?;
         let json = |value: serde_json::Result<String>| value.map_err(|e| field("metadata", e));
         let mut metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
+            ("format".to_owned(), format_of(&self.arch).to_owned()),
             ("format_version".to_owned(), FORMAT_VERSION.to_owned()),
             ("arch".to_owned(), self.arch.name().to_owned()),
             ("sizes".to_owned(), json(self.arch.sizes())?),
@@ -401,6 +417,14 @@ impl StyleFile {
         assert_eq!(shares.len(), self.styles.len());
         let weights = VarBuilder::from_tensors(self.weights.clone(), DType::F32, &Device::Cpu);
         self.arch.load(shares, &weights, device)
+    }
+}
+
+/// The format of files that hold such a network.
+fn format_of(arch: &Arch) -> &'static str {
+    match arch {
+        Arch::Enlarger(_) => ENLARGER_FORMAT,
+        Arch::Brush(..) | Arch::PrunedBrush(..) | Arch::AnimeGan2(_) => FORMAT,
     }
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use utsushi_ipc::client::Client;
 use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
+use utsushi_ipc::protocol::{Fault, PictureSpec, StyleInfo};
 
 use super::{Cli, Ending, exit_code};
 use crate::jobs::{self, Jobs, fake::FakeTrainers};
@@ -234,7 +234,7 @@ fn style() -> StyleInfo {
 struct Inverter;
 
 impl Engine for Inverter {
-    fn open(&mut self, _job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
+    fn open(&mut self, _job: &PictureSpec) -> Result<Box<dyn Stream>, Refusal> {
         Ok(Box::new(Self))
     }
 
