@@ -34,15 +34,17 @@ const BUILT_IN: &[(&[u8], &str)] = &[
     built_in!("restore"),
 ];
 
-/// The networks that enlarge, which are no styles, with the recipes that taught them.
-const ENLARGERS: [(PictureKind, (&[u8], &str)); 2] =
-    [(PictureKind::Photo, built_in!("enlarge-photo")), (PictureKind::Drawing, built_in!("enlarge-drawing"))];
+/// The networks that enlarge, which are no styles.
+const ENLARGERS: [(PictureKind, &[u8]); 2] = [
+    (PictureKind::Photo, include_bytes!("../enlargers/photo.safetensors")),
+    (PictureKind::Drawing, include_bytes!("../enlargers/drawing.safetensors")),
+];
 
 /// The one for pictures of a kind.
 pub(crate) fn enlarger(kind: PictureKind) -> &'static StyleFile {
     static FILES: LazyLock<Vec<(PictureKind, StyleFile)>> = LazyLock::new(|| {
         let file = |bytes| StyleFile::parse_enlarger(bytes).expect("a built-in network is whole");
-        ENLARGERS.iter().map(|(kind, (bytes, _))| (*kind, file(bytes))).collect()
+        ENLARGERS.iter().map(|(kind, bytes)| (*kind, file(bytes))).collect()
     });
     let (_, file) = FILES.iter().find(|(of, _)| *of == kind).expect("there is one for each kind");
     file
@@ -50,7 +52,7 @@ pub(crate) fn enlarger(kind: PictureKind) -> &'static StyleFile {
 
 /// What tells this training of it from the next program's, as [`Library::built_in_mark`].
 pub(crate) fn enlarger_mark(kind: PictureKind) -> String {
-    ENLARGERS.iter().filter(|(of, _)| *of == kind).map(|(_, (bytes, _))| mark(bytes)).collect()
+    ENLARGERS.iter().filter(|(of, _)| *of == kind).map(|(_, bytes)| mark(bytes)).collect()
 }
 
 /// The same as they are read, once.

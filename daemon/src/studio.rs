@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use utsushi_engine::{
-    BrushScale, ColourSpace, Depth, Device, EngineError, EnlargeSettings, Enlargement, Generator, Grain, Layout,
-    Mixture, Place, Settings, Stylizer,
+    BrushScale, ColourSpace, Depth, Device, EngineError, EnlargeSettings, Enlargement, Generator, Grain,
+    Layout, Mixture, Place, Settings, Stylizer,
 };
 use utsushi_ipc::pixels::{self, PixelFormat, Raster};
 use utsushi_ipc::protocol::{

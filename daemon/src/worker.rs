@@ -33,7 +33,7 @@ use std::{
 };
 
 use tracing::{debug, info, warn};
-use utsushi_ipc::protocol::{Fault, FaultKind, StylizeReport, PictureSpec};
+use utsushi_ipc::protocol::{Fault, FaultKind, PictureSpec, StylizeReport};
 
 pub use self::{
     handle::{Answer, Handle, JobInput, JobOutput},

@@ -223,13 +223,7 @@ impl Pass {
 }
 
 /// Writes the two rows that a row of the source becomes, which is the middle one of those around it.
-fn write_pair(
-    source: &Source,
-    around: [usize; 2 * REACH + 1],
-    to: Codec,
-    drawn: &mut [f32],
-    out: &mut [u8],
-) {
+fn write_pair(source: &Source, around: [usize; 2 * REACH + 1], to: Codec, drawn: &mut [f32], out: &mut [u8]) {
     drawn.iter_mut().for_each(|value| *value = in_range(*value * 0.5 + 0.5));
     if !matches!(source.colours, Colours::Srgb) {
         let blend = Blend { strength: 1.0, keep_colours: 0.0, is_grey: to.layout.is_grey() };
@@ -242,16 +236,13 @@ fn write_pair(
         let mut alpha = doubled(around.map(|row| source.alpha(row)), 1, &TAPS);
         alpha.iter_mut().for_each(|value| *value = in_range(*value));
         let rows = out.chunks_exact_mut(out.len() / FACTOR);
-        rows.zip(alpha.chunks_exact(alpha.len() / FACTOR)).for_each(|(row, alpha)| to.write_alpha(alpha, row));
+        rows.zip(alpha.chunks_exact(alpha.len() / FACTOR))
+            .for_each(|(row, alpha)| to.write_alpha(alpha, row));
     }
 }
 
 /// The two rows that the middle one of these becomes by a filter, one behind the other.
-fn doubled(
-    rows: [Vec<f32>; 2 * REACH + 1],
-    channels: usize,
-    taps: &[[f32; 2 * REACH + 1]; 2],
-) -> Vec<f32> {
+fn doubled(rows: [Vec<f32>; 2 * REACH + 1], channels: usize, taps: &[[f32; 2 * REACH + 1]; 2]) -> Vec<f32> {
     let len = FACTOR * rows[0].len();
     let mut out = vec![0.0; FACTOR * len];
     let (first, second) = out.split_at_mut(len);

@@ -422,7 +422,8 @@ mod tests {
             training: text(),
             source: text(),
         };
-        StyleFile::from_weights(Weights::of_training(Arch::Brush(Version::Two, sizes), weights), meta).expect("a style")
+        StyleFile::from_weights(Weights::of_training(Arch::Brush(Version::Two, sizes), weights), meta)
+            .expect("a style")
     }
 
     #[test]

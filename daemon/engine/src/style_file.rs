@@ -27,6 +27,8 @@
 //! Files come from strangers: every size is checked before anything is allocated by it, and every field before
 //! a [`StyleFile`] exists.
 
+mod tensors;
+
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -34,7 +36,8 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 
 use crate::Generator;
@@ -47,14 +50,15 @@ use crate::pth;
 use crate::weights::Weights;
 use crate::{write_new, write_whole};
 
+use self::tensors::thumbnail;
+pub(crate) use self::tensors::{safetensors, tensor, weight};
+
 /// The largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// The most styles in a file.
 pub const MAX_STYLES: usize = 64;
 /// The longest side of a thumbnail.
 pub const MAX_THUMBNAIL_PX: usize = 512;
-/// The longest `__metadata__`, and all that describes tensors.
-const MAX_HEADER_BYTES: u64 = 1 << 20;
 const MAX_ID_CHARS: usize = 64;
 const MAX_NAME_CHARS: usize = 120;
 const MAX_TEXT_CHARS: usize = 4000;
@@ -446,24 +450,6 @@ pub fn read_capped(path: &Path) -> Result<Vec<u8>, StyleFileError> {
     Ok(bytes)
 }
 
-/// A safetensors file and its metadata.
-pub(crate) fn safetensors(
-    bytes: &[u8],
-) -> Result<(SafeTensors<'_>, HashMap<String, String>), StyleFileError> {
-    let broken = |e: safetensors::SafeTensorError| StyleFileError::NotSafetensors(e.to_string());
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(StyleFileError::TooLarge { bytes: bytes.len() as u64 });
-    }
-    if let Some(header) = bytes.first_chunk().map(|n| u64::from_le_bytes(*n))
-        && header > MAX_HEADER_BYTES
-    {
-        return Err(StyleFileError::NotSafetensors(format!("a header of {header} bytes")));
-    }
-    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    Ok((file, metadata.metadata().clone().unwrap_or_default()))
-}
-
 /// A network's name, if it is that of one that is known.
 pub(crate) fn check_arch(name: Option<&str>) -> Result<&str, StyleFileError> {
     match name {
@@ -497,39 +483,4 @@ fn check_meta(style: &StyleMeta) -> Result<(), StyleFileError> {
         }
     }
     Ok(())
-}
-
-/// A weight as `f32`, in the shape that its network has for it.
-pub(crate) fn weight(arch: Option<&Arch>, name: &str, view: &TensorView) -> Result<Tensor, StyleFileError> {
-    let bytes = view.data();
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F16 => bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-        other => return Err(field(name, format!("it is made of {other:?}"))),
-    };
-    tensor(
-        name,
-        values,
-        arch.map_or_else(|| view.shape().to_vec(), |arch| arch.weight_shape(name, view.shape())),
-    )
-}
-
-/// A weight, whose values must be numbers that can be written again.
-pub(crate) fn tensor(name: &str, values: Vec<f32>, shape: Vec<usize>) -> Result<Tensor, StyleFileError> {
-    if !values.iter().all(|v| half::f16::from_f32(*v).is_finite()) {
-        return Err(field(name, "it has values that are no numbers, or too large"));
-    }
-    Tensor::from_vec(values, shape, &Device::Cpu).map_err(|e| field(name, e))
-}
-
-fn thumbnail(name: &str, view: &TensorView) -> Result<Thumbnail, StyleFileError> {
-    match (view.dtype(), view.shape()) {
-        (Dtype::U8, &[height, width, 3])
-            if (1..=MAX_THUMBNAIL_PX).contains(&height) && (1..=MAX_THUMBNAIL_PX).contains(&width) =>
-        {
-            Ok(Thumbnail { width, height, rgb: view.data().to_vec() })
-        }
-        (dtype, shape) => Err(field(name, format!("it is {dtype:?} {shape:?}"))),
-    }
 }

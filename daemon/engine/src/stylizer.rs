@@ -163,8 +163,7 @@ impl Stylizer {
             share: *share,
             rows: Vec::new(),
         };
-        let front =
-            || Front::new(full, layout.has_alpha(), is_reduced.then(|| Reduce::of_part(full, whole)));
+        let front = || Front::new(full, layout.has_alpha(), is_reduced.then(|| Reduce::of_part(full, whole)));
         Self {
             settings,
             source: Source::new(Codec { layout, depth }, width, kept_rows(mixture, &settings)),

@@ -87,7 +87,8 @@ fn what_is_trained_is_what_is_drawn() {
     let trained = TrainableEnlarger::load(TINY, &weights()).expect("a network");
     for (width, height) in [(24, 16), (13, 21), (3, 2), (1, 1)] {
         let values = noise(5, width * height * 3);
-        let pictures = Tensor::from_vec(values.clone(), (1, height, width, 3), &Device::Cpu).expect("a picture");
+        let pictures =
+            Tensor::from_vec(values.clone(), (1, height, width, 3), &Device::Cpu).expect("a picture");
         let want = trained.redraw(&pictures.into()).expect("drawn");
         assert_eq!(want.dims(), [1, 2 * height, 2 * width, 3]);
         let want: Vec<f32> = want.here().and_then(|all| all.flatten_all()?.to_vec1()).expect("values");
@@ -139,7 +140,9 @@ fn bands_do_not_show() {
 #[test]
 fn what_is_even_stays_even() {
     // What shows through where it is transparent is a mean, which as a float may differ in its last bit.
-    for (scale, depth, alpha) in [(2, Depth::U16, 0.6), (4, Depth::U16, 0.6), (2, Depth::F32, 1.0), (4, Depth::F32, 1.0)] {
+    for (scale, depth, alpha) in
+        [(2, Depth::U16, 0.6), (4, Depth::U16, 0.6), (2, Depth::F32, 1.0), (4, Depth::F32, 1.0)]
+    {
         let pixel = [0.3, 0.5, 0.7, alpha];
         let (width, height) = (19, 23);
         let sample = |value: f32| match depth {
@@ -168,7 +171,9 @@ fn alpha_is_enlarged_by_a_plain_filter() {
     let edge = &alphas[width - 3..width + 3];
     // As Keys' cubic has it: 9 / 128, 26 / 128 on either side, and what is beyond is cut off.
     assert_eq!(edge, [0, 0, 52, 203, 255, 255], "{alphas:?}");
-    assert!(alphas[..width - 3].iter().all(|alpha| *alpha == 0) && alphas[width + 3..].iter().all(|a| *a == 255));
+    assert!(
+        alphas[..width - 3].iter().all(|alpha| *alpha == 0) && alphas[width + 3..].iter().all(|a| *a == 255)
+    );
     // What can be seen a little of has no colour of what couldn't be seen.
     let opaque = enlarged(
         settings(width, height, Layout::Rgb, Depth::U8, 2),
@@ -186,7 +191,8 @@ fn alpha_is_enlarged_by_a_plain_filter() {
 fn precision_and_light_beyond_white_are_kept() {
     // A slope of less than a step of 8 bits a pixel is still one, at twice and at four times the size.
     let (width, height) = (64, 8);
-    let slope: Vec<u8> = (0..width * height).flat_map(|i| (20_000 + i as u16 % 64 * 7).to_ne_bytes()).collect();
+    let slope: Vec<u8> =
+        (0..width * height).flat_map(|i| (20_000 + i as u16 % 64 * 7).to_ne_bytes()).collect();
     for scale in [2, 4] {
         let drawn = u16s(&enlarged(settings(width, height, Layout::Grey, Depth::U16, scale), &slope, &[3]));
         let middle = &drawn[scale * width * scale * height / 2..][..scale * width];

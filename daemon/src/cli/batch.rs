@@ -156,7 +156,6 @@ impl Batch {
             None => Ok(film),
         }
     }
-
 }
 
 /// Many pictures into a folder.

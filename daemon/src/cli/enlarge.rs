@@ -83,8 +83,12 @@ impl Enlarge {
     fn single(&self) -> Result<Option<PathBuf>, Usage> {
         let is_file = |path: &Path| !path.is_dir() && picture::Format::from_path(path).is_some();
         match &self.inputs[..] {
-            [source] if is_file(&self.output) && !source.is_dir() => self.only_for_folders().map(|()| Some(source.clone())),
-            _ if self.no_clobber => Err(Usage::new("--no-clobber is for a single file; into a folder, say --skip-existing")),
+            [source] if is_file(&self.output) && !source.is_dir() => {
+                self.only_for_folders().map(|()| Some(source.clone()))
+            }
+            _ if self.no_clobber => {
+                Err(Usage::new("--no-clobber is for a single file; into a folder, say --skip-existing"))
+            }
             _ => Ok(None),
         }
     }
@@ -99,7 +103,9 @@ impl Enlarge {
         match given.iter().find(|(is_given, _)| *is_given) {
             Some((_, option)) => {
                 let output = self.output.display();
-                Err(Usage::new(format!("{option} is for folders, and {output} names a file: leave one of them out")))
+                Err(Usage::new(format!(
+                    "{option} is for folders, and {output} names a file: leave one of them out"
+                )))
             }
             None => Ok(()),
         }

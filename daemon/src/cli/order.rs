@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use clap::Args;
 use utsushi_ipc::pixels::{Raster, RasterError};
 use utsushi_ipc::protocol::{
-    BrushSize, EnlargeScale, EnlargeSpec, MAX_MIX, MAX_SEED, PictureKind, PictureSpec, Priority, Profile, StyleShare,
-    StylizeSpec,
+    BrushSize, EnlargeScale, EnlargeSpec, MAX_MIX, MAX_SEED, PictureKind, PictureSpec, Priority, Profile,
+    StyleShare, StylizeSpec,
 };
 
 use super::{Usage, values};
@@ -55,8 +55,18 @@ pub(super) struct Order {
 /// What is done to a picture.
 #[derive(Debug, Clone)]
 enum Task {
-    Stylize { mix: Vec<StyleShare>, strength: f32, brush_size: BrushSize, keep_colours: f32, seed: u64, grain: f32 },
-    Enlarge { scale: EnlargeScale, kind: PictureKind },
+    Stylize {
+        mix: Vec<StyleShare>,
+        strength: f32,
+        brush_size: BrushSize,
+        keep_colours: f32,
+        seed: u64,
+        grain: f32,
+    },
+    Enlarge {
+        scale: EnlargeScale,
+        kind: PictureKind,
+    },
 }
 
 impl OrderArgs {

@@ -135,9 +135,7 @@ impl Paint for Painter {
                 After::TryAgain => return Err(PaintError::Picture(format!("twice in a row, {error}"))),
                 After::TryLater => {
                     thread::sleep(TRY_LATER);
-                    if progress(Progress { rows_done: 0, rows: result.height(), behind: None })
-                        .is_break()
-                    {
+                    if progress(Progress { rows_done: 0, rows: result.height(), behind: None }).is_break() {
                         return Err(PaintError::Cancelled);
                     }
                 }

@@ -66,7 +66,8 @@ impl Stylize {
     }
 
     fn job(&self) -> Result<Job, Usage> {
-        let file = SingleFile { source: &self.source, output: self.output.as_deref(), no_clobber: self.no_clobber };
+        let file =
+            SingleFile { source: &self.source, output: self.output.as_deref(), no_clobber: self.no_clobber };
         file.job()
     }
 }

@@ -3,7 +3,8 @@
 use utsushi_engine::style_file::is_style_id;
 use utsushi_ipc::pixels::Raster;
 use utsushi_ipc::protocol::{
-    BrushSize, EnlargeSpec, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, Profile, StylizeSpec,
+    BrushSize, EnlargeSpec, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, Profile,
+    StylizeSpec,
 };
 
 /// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is

@@ -161,10 +161,7 @@ fn receive(
         }
         match wire::read_frame(receiver, band)? {
             Reply::Rows(rows) => {
-                if rows == 0
-                    || rows > height - next_row
-                    || band.len() != rows as usize * result.row_bytes()
-                {
+                if rows == 0 || rows > height - next_row || band.len() != rows as usize * result.row_bytes() {
                     let bytes = band.len();
                     return Err(ClientError::protocol(format!(
                         "it sent {bytes} bytes as {rows} rows after row {next_row}"

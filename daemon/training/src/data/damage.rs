@@ -46,7 +46,6 @@ fn is_one(scale: &usize) -> bool {
 /// What programs reduce pictures with; `None` is the mean of the area.
 const FILTERS: [Option<FilterType>; 3] = [None, Some(FilterType::CatmullRom), Some(FilterType::Lanczos3)];
 
-
 /// A range that can't be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} has to be {1}")]
@@ -90,7 +89,8 @@ impl Damage {
         if blur > 0.0 {
             values = blurred(&values, full, blur);
         }
-        let (mut picture, mut full, mut sampling) = (Picture::of_bytes(full, &values), full, SamplingFactor::F_2_2);
+        let (mut picture, mut full, mut sampling) =
+            (Picture::of_bytes(full, &values), full, SamplingFactor::F_2_2);
         if self.scale > 1 {
             picture = reduced(&picture, self.scale, FILTERS[random.random_range(0..FILTERS.len())]);
             full = (picture.width as usize, picture.height as usize);
@@ -132,12 +132,15 @@ impl Picture {
 fn reduced(picture: &Picture, scale: usize, filter: Option<FilterType>) -> Picture {
     let side = |side: u32| (side as usize / scale).max(1);
     let low = (side(picture.width), side(picture.height));
+    let whole = |low: usize, side: u32| (low * scale).min(side as usize);
+    let (width, height) = (whole(low.0, picture.width), whole(low.1, picture.height));
     let Some(filter) = filter else {
-        let area = Area { left: 0, top: 0, width: low.0 * scale, height: low.1 * scale };
+        let area = Area { left: 0, top: 0, width, height };
         return Picture::of_bytes(low, &resample(picture, area, low));
     };
-    let image = image::RgbImage::from_raw(picture.width, picture.height, picture.rgb.clone()).expect("a picture");
-    let view = imageops::crop_imm(&image, 0, 0, (low.0 * scale) as u32, (low.1 * scale) as u32);
+    let image =
+        image::RgbImage::from_raw(picture.width, picture.height, picture.rgb.clone()).expect("a picture");
+    let view = imageops::crop_imm(&image, 0, 0, width as u32, height as u32);
     let (width, height) = (low.0 as u32, low.1 as u32);
     Picture { width, height, rgb: imageops::resize(&*view, width, height, filter).into_raw() }
 }
@@ -222,6 +225,29 @@ mod tests {
     }
 
     #[test]
+    fn pictures_are_left_half_as_large_by_several_filters() {
+        let halved = Damage { scale: 2, ..NONE };
+        let mut filters = Vec::new();
+        for seed in 0..40 {
+            let picture = done(halved, seed);
+            assert_eq!((picture.width, picture.height), (20, 12));
+            let mean =
+                picture.rgb.iter().map(|byte| f32::from(*byte)).sum::<f32>() / picture.rgb.len() as f32;
+            assert!((mean - 127.5).abs() < 3.0, "{mean}");
+            if !filters.contains(&picture) {
+                filters.push(picture);
+            }
+        }
+        assert_eq!(filters.len(), FILTERS.len());
+        // What is left over of odd sides is cut off.
+        let odd = Picture { width: 7, height: 1, rgb: vec![9; 21] };
+        for seed in 0..9 {
+            let random = &mut ChaCha8Rng::seed_from_u64(seed);
+            assert_eq!(halved.done_to(&odd, random), Picture { width: 3, height: 1, rgb: vec![9; 9] });
+        }
+    }
+
+    #[test]
     fn impossible_ranges_are_named() {
         for (damage, name) in [
             (Damage { blur_px: [2.0, 1.0], ..NONE }, "blur_px"),
@@ -229,6 +255,7 @@ mod tests {
             (Damage { noise: [0.0, f32::NAN], ..NONE }, "noise"),
             (Damage { jpeg_quality: [0, 50], ..NONE }, "jpeg_quality"),
             (Damage { spared: 1.5, ..NONE }, "spared"),
+            (Damage { scale: 3, ..NONE }, "scale"),
         ] {
             let error = damage.check().expect_err("impossible").to_string();
             assert!(error.starts_with(name), "{error}");

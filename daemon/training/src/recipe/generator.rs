@@ -73,7 +73,11 @@ impl Recipe {
                 let has_layers = at_eighth > 0 && before + after > 0;
                 let must = "with some at a quarter and at an eighth for brushwork";
                 let blocks = format!("{:?}", sizes.blocks);
-                if brushwork.is_none() || has_layers { Ok(()) } else { Err(wrong("generator.blocks", blocks, must)) }
+                if brushwork.is_none() || has_layers {
+                    Ok(())
+                } else {
+                    Err(wrong("generator.blocks", blocks, must))
+                }
             }
             Generator::Enlarger(_) if brushwork.is_some() => {
                 Err(wrong("imitation.brushwork", "there", "left out for a network that enlarges"))

@@ -19,7 +19,9 @@ impl Network {
     /// Takes its weights, of so many styles.
     pub(super) fn load(generator: Generator, styles: usize, weights: &VarBuilder) -> Result<Self> {
         match generator {
-            Generator::Brush(sizes) => TrainableBrush::load(Version::Two, sizes, styles, weights).map(Self::Brush),
+            Generator::Brush(sizes) => {
+                TrainableBrush::load(Version::Two, sizes, styles, weights).map(Self::Brush)
+            }
             Generator::Enlarger(sizes) => TrainableEnlarger::load(sizes, weights).map(Self::Enlarger),
         }
     }

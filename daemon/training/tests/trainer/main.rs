@@ -1,6 +1,7 @@
 //! Whole trainings of a tiny network: they learn, resume bit for bit, and don't mind how many threads there are.
 
 mod checkpoints;
+mod enlarging;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

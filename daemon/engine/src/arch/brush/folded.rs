@@ -104,12 +104,21 @@ impl Loader {
     }
 
     /// How much noise each channel gets, `[channels]`, in a brush that has noise.
-    pub(in crate::arch) fn noise(&self, weights: &VarBuilder, name: &str, channels: usize) -> Result<Option<Tensor>> {
+    pub(in crate::arch) fn noise(
+        &self,
+        weights: &VarBuilder,
+        name: &str,
+        channels: usize,
+    ) -> Result<Option<Tensor>> {
         let of_styles = self.version.noise_weights(weights, name, self.styles, channels)?;
         of_styles.map(|of_styles| self.mix.matmul(&of_styles)?.flatten_all()).transpose()
     }
 
-    pub(in crate::arch) fn block_tensors(&self, weights: &VarBuilder, channels: usize) -> Result<BlockTensors> {
+    pub(in crate::arch) fn block_tensors(
+        &self,
+        weights: &VarBuilder,
+        channels: usize,
+    ) -> Result<BlockTensors> {
         let inside = inside(weights, channels)?;
         let (expand, expand_bias) =
             self.behind_norm(&weights.pp("n"), &weights.pp("p1"), channels, inside)?;

@@ -29,9 +29,8 @@ impl TrainableEnlarger {
     /// If a tensor is missing or has another shape.
     pub fn load(sizes: Sizes, weights: &VarBuilder) -> Result<Self> {
         let Sizes { c, blocks, cf } = sizes;
-        let layer = |name, inputs, outputs, conv| {
-            TrainableLayer::load(&weights.pp(name), inputs, outputs, conv)
-        };
+        let layer =
+            |name, inputs, outputs, conv| TrainableLayer::load(&weights.pp(name), inputs, outputs, conv);
         let block = |i: usize| TrainableBlock::load(Version::One, &weights.pp("body").pp(i), c, 1);
         let same = WholeConv::same;
         Ok(Self {
@@ -55,7 +54,10 @@ impl TrainableEnlarger {
         let conv = WholeConv::same(2 * REACH + 1);
         let enlarged = pictures.conv(weight, bias, conv)?.pixel_shuffle(FACTOR)?;
         let x = self.stem.forward(pictures)?;
-        let x = self.body.iter().try_fold(x, |x, block| block.forward(&x, &self.mix, None, &mut |_, _, _| Ok(())))?;
+        let x = self
+            .body
+            .iter()
+            .try_fold(x, |x, block| block.forward(&x, &self.mix, None, &mut |_, _, _| Ok(())))?;
         let full = self.h2.forward(&self.n2.forward(&x, &self.mix)?)?.pixel_shuffle(FACTOR)?.blur()?;
         self.rgb.forward(&self.dw.forward(&full.join(&enlarged)?)?)?.add(&enlarged)
     }
