@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use utsushi_engine::remove_leftovers_in;
 use utsushi_engine::style_file::{StyleFile, StyleFileError, StyleMeta, read_capped};
 use utsushi_engine::weights::Weights;
-use utsushi_ipc::protocol::StyleInfo;
+use utsushi_ipc::protocol::{PictureKind, StyleInfo};
 
 /// A built-in style's file, and the recipe that taught it first.
 macro_rules! built_in {
@@ -33,6 +33,27 @@ const BUILT_IN: &[(&[u8], &str)] = &[
     built_in!("paint"),
     built_in!("restore"),
 ];
+
+/// The networks that enlarge, which are no styles.
+const ENLARGERS: [(PictureKind, &[u8]); 2] = [
+    (PictureKind::Photo, include_bytes!("../enlargers/photo.safetensors")),
+    (PictureKind::Drawing, include_bytes!("../enlargers/drawing.safetensors")),
+];
+
+/// The one for pictures of a kind.
+pub(crate) fn enlarger(kind: PictureKind) -> &'static StyleFile {
+    static FILES: LazyLock<Vec<(PictureKind, StyleFile)>> = LazyLock::new(|| {
+        let file = |bytes| StyleFile::parse_enlarger(bytes).expect("a built-in network is whole");
+        ENLARGERS.iter().map(|(kind, bytes)| (*kind, file(bytes))).collect()
+    });
+    let (_, file) = FILES.iter().find(|(of, _)| *of == kind).expect("there is one for each kind");
+    file
+}
+
+/// What tells this training of it from the next program's, as [`Library::built_in_mark`].
+pub(crate) fn enlarger_mark(kind: PictureKind) -> String {
+    ENLARGERS.iter().filter(|(of, _)| *of == kind).map(|(_, bytes)| mark(bytes)).collect()
+}
 
 /// The same as they are read, once.
 static BUILT_IN_FILES: LazyLock<Vec<StyleFile>> = LazyLock::new(|| {
@@ -202,11 +223,7 @@ impl Library {
 
     /// What tells this training of a built-in style from the next program's: its version, and what its file holds.
     pub fn built_in_mark(id: &str) -> Option<String> {
-        let (bytes, _) = built_in(id)?;
-        // Not the same in every release of Rust, but then the program is another, too.
-        let mut hasher = DefaultHasher::new();
-        hasher.write(bytes);
-        Some(format!("{} {}#{:016x}", env!("CARGO_PKG_VERSION"), bytes.len(), hasher.finish()))
+        built_in(id).map(|(bytes, _)| mark(bytes))
     }
 
     /// The recipe that taught a built-in style first.
@@ -351,6 +368,13 @@ impl Library {
         let path = path.ok_or_else(|| LibraryError::BuiltIn(id.to_owned()))?;
         std::fs::remove_file(&path).map_err(|source| LibraryError::Io { path, source })
     }
+}
+
+fn mark(bytes: &[u8]) -> String {
+    // Not the same in every release of Rust, but then the program is another, too.
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    format!("{} {}#{:016x}", env!("CARGO_PKG_VERSION"), bytes.len(), hasher.finish())
 }
 
 /// A built-in style by its id.

@@ -28,12 +28,12 @@ use utsushi_ipc::{
     endpoint::{Connection, Hangup, Receiver, Sender},
     pixels::Raster,
     protocol::{
-        Fault, FaultKind, HEARTBEAT, Hello, Profile, Progress, Reply, Request, Status, StyleInfo, StylizeSpec,
+        Fault, FaultKind, HEARTBEAT, Hello, PictureSpec, Profile, Progress, Reply, Request, Status, StyleInfo,
     },
     wire::{self, WireError},
 };
 
-use self::spec::parse;
+use self::spec::{parse, parse_enlarge};
 use crate::{
     jobs::Jobs,
     memory::{Budget, NoRoom, Reservation, resident_bytes},
@@ -172,20 +172,24 @@ impl Reader {
         while !self.receiver.wait(Duration::from_secs(3600)).map_err(End::Lost)? {}
         match wire::read_head(&mut self.receiver)? {
             (request, 0) => Ok(request),
-            (Request::Stylize(mut spec), bytes) => {
-                let _until_it_is_a_picture = self.budget.reserve(bytes as u64).map_err(no_room)?;
-                wire::read_body(&mut self.receiver, &mut self.body, bytes)?;
-                spec.profile = Profile(mem::take(&mut self.body).into());
-                Ok(Request::Stylize(spec))
-            }
+            (Request::Stylize(spec), bytes) => self.with_profile(spec.into(), bytes),
+            (Request::Enlarge(spec), bytes) => self.with_profile(spec.into(), bytes),
             (Request::Rows(_), _) => Err(malformed("rows came without a picture that they belong to")),
             _ => Err(malformed("pixels came with a request that has none")),
         }
     }
 
+    /// A picture's request, whose frame's body is a profile of so many bytes.
+    fn with_profile(&mut self, spec: PictureSpec, bytes: usize) -> Result<Request, End> {
+        let _until_it_is_a_picture = self.budget.reserve(bytes as u64).map_err(no_room)?;
+        wire::read_body(&mut self.receiver, &mut self.body, bytes)?;
+        Ok(spec.with_profile(Profile(mem::take(&mut self.body).into())).into())
+    }
+
     /// Hands all rows of a picture to its job, and frees the frames' memory: a client's next picture may be hours
     /// away. Frames beyond a band need more of the budget than was reserved.
-    fn give_rows(&mut self, raster: &Raster, input: &JobInput, desk: &mut Reservation) -> Result<(), End> {
+    fn give_rows(&mut self, spec: &PictureSpec, input: &JobInput, desk: &mut Reservation) -> Result<(), End> {
+        let raster = &spec.raster();
         let mut rows_left = raster.height();
         while rows_left > 0 {
             let (rows, bytes) = match wire::read_head(&mut self.receiver)? {
@@ -199,7 +203,7 @@ impl Reader {
                     raster.row_bytes()
                 )));
             }
-            desk.grow_to(desk_bytes(raster, bytes)).map_err(no_room)?;
+            desk.grow_to(desk_bytes(spec, bytes)).map_err(no_room)?;
             wire::read_body(&mut self.receiver, &mut self.body, bytes)?;
             rows_left -= rows;
             // In our own bands, so that no client's large frames keep others waiting.
@@ -227,7 +231,8 @@ impl Session<'_> {
                     }
                     self.answer(Reply::Done)?
                 }
-                Request::Stylize(spec) => self.stylize(parse(spec)?)?,
+                Request::Stylize(spec) => self.draw(parse(spec)?.into())?,
+                Request::Enlarge(spec) => self.draw(parse_enlarge(spec)?.into())?,
                 // Those of a picture are read with it.
                 Request::Rows(_) => return Err(malformed("rows came without a picture that they belong to")),
                 Request::Status => {
@@ -289,19 +294,18 @@ impl Session<'_> {
     }
 
     /// Streams a picture through the worker, then waits for the next request.
-    fn stylize(&mut self, spec: StylizeSpec) -> Result<Request, End> {
+    fn draw(&mut self, spec: PictureSpec) -> Result<Request, End> {
         let Self { reader, sender, hangup, daemon, seat } = self;
-        let raster = spec.raster;
-        let mut desk = daemon.budget.reserve(desk_bytes(&raster, 0)).map_err(no_room)?;
-        let _profile = daemon.budget.reserve(spec.profile.0.len() as u64).map_err(no_room)?;
+        let mut desk = daemon.budget.reserve(desk_bytes(&spec, 0)).map_err(no_room)?;
+        let _profile = daemon.budget.reserve(spec.profile().0.len() as u64).map_err(no_room)?;
         let busy = daemon.roster.begin();
-        let (input, output) = daemon.worker.submit(spec);
+        let (input, output) = daemon.worker.submit(spec.clone());
         let is_delivered = AtomicBool::new(false);
 
         thread::scope(|scope| {
             let writer = thread::Builder::new().name("writer".into()).spawn_scoped(scope, || {
                 let _busy = busy;
-                let delivered = deliver(sender, &raster, output, &is_delivered, seat);
+                let delivered = deliver(sender, &spec.result(), output, &is_delivered, seat);
                 if let Ok(Delivery::Told) | Err(_) = delivered {
                     hangup.shutdown();
                 }
@@ -319,7 +323,7 @@ impl Session<'_> {
             })?;
 
             let next = reader
-                .give_rows(&raster, &input, &mut desk)
+                .give_rows(&spec, &input, &mut desk)
                 .and_then(|()| reader.next_request())
                 .and_then(|request| match is_delivered.load(Ordering::Acquire) {
                     true => Ok(request),
@@ -404,10 +408,13 @@ fn band_bytes(raster: &Raster) -> usize {
     wire::band_rows(raster) as usize * raster.row_bytes()
 }
 
-/// What a picture's rows take on their way to the worker and back, in bytes, while frames have this many at most.
-fn desk_bytes(raster: &Raster, frame_bytes: usize) -> u64 {
-    let band = band_bytes(raster);
-    (frame_bytes.max(band) + 2 * WAITING_BANDS * band) as u64
+/// What a picture's rows take on their way to the worker and back, in bytes, while frames have this many at most. What
+/// comes of a band is as many times larger as the result is.
+fn desk_bytes(spec: &PictureSpec, frame_bytes: usize) -> u64 {
+    let (source, result) = (spec.raster(), spec.result());
+    let band = band_bytes(&source);
+    let times = (result.total_bytes() / source.total_bytes()) as usize;
+    (frame_bytes.max(band) + WAITING_BANDS * band * (1 + times)) as u64
 }
 
 /// Rows for which there is no memory.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use utsushi_engine::{
-    BrushScale, ColourSpace, Depth, Device, EngineError, Grain, Layout, Mixture, Place, Settings, Stylizer,
+    BrushScale, ColourSpace, Depth, Device, EngineError, EnlargeSettings, Enlargement, Generator, Grain,
+    Layout, Mixture, Place, Settings, Stylizer,
 };
-use utsushi_ipc::pixels;
-use utsushi_ipc::protocol::{Fault, FaultKind, StyleShare, StylizeSpec};
+use utsushi_ipc::pixels::{self, PixelFormat, Raster};
+use utsushi_ipc::protocol::{
+    EnlargeSpec, Fault, FaultKind, PictureKind, PictureSpec, Profile, StyleShare, StylizeSpec,
+};
 
-use crate::library::Library;
+use crate::library::{self, Library};
 use crate::memory::{Budget, NoRoom, Reservation};
 use crate::worker::{Engine, Refusal, Stream};
 
@@ -30,12 +33,14 @@ pub struct Studio {
     stamp: Vec<(PathBuf, Option<SystemTime>, u64)>,
     /// The one that was used longest ago first.
     kept: Vec<(Vec<StyleShare>, Mixture)>,
+    /// Those that enlarge.
+    enlargers: HashMap<PictureKind, Arc<dyn Generator>>,
 }
 
 impl Studio {
     /// With the styles of a library, on a device. Pictures take of this budget.
     pub fn new(library: Library, device: Device, budget: Budget) -> Self {
-        Self { library, device, budget, stamp: Vec::new(), kept: Vec::new() }
+        Self { library, device, budget, stamp: Vec::new(), kept: Vec::new(), enlargers: HashMap::new() }
     }
 
     fn mixture(&mut self, mix: &[StyleShare]) -> Result<Mixture, Fault> {
@@ -94,17 +99,48 @@ impl Studio {
     fn unknown(&self, id: &str) -> Fault {
         Fault::new(FaultKind::UnknownStyle, self.library.unknown(id).to_string())
     }
-}
 
-impl Engine for Studio {
-    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
-        let space = match &job.profile.0[..] {
-            [] => None,
-            icc => ColourSpace::from_icc(icc)
-                .map_err(|error| Refusal::Fault(Fault::new(FaultKind::Invalid, error.to_string())))?,
+    fn enlarger(&mut self, kind: PictureKind) -> Result<Arc<dyn Generator>, Fault> {
+        if let Some(enlarger) = self.enlargers.get(&kind) {
+            return Ok(Arc::clone(enlarger));
+        }
+        let bad = |error| {
+            Fault::new(FaultKind::BadStyle, format!("the network that enlarges can't be loaded: {error}"))
         };
+        let enlarger = library::enlarger(kind).generator_on(&self.device, &[1.0]).map_err(bad)?;
+        self.enlargers.insert(kind, Arc::clone(&enlarger));
+        Ok(enlarger)
+    }
+
+    /// Sets aside what a picture will take.
+    fn reserve(&self, bytes: u64, raster: Raster, brush: &str) -> Result<Reservation, Refusal> {
+        let (width, height) = (raster.width(), raster.height());
+        let too_large = |most: u64| {
+            let message = format!(
+                "a picture of {width} x {height} pixels takes about {:.1} GB of memory{brush}, and {:.1} GB is the \
+                 most there is for it: cut the picture, or close other programs",
+                bytes as f64 / 1e9,
+                most.min(MAX_PICTURE_BYTES) as f64 / 1e9
+            );
+            Fault::new(FaultKind::OutOfMemory, message)
+        };
+        if bytes > MAX_PICTURE_BYTES {
+            return Err(too_large(MAX_PICTURE_BYTES).into());
+        }
+        self.budget.reserve(bytes).map_err(|NoRoom { most, .. }| {
+            Refusal::Later(if bytes > most {
+                too_large(most)
+            } else {
+                let message =
+                    "there is no memory for this picture beside the requests that wait; try again later";
+                Fault::new(FaultKind::Busy, message)
+            })
+        })
+    }
+
+    fn begin(&mut self, job: &StylizeSpec) -> Result<Painting, Refusal> {
+        let space = space(&job.profile)?;
         let mixture = self.mixture(&job.mix).map_err(Refusal::Fault)?;
-        let (width, height) = (job.raster.width(), job.raster.height());
         let factor = job.brush_factor();
         let brush = BrushScale::new(factor).ok_or_else(|| {
             Refusal::Fault(Fault::new(
@@ -112,21 +148,12 @@ impl Engine for Studio {
                 format!("a brush size of {factor}: it is 1 or more"),
             ))
         })?;
-        let format = job.raster.format();
+        let (layout, depth) = format(job.raster.format());
         let settings = Settings {
-            width: width as usize,
-            height: height as usize,
-            layout: match format.channels {
-                pixels::Channels::Grey => Layout::Grey,
-                pixels::Channels::GreyAlpha => Layout::GreyAlpha,
-                pixels::Channels::Rgb => Layout::Rgb,
-                pixels::Channels::Rgba => Layout::Rgba,
-            },
-            depth: match format.depth {
-                pixels::Depth::U8 => Depth::U8,
-                pixels::Depth::U16 => Depth::U16,
-                pixels::Depth::F32 => Depth::F32,
-            },
+            width: job.raster.width() as usize,
+            height: job.raster.height() as usize,
+            layout,
+            depth,
             strength: job.strength,
             keep_colours: job.keep_colours,
             brush,
@@ -139,43 +166,82 @@ impl Engine for Studio {
             }),
         };
         let bytes = Stylizer::memory_bytes(&mixture, &settings);
-        let too_large = |most: u64| {
-            let message = format!(
-                "a picture of {width} x {height} pixels takes about {:.1} GB of memory at brush size {factor}, and \
-                 {:.1} GB is the most there is for it: cut the picture, or close other programs",
-                bytes as f64 / 1e9,
-                most.min(MAX_PICTURE_BYTES) as f64 / 1e9
-            );
-            Fault::new(FaultKind::OutOfMemory, message)
-        };
-        if bytes > MAX_PICTURE_BYTES {
-            return Err(too_large(MAX_PICTURE_BYTES).into());
-        }
-        let reservation = self.budget.reserve(bytes).map_err(|NoRoom { most, .. }| {
-            Refusal::Later(if bytes > most {
-                too_large(most)
-            } else {
-                let message =
-                    "there is no memory for this picture beside the requests that wait; try again later";
-                Fault::new(FaultKind::Busy, message)
-            })
-        })?;
+        let reservation = self.reserve(bytes, job.raster, &format!(" at brush size {factor}"))?;
         let stylizer = Stylizer::new(&mixture, settings);
         let stylizer = match space {
             Some(space) => stylizer.in_space(Arc::new(space)),
             None => stylizer,
         };
-        Ok(Box::new(Painting { stylizer, reservation }))
+        Ok(Painting { work: Work::Stylize(stylizer), reservation })
+    }
+
+    fn begin_to_enlarge(&mut self, job: &EnlargeSpec) -> Result<Painting, Refusal> {
+        let space = space(&job.profile)?;
+        let enlarger = self.enlarger(job.kind()).map_err(Refusal::Fault)?;
+        let raster = job.raster();
+        let (layout, depth) = format(raster.format());
+        let settings = EnlargeSettings {
+            width: raster.width() as usize,
+            height: raster.height() as usize,
+            layout,
+            depth,
+            scale: job.scale().times() as usize,
+        };
+        let bytes = Enlargement::memory_bytes(&*enlarger, settings);
+        let reservation = self.reserve(bytes, raster, " to be enlarged")?;
+        let enlargement = Enlargement::new(&enlarger, settings);
+        let enlargement = match space {
+            Some(space) => enlargement.in_space(Arc::new(space)),
+            None => enlargement,
+        };
+        Ok(Painting { work: Work::Enlarge(enlargement), reservation })
+    }
+}
+
+/// The colours of a picture with such a profile, if they aren't sRGB.
+fn space(Profile(icc): &Profile) -> Result<Option<ColourSpace>, Refusal> {
+    match &icc[..] {
+        [] => Ok(None),
+        icc => ColourSpace::from_icc(icc)
+            .map_err(|error| Refusal::Fault(Fault::new(FaultKind::Invalid, error.to_string()))),
+    }
+}
+
+/// The same to the engine.
+fn format(PixelFormat { channels, depth }: PixelFormat) -> (Layout, Depth) {
+    let layout = match channels {
+        pixels::Channels::Grey => Layout::Grey,
+        pixels::Channels::GreyAlpha => Layout::GreyAlpha,
+        pixels::Channels::Rgb => Layout::Rgb,
+        pixels::Channels::Rgba => Layout::Rgba,
+    };
+    let depth = match depth {
+        pixels::Depth::U8 => Depth::U8,
+        pixels::Depth::U16 => Depth::U16,
+        pixels::Depth::F32 => Depth::F32,
+    };
+    (layout, depth)
+}
+
+impl Engine for Studio {
+    fn open(&mut self, job: &PictureSpec) -> Result<Box<dyn Stream>, Refusal> {
+        let painting = match job {
+            PictureSpec::Stylize(job) => self.begin(job)?,
+            PictureSpec::Enlarge(job) => self.begin_to_enlarge(job)?,
+        };
+        Ok(Box::new(painting))
     }
 
     fn unload(&mut self) {
         self.kept.clear();
+        self.enlargers.clear();
         self.device.release();
     }
 
     fn loaded(&self) -> Vec<String> {
         let mut ids: Vec<String> =
             self.kept.iter().flat_map(|(mix, _)| mix).map(|style| style.id.clone()).collect();
+        ids.extend(self.enlargers.keys().map(|kind| library::enlarger(*kind).styles()[0].id.clone()));
         ids.sort();
         ids.dedup();
         ids
@@ -187,14 +253,23 @@ impl Engine for Studio {
 }
 
 struct Painting {
-    stylizer: Stylizer,
+    work: Work,
     /// Comes back when the other has let go of its memory.
     reservation: Reservation,
 }
 
+enum Work {
+    Stylize(Stylizer),
+    Enlarge(Enlargement),
+}
+
 impl Stream for Painting {
     fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-        self.stylizer.push(rows, out).map_err(|EngineError::Network(error)| {
+        let pushed = match &mut self.work {
+            Work::Stylize(stylizer) => stylizer.push(rows, out),
+            Work::Enlarge(enlargement) => enlargement.push(rows, out),
+        };
+        pushed.map_err(|EngineError::Network(error)| {
             Fault::new(
                 FaultKind::Internal,
                 format!("the network failed: {error}; this is a defect of Utsushi's"),
@@ -243,7 +318,7 @@ mod tests {
 
     #[test]
     fn pictures_take_of_the_budget_what_they_will_hold() {
-        let open = |studio: &mut Studio, side| studio.open(&mixed(0, side));
+        let open = |studio: &mut Studio, side| studio.open(&mixed(0, side).into());
         let width = 256;
         let mut probe = studio(u64::MAX / 4);
         let stream = open(&mut probe, width).expect("room");

@@ -33,7 +33,7 @@ use std::{
 };
 
 use tracing::{debug, info, warn};
-use utsushi_ipc::protocol::{Fault, FaultKind, StylizeReport, StylizeSpec};
+use utsushi_ipc::protocol::{Fault, FaultKind, PictureSpec, StylizeReport};
 
 pub use self::{
     handle::{Answer, Handle, JobInput, JobOutput},
@@ -51,10 +51,10 @@ pub(crate) const WAITING_BANDS: usize = 2;
 /// How long the memory of the last picture is kept for the next: previews follow one another closely.
 const LET_GO_AFTER: Duration = Duration::from_millis(300);
 
-/// What re-draws pictures.
+/// What re-draws and enlarges pictures.
 pub trait Engine: Send + 'static {
-    /// Begins a picture, loading what its styles need. The spec was checked: see [`crate::session`].
-    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal>;
+    /// Begins a picture, loading what networks it needs. The spec was checked: see [`crate::session`].
+    fn open(&mut self, job: &PictureSpec) -> Result<Box<dyn Stream>, Refusal>;
     /// Frees the memory of the networks; the next picture loads them again.
     fn unload(&mut self);
     /// The ids of the styles whose networks are in memory.
@@ -125,7 +125,7 @@ pub struct Gone;
 enum Command {
     Submit {
         id: JobId,
-        spec: StylizeSpec,
+        spec: PictureSpec,
         bands: Receiver<Vec<u8>>,
         results: SyncSender<Parcel>,
         behind: Arc<Behind>,
@@ -333,7 +333,7 @@ impl<E: Engine> Worker<E> {
         });
         if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.is_finished()) {
             let report = job.report();
-            let (width, height) = (job.spec.raster.width(), job.spec.raster.height());
+            let (width, height) = (job.spec.raster().width(), job.spec.raster().height());
             info!(
                 width,
                 height,

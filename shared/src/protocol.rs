@@ -2,8 +2,8 @@
 //!
 //! A connection opens with one [`Hello`] each way. Then the client sends requests one after the other; each
 //! is answered by one [`Reply`], but for [`Request::Styles`] and [`Request::Jobs`], which are answered by one a style
-//! or a job, [`Request::WatchJob`], which is answered again and again, and [`Request::Stylize`], whose pixels stream
-//! both ways at once:
+//! or a job, [`Request::WatchJob`], which is answered again and again, and [`Request::Stylize`] and
+//! [`Request::Enlarge`], whose pixels stream both ways at once:
 //!
 //! ```text
 //! client                                      daemon
@@ -16,11 +16,12 @@
 //! [`Reply::Job`] that is being watched, or [`Reply::Busy`]. A client gives up a daemon that is silent for
 //! [`SILENCE_LIMIT`].
 //!
-//! Closing the connection cancels whatever it was waiting for. After a [`Reply::Fault`] to a `Stylize` the
+//! Closing the connection cancels whatever it was waiting for. After a [`Reply::Fault`] to one of these two the
 //! daemon closes the connection, since the client may still have been sending rows.
 //!
 //! Training is a job of the daemon's, which goes on without the client that asked for it: see [`TrainSpec`].
 
+mod enlarge;
 mod jobs;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::enlarge::{EnlargeScale, EnlargeSpec, PictureKind, PictureSpec};
 pub use self::jobs::{
     Budget, JobId, JobInfo, JobState, Loss, MAX_ART_FOLDERS, MAX_PATH_BYTES, MAX_RECIPE_BYTES, MAX_STEPS,
     MAX_TEXT_BYTES, PauseCause, RecipeChoice, TrainSpec,
@@ -36,7 +38,7 @@ pub use self::jobs::{
 use crate::pixels::Raster;
 
 /// Changes whenever the encoding of any message but [`Hello`] changes.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// How often a daemon says something at least, while a client waits for its answer.
 pub const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -85,7 +87,9 @@ pub enum Request {
     Styles,
     /// Re-draw a picture; the frame's body holds the profile of its colours. Followed by [`Request::Rows`] until every row was sent.
     Stylize(StylizeSpec),
-    /// The next rows of the picture being stylized, from the top; the frame's body holds the pixels.
+    /// Enlarge a picture, as [`Request::Stylize`] re-draws one. The rows that come back are the result's.
+    Enlarge(EnlargeSpec),
+    /// The next rows of the picture being worked on, from the top; the frame's body holds the pixels.
     Rows(u32),
     /// How is the daemon? Answered by [`Reply::Status`].
     Status,
@@ -118,7 +122,7 @@ pub enum Reply {
     /// A part of the answer to [`Request::Styles`], built-in styles first. One at a time, since a message is short
     /// and there may be many.
     Style(StyleInfo),
-    /// How far the picture being stylized has come.
+    /// How far the picture being worked on has come.
     Progress(Progress),
     /// The next finished rows, from the top; the frame's body holds the pixels, in the request's format.
     Rows(u32),
@@ -294,7 +298,7 @@ pub struct StyleInfo {
 /// How far a picture has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Finished rows.
+    /// Finished rows, of the result.
     pub rows_done: u32,
     /// All rows.
     pub rows: u32,
@@ -309,7 +313,7 @@ pub struct StylizeReport {
     pub queued_ms: f32,
     /// Time in the engine.
     pub engine_ms: f32,
-    /// The brush size that was used.
+    /// The brush size that was used; 1 where there is none.
     pub brush_size: f32,
 }
 

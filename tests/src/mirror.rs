@@ -12,7 +12,7 @@ use utsushi::worker::{Engine, Refusal, Stream};
 use utsushi::workshop::Workshop;
 use utsushi_engine::Device;
 use utsushi_ipc::endpoint::Listener;
-use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
+use utsushi_ipc::protocol::{Fault, PictureSpec, StyleInfo};
 
 /// A daemon with no network, which ends with the value.
 pub struct Mirror {
@@ -71,7 +71,7 @@ fn cel() -> StyleInfo {
 struct Same;
 
 impl Engine for Same {
-    fn open(&mut self, _: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
+    fn open(&mut self, _: &PictureSpec) -> Result<Box<dyn Stream>, Refusal> {
         Ok(Box::new(Self))
     }
     fn unload(&mut self) {}

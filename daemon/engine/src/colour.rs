@@ -45,6 +45,15 @@ impl Codec {
         }
     }
 
+    /// Puts alpha into a row.
+    pub(crate) fn write_alpha(self, alpha: &[f32], row: &mut [u8]) {
+        match self.depth {
+            Depth::U8 => self.write_alpha_as(alpha, row, |v| [(v * 255.0 + 0.5) as u8]),
+            Depth::U16 => self.write_alpha_as(alpha, row, |v| ((v * 65535.0 + 0.5) as u16).to_ne_bytes()),
+            Depth::F32 => self.write_alpha_as(alpha, row, f32::to_ne_bytes),
+        }
+    }
+
     /// `N` bytes a sample.
     fn read_rgb_as<const N: usize>(self, row: &[u8], rgb: &mut [f32], value: impl Fn(&[u8; N]) -> f32) {
         let samples = row.as_chunks::<N>().0;
@@ -68,6 +77,13 @@ impl Codec {
         let pixels = row.as_chunks::<N>().0.chunks_exact(self.layout.channels());
         for (alpha, pixel) in alpha.iter_mut().zip(pixels) {
             *alpha = value(&pixel[self.layout.channels() - 1]);
+        }
+    }
+
+    fn write_alpha_as<const N: usize>(self, alpha: &[f32], row: &mut [u8], sample: impl Fn(f32) -> [u8; N]) {
+        let pixels = row.as_chunks_mut::<N>().0.chunks_exact_mut(self.layout.channels());
+        for (pixel, alpha) in pixels.zip(alpha) {
+            pixel[self.layout.channels() - 1] = sample(*alpha);
         }
     }
 

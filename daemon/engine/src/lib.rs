@@ -13,6 +13,7 @@
 //! differentiable                                   the same for whole maps, with gradients: for training
 //! colour_space ICC profiles -> sRGB and back
 //! stylizer     pixels in, pixels out               alpha > scale > generator > scale > colour
+//! enlargement  pixels in, more pixels out          alpha > generator > colour
 //! ```
 //!
 //! Beside training, the only crate that names candle. It knows no IPC and no files but style files.
@@ -20,13 +21,16 @@
 mod alpha;
 pub mod arch;
 mod bands;
+mod bicubic;
 mod buffers;
 pub mod checksum;
 mod colour;
 mod colour_space;
 mod device;
 pub mod differentiable;
+mod enlargement;
 mod error;
+mod front;
 mod in_order;
 mod onnx;
 mod ops;
@@ -47,6 +51,7 @@ pub use arch::{Generator, Grain, Region, RowStream};
 pub use buffers::let_go;
 pub use colour_space::{ColourSpace, ProfileError};
 pub use device::{Device, DeviceChoice, NoDevice};
+pub use enlargement::{EnlargeSettings, Enlargement};
 pub use error::EngineError;
 pub use pixels::{Depth, Layout};
 pub use stylizer::{BrushScale, Mixture, Place, Settings, Stylizer};

@@ -401,7 +401,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::arch::brush::Sizes;
+    use crate::arch::Arch;
+    use crate::arch::brush::{Sizes, Version};
     use crate::style_file::{StyleFile, StyleMeta};
     use crate::weights::Weights;
 
@@ -421,7 +422,8 @@ mod tests {
             training: text(),
             source: text(),
         };
-        StyleFile::from_weights(Weights::of_training(sizes, weights), meta).expect("a style")
+        StyleFile::from_weights(Weights::of_training(Arch::Brush(Version::Two, sizes), weights), meta)
+            .expect("a style")
     }
 
     #[test]

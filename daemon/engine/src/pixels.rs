@@ -34,6 +34,10 @@ impl Layout {
         }
     }
 
+    pub(crate) const fn is_grey(self) -> bool {
+        matches!(self, Self::Grey | Self::GreyAlpha)
+    }
+
     pub(crate) const fn has_alpha(self) -> bool {
         matches!(self, Self::GreyAlpha | Self::Rgba)
     }

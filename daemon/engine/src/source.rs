@@ -49,12 +49,23 @@ impl Source {
     pub(crate) fn pop(&mut self, count: usize, out: &mut Vec<u8>) {
         let end = self.gone + count * self.row_bytes();
         out.extend_from_slice(&self.bytes[self.gone..end]);
+        self.let_go(count);
+    }
+
+    fn let_go(&mut self, count: usize) {
         self.first += count;
-        self.gone = end;
+        self.gone += count * self.row_bytes();
         // Moving what is kept to the front costs as much as it is long, so not each time.
         if self.gone > self.bytes.len() / 2 {
             self.bytes.drain(..self.gone);
             self.gone = 0;
+        }
+    }
+
+    /// Lets go of the rows before this one.
+    pub(crate) fn forget_before(&mut self, row: usize) {
+        if let Some(count) = row.checked_sub(self.first) {
+            self.let_go(count);
         }
     }
 
@@ -67,6 +78,13 @@ impl Source {
         let mut rgb = vec![0.0; self.width * 3];
         self.codec.read_rgb(self.raw(row), &mut rgb);
         self.colours.show(&mut rgb);
+        rgb
+    }
+
+    /// A row's colours, what the network doesn't see of them included.
+    pub(crate) fn unseen_rgb(&self, row: usize) -> Vec<f32> {
+        let mut rgb = vec![0.0; self.width * 3];
+        self.codec.read_rgb(self.raw(row), &mut rgb);
         rgb
     }
 

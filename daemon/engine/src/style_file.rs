@@ -19,10 +19,15 @@
 //! thumbnail, the tensor `thumbnail.ID`, `U8` `[height, width, 3]`, at most [`MAX_THUMBNAIL_PX`] a side. Other
 //! tensors are refused.
 //!
+//! What enlarges is no style: `format` is `utsushi-enlarger` there, `arch` `enlarger-1` ([`crate::arch::enlarger`]),
+//! `sizes` `{"c":32,"blocks":8,"cf":12}`, and `styles` describes the one network.
+//!
 //! Weights without a description can be read too, and are given one ([`crate::weights`]).
 //!
 //! Files come from strangers: every size is checked before anything is allocated by it, and every field before
 //! a [`StyleFile`] exists.
+
+mod tensors;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -31,7 +36,8 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 
 use crate::Generator;
@@ -44,18 +50,20 @@ use crate::pth;
 use crate::weights::Weights;
 use crate::{write_new, write_whole};
 
+use self::tensors::thumbnail;
+pub(crate) use self::tensors::{safetensors, tensor, weight};
+
 /// The largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// The most styles in a file.
 pub const MAX_STYLES: usize = 64;
 /// The longest side of a thumbnail.
 pub const MAX_THUMBNAIL_PX: usize = 512;
-/// The longest `__metadata__`, and all that describes tensors.
-const MAX_HEADER_BYTES: u64 = 1 << 20;
 const MAX_ID_CHARS: usize = 64;
 const MAX_NAME_CHARS: usize = 120;
 const MAX_TEXT_CHARS: usize = 4000;
 const FORMAT: &str = "utsushi-style";
+const ENLARGER_FORMAT: &str = "utsushi-enlarger";
 const FORMAT_VERSION: &str = "1";
 
 /// What a style is called and whom it comes from.
@@ -172,12 +180,21 @@ impl StyleFile {
 
     /// Reads a file's bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, StyleFileError> {
+        Self::parse_as(FORMAT, bytes)
+    }
+
+    /// Reads the bytes of a file that holds what enlarges.
+    pub fn parse_enlarger(bytes: &[u8]) -> Result<Self, StyleFileError> {
+        Self::parse_as(ENLARGER_FORMAT, bytes)
+    }
+
+    fn parse_as(format: &str, bytes: &[u8]) -> Result<Self, StyleFileError> {
         if pth::is_pth(bytes) {
             return Err(StyleFileError::NotAStyle);
         }
         let (file, metadata) = safetensors(bytes)?;
         let get = |key: &str| metadata.get(key).map(String::as_str);
-        if get("format") != Some(FORMAT) {
+        if get("format") != Some(format) {
             return Err(StyleFileError::NotAStyle);
         }
         match get("format_version") {
@@ -187,6 +204,9 @@ impl StyleFile {
         checksum::check(&metadata, &file).map_err(StyleFileError::NotSafetensors)?;
         let name = check_arch(get("arch"))?;
         let arch = Arch::parse(name, get("sizes").unwrap_or_default()).map_err(|why| field("sizes", why))?;
+        if format != format_of(&arch) {
+            return Err(field("arch", format!("it is {name} in a file of the format {format}")));
+        }
         let styles: Vec<StyleMeta> =
             serde_json::from_str(get("styles").unwrap_or_default()).map_err(|e| field("styles", e))?;
         let (mut weights, mut thumbnails) = (HashMap::new(), HashMap::new());
@@ -248,7 +268,7 @@ impl StyleFile {
             .map_err(|e| field("weights", e))?;
         let json = |value: serde_json::Result<String>| value.map_err(|e| field("metadata", e));
         let mut metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
+            ("format".to_owned(), format_of(&self.arch).to_owned()),
             ("format_version".to_owned(), FORMAT_VERSION.to_owned()),
             ("arch".to_owned(), self.arch.name().to_owned()),
             ("sizes".to_owned(), json(self.arch.sizes())?),
@@ -404,6 +424,14 @@ impl StyleFile {
     }
 }
 
+/// The format of files that hold such a network.
+fn format_of(arch: &Arch) -> &'static str {
+    match arch {
+        Arch::Enlarger(_) => ENLARGER_FORMAT,
+        Arch::Brush(..) | Arch::PrunedBrush(..) | Arch::AnimeGan2(_) => FORMAT,
+    }
+}
+
 /// A norm's scale or shift has a row for each style; no other weight has two dimensions.
 fn is_of_styles(weight: &Tensor) -> bool {
     weight.rank() == 2
@@ -420,24 +448,6 @@ pub fn read_capped(path: &Path) -> Result<Vec<u8>, StyleFileError> {
         return Err(StyleFileError::TooLarge { bytes: bytes.len() as u64 });
     }
     Ok(bytes)
-}
-
-/// A safetensors file and its metadata.
-pub(crate) fn safetensors(
-    bytes: &[u8],
-) -> Result<(SafeTensors<'_>, HashMap<String, String>), StyleFileError> {
-    let broken = |e: safetensors::SafeTensorError| StyleFileError::NotSafetensors(e.to_string());
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(StyleFileError::TooLarge { bytes: bytes.len() as u64 });
-    }
-    if let Some(header) = bytes.first_chunk().map(|n| u64::from_le_bytes(*n))
-        && header > MAX_HEADER_BYTES
-    {
-        return Err(StyleFileError::NotSafetensors(format!("a header of {header} bytes")));
-    }
-    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    Ok((file, metadata.metadata().clone().unwrap_or_default()))
 }
 
 /// A network's name, if it is that of one that is known.
@@ -473,39 +483,4 @@ fn check_meta(style: &StyleMeta) -> Result<(), StyleFileError> {
         }
     }
     Ok(())
-}
-
-/// A weight as `f32`, in the shape that its network has for it.
-pub(crate) fn weight(arch: Option<&Arch>, name: &str, view: &TensorView) -> Result<Tensor, StyleFileError> {
-    let bytes = view.data();
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F16 => bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-        other => return Err(field(name, format!("it is made of {other:?}"))),
-    };
-    tensor(
-        name,
-        values,
-        arch.map_or_else(|| view.shape().to_vec(), |arch| arch.weight_shape(name, view.shape())),
-    )
-}
-
-/// A weight, whose values must be numbers that can be written again.
-pub(crate) fn tensor(name: &str, values: Vec<f32>, shape: Vec<usize>) -> Result<Tensor, StyleFileError> {
-    if !values.iter().all(|v| half::f16::from_f32(*v).is_finite()) {
-        return Err(field(name, "it has values that are no numbers, or too large"));
-    }
-    Tensor::from_vec(values, shape, &Device::Cpu).map_err(|e| field(name, e))
-}
-
-fn thumbnail(name: &str, view: &TensorView) -> Result<Thumbnail, StyleFileError> {
-    match (view.dtype(), view.shape()) {
-        (Dtype::U8, &[height, width, 3])
-            if (1..=MAX_THUMBNAIL_PX).contains(&height) && (1..=MAX_THUMBNAIL_PX).contains(&width) =>
-        {
-            Ok(Thumbnail { width, height, rgb: view.data().to_vec() })
-        }
-        (dtype, shape) => Err(field(name, format!("it is {dtype:?} {shape:?}"))),
-    }
 }

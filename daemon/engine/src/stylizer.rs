@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::alpha::{Cells, Fill, fill_row};
 use crate::buffers::{keep, room};
 use crate::colour::{Blend, Codec, Colours};
 use crate::colour_space::ColourSpace;
+use crate::front::Front;
 use crate::pixels::{Depth, Layout};
 use crate::scale::{Enlarged, Reduce, Stretch};
 use crate::source::Source;
@@ -136,18 +136,6 @@ pub struct Stylizer {
     drawn: Vec<f32>,
 }
 
-/// The way from the source to what the network sees.
-struct Front {
-    rows: Cells,
-    cols: Cells,
-    /// How many source rows it has seen.
-    seen: usize,
-    /// How many have gone on to the network.
-    taken: usize,
-    fill: Option<Fill>,
-    reduce: Option<Reduce>,
-}
-
 /// One generator's part in the picture.
 struct Part {
     stream: Box<dyn RowStream>,
@@ -175,15 +163,7 @@ impl Stylizer {
             share: *share,
             rows: Vec::new(),
         };
-        let (rows, cols) = (Cells::new(full.0), Cells::new(full.1));
-        let front = || Front {
-            rows,
-            cols,
-            seen: 0,
-            taken: 0,
-            fill: layout.has_alpha().then(|| Fill::new(rows, cols)),
-            reduce: is_reduced.then(|| Reduce::of_part(full, whole)),
-        };
+        let front = || Front::new(full, layout.has_alpha(), is_reduced.then(|| Reduce::of_part(full, whole)));
         Self {
             settings,
             source: Source::new(Codec { layout, depth }, width, kept_rows(mixture, &settings)),
@@ -363,7 +343,7 @@ impl Stylizer {
         self.source.pop(self.drawn.len() / row_len, out);
         let Source { codec, colours, .. } = &self.source;
         let Settings { strength, keep_colours, layout, .. } = self.settings;
-        let is_grey = matches!(layout, Layout::Grey | Layout::GreyAlpha);
+        let is_grey = layout.is_grey();
         let blend = Blend { strength, keep_colours, is_grey };
         // At a strength of 0, what came out of the source is the result, to the last bit.
         if strength > 0.0 {
@@ -386,46 +366,6 @@ impl Stylizer {
     }
 }
 
-impl Front {
-    /// The rows that come to the network of those up to `to`, which have come: all, or with alpha, those whose
-    /// surroundings are known; reduced.
-    fn take(&mut self, source: &Source, to: usize) -> Vec<Vec<f32>> {
-        let rows = self.filled(source, to);
-        self.seen = to;
-        match &mut self.reduce {
-            None => rows,
-            Some(reduce) => reduce.push(rows),
-        }
-    }
-
-    fn filled(&mut self, source: &Source, to: usize) -> Vec<Vec<f32>> {
-        let Some(fill) = &mut self.fill else {
-            let from = std::mem::replace(&mut self.taken, to);
-            return (from..to).into_par_iter().map(|row| source.rgb(row)).collect();
-        };
-        for cell_row in fill.end()..self.rows.known(to) {
-            let rows = self.rows.pixels(cell_row).into_par_iter();
-            let rows: Vec<_> = rows.map(|row| (source.rgb(row), source.alpha(row))).collect();
-            fill.push(rows.iter().map(|(rgb, alpha)| (&rgb[..], &alpha[..])));
-        }
-        let mut filled = Vec::new();
-        let cols = self.cols;
-        while self.taken < to && fill.is_ready(self.rows.at(self.taken)) {
-            let cell_row = self.rows.at(self.taken);
-            let colours = fill.colours(cell_row);
-            let to = to.min(self.rows.pixels(cell_row).end);
-            filled.par_extend((self.taken..to).into_par_iter().map(|row| {
-                let mut rgb = source.rgb(row);
-                fill_row(&mut rgb, &source.alpha(row), cols, &colours);
-                rgb
-            }));
-            self.taken = to;
-            fill.forget_before(self.rows.at(to));
-        }
-        filled
-    }
-}
-
 /// Where nothing can be seen, colours stay: some programs bring them back.
 fn keep_hidden(source: &[f32], alpha: &[f32], drawn: &mut [f32]) {
     let pixels = source.as_chunks::<3>().0.iter().zip(drawn.as_chunks_mut::<3>().0);
@@ -435,7 +375,7 @@ fn keep_hidden(source: &[f32], alpha: &[f32], drawn: &mut [f32]) {
 }
 
 /// Rows, 0..1, as networks take them.
-fn input(rows: &[Vec<f32>]) -> Vec<f32> {
+pub(crate) fn input(rows: &[Vec<f32>]) -> Vec<f32> {
     let row_len = rows[0].len();
     let mut values = room(rows.len() * row_len);
     values.resize(rows.len() * row_len, 0.0);

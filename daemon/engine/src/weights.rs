@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 
 use crate::arch::Arch;
-use crate::arch::brush::{Sizes, Version};
 use crate::pth;
 use crate::style_file::{StyleFileError, check_arch, field, safetensors, tensor, weight};
 
@@ -47,9 +46,9 @@ impl Weights {
         }
     }
 
-    /// Those of a brush that was trained here.
-    pub fn of_training(sizes: Sizes, tensors: HashMap<String, Tensor>) -> Self {
-        Self { arch: Arch::Brush(Version::Two, sizes), tensors, is_foreign: false }
+    /// Those of a network that was trained here.
+    pub fn of_training(arch: Arch, tensors: HashMap<String, Tensor>) -> Self {
+        Self { arch, tensors, is_foreign: false }
     }
 
     fn foreign(tensors: HashMap<String, Tensor>) -> Result<Self, StyleFileError> {

@@ -1,4 +1,4 @@
-//! The styles that come with the program.
+//! The styles that come with the program, and the networks that enlarge.
 
 use std::path::Path;
 
@@ -13,6 +13,9 @@ const PAINTERS: [&str; 3] = ["oil", "van-gogh", "impressionist"];
 
 /// It shows its paper: so much of it in black, and less than anybody sees elsewhere.
 const PRINT: (&str, f32) = ("ukiyo-e", 10.0);
+
+/// What an even surface may be off by where it is enlarged, of 255.
+const MOST_SHIFT: f32 = 2.0;
 
 #[test]
 fn even_surfaces_stay_even() {
@@ -34,6 +37,34 @@ fn even_surfaces_stay_even() {
                 let told = format!("{}: {colour:?}, grain {strength}: varies by {deviation}", path.display());
                 assert!(is_even != (paints && strength > 0.0), "{told}");
             }
+        }
+    }
+}
+
+#[test]
+fn even_surfaces_stay_as_they_are_when_they_are_enlarged() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../enlargers");
+    for kind in ["photo", "drawing"] {
+        let bytes = std::fs::read(folder.join(kind).with_extension("safetensors")).expect("a file");
+        assert!(StyleFile::parse(&bytes).is_err(), "{kind}: it is no style");
+        let file = StyleFile::parse_enlarger(&bytes).expect("an enlarger");
+        assert!(
+            StyleFile::parse_enlarger(&file.to_bytes().expect("bytes")).expect("the same").is_same(&file)
+        );
+        let network = file.generator(&[1.0]).expect("a network");
+        for colour in
+            [[0.0; 3], [0.1; 3], [0.5; 3], [1.0; 3], [0.85, 0.65, 0.55], [0.45, 0.65, 0.9], [0.2, 0.4, 0.15]]
+        {
+            let (side, mut drawn) = (24, Vec::new());
+            let picture: Vec<f32> = colour.map(|v| v * 2.0 - 1.0).repeat(side * side);
+            network
+                .stream(Region::whole(side, side), Grain::default())
+                .push(&picture, &mut drawn)
+                .expect("it draws");
+            let first = &drawn[..3];
+            assert!(drawn.chunks_exact(3).all(|pixel| pixel == first), "{kind}: {colour:?} isn't even");
+            let off = first.iter().zip(&picture).map(|(a, b)| (a - b).abs() * 127.5).fold(0.0, f32::max);
+            assert!(off < MOST_SHIFT, "{kind}: {colour:?} is off by {off} of 255");
         }
     }
 }

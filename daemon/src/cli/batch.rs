@@ -19,9 +19,9 @@ use utsushi_ipc::protocol::Priority;
 
 use self::journal::{Entry, Journal};
 use self::own_daemon::OwnDaemon;
-use self::plan::{Format, Planned};
+use self::plan::Planned;
 use self::shard::{Shard, Which};
-use self::sources::{Depth, Finds};
+use self::sources::Finds;
 use super::left_out::LeftOut;
 use super::order::{Order, OrderArgs};
 use super::painter::Painter;
@@ -40,6 +40,8 @@ mod shard;
 mod sources;
 mod video;
 
+pub(super) use self::plan::Format;
+pub(super) use self::sources::Depth;
 pub(super) use self::video::{drawn_name, is_video};
 
 /// Re-draw many pictures into a folder, or a video
@@ -114,7 +116,7 @@ pub(super) struct Batch {
 
 /// Which outputs are left as they are.
 #[derive(Debug, Clone, Copy)]
-enum Keep {
+pub(super) enum Keep {
     /// Those that an earlier run drew in the same way.
     Finished,
     Existing,
@@ -126,18 +128,60 @@ impl Batch {
         if self.merge {
             return merge::report(&self.output, self.report.is_json());
         }
-        let keep = self.keep();
+        let keep = Keep::of(self.skip_existing, self.redo);
         let order = self.order.clone().order(Priority::Batch)?;
         if let Some(film) = self.film()? {
             return film.draw(&order, address, self.report);
         }
+        let folder = Folder {
+            inputs: self.inputs,
+            output: self.output,
+            depth: if self.recursive { Depth::Tree } else { Depth::Folder },
+            keep,
+            format: self.format,
+        };
+        folder.draw(order, address, self.shard, self.report)
+    }
+
+    /// The video that is to be drawn, if it is one.
+    fn film(&self) -> Result<Option<video::Film>, Usage> {
+        let film = video::Film::among(&self.inputs, &self.output, self.film, self.skip_existing)?;
+        let unfit = [
+            (self.shard.is_some(), "--shard: a video is drawn by one task; cut it into pictures for more"),
+            (self.recursive, "--recursive: a video has no subfolders"),
+            (self.format != Format::Same, "--format: the name of the output says what a video becomes"),
+        ];
+        match unfit.into_iter().find(|(is_given, _)| film.is_some() && *is_given) {
+            Some((_, message)) => Err(Usage::new(message)),
+            None => Ok(film),
+        }
+    }
+}
+
+/// Many pictures into a folder.
+pub(super) struct Folder {
+    pub(super) inputs: Vec<PathBuf>,
+    pub(super) output: PathBuf,
+    pub(super) depth: Depth,
+    pub(super) keep: Keep,
+    pub(super) format: Format,
+}
+
+impl Folder {
+    /// Draws them, or a share of them, unless it makes no sense.
+    pub(super) fn draw(
+        self,
+        order: Order,
+        address: Address,
+        shard: Option<Which>,
+        report: ReportArgs,
+    ) -> anyhow::Result<Ending> {
         mistaken::check(&self.inputs, &self.output)?;
         if let (Format::Webp, Some(message)) = (self.format, order.unheard_quality(picture::Format::WebP)) {
             return Err(Usage::new(message).into());
         }
-        let shard = self.shard.map(|which| which.resolve(|name| std::env::var(name).ok())).transpose()?;
-        let depth = if self.recursive { Depth::Tree } else { Depth::Folder };
-        let Finds { found, mut lost, mut others } = sources::find(&self.inputs, depth, &self.output)?;
+        let shard = shard.map(|which| which.resolve(|name| std::env::var(name).ok())).transpose()?;
+        let Finds { found, mut lost, mut others } = sources::find(&self.inputs, self.depth, &self.output)?;
         let mut planned = plan::plan(found, &self.output, self.format)?;
         let total = planned.len() + lost.len();
         if let Some(shard) = shard {
@@ -148,7 +192,7 @@ impl Batch {
         let mut journal = open_journal(&self.output, shard)?;
         let styles = style_marks(&order);
 
-        let mut report = self.report.begin(planned.len() + lost.len(), order.seed());
+        let mut report = report.begin(planned.len() + lost.len(), order.seed());
         let other_files: LeftOut = others.iter().map(|other| other.kind).collect();
         report.left_out(other_files.clone());
         let (mut jobs, mut entries, mut skipped) = (Vec::new(), Vec::new(), 0);
@@ -156,7 +200,7 @@ impl Batch {
         for Planned { job, stamp } in planned {
             let settings = order.describe(job.format) + &styles;
             let entry = Entry::new(&self.output, &job, stamp, settings);
-            match keep.skips(&job, &journal, &entry) {
+            match self.keep.skips(&job, &journal, &entry) {
                 Some(reason) => {
                     report.skipped(&job, reason);
                     skipped += 1;
@@ -196,31 +240,17 @@ impl Batch {
         }
         Ok(ending)
     }
-
-    /// The video that is to be drawn, if it is one.
-    fn film(&self) -> Result<Option<video::Film>, Usage> {
-        let film = video::Film::among(&self.inputs, &self.output, self.film, self.skip_existing)?;
-        let unfit = [
-            (self.shard.is_some(), "--shard: a video is drawn by one task; cut it into pictures for more"),
-            (self.recursive, "--recursive: a video has no subfolders"),
-            (self.format != Format::Same, "--format: the name of the output says what a video becomes"),
-        ];
-        match unfit.into_iter().find(|(is_given, _)| film.is_some() && *is_given) {
-            Some((_, message)) => Err(Usage::new(message)),
-            None => Ok(film),
-        }
-    }
-
-    fn keep(&self) -> Keep {
-        match (self.skip_existing, self.redo) {
-            (true, _) => Keep::Existing,
-            (_, true) => Keep::Nothing,
-            _ => Keep::Finished,
-        }
-    }
 }
 
 impl Keep {
+    pub(super) fn of(skip_existing: bool, redo: bool) -> Self {
+        match (skip_existing, redo) {
+            (true, _) => Self::Existing,
+            (_, true) => Self::Nothing,
+            _ => Self::Finished,
+        }
+    }
+
     fn skips(self, job: &Job, journal: &Journal, entry: &Entry) -> Option<Skip> {
         let exists = || job.output.symlink_metadata().is_ok();
         match self {

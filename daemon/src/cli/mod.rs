@@ -10,7 +10,7 @@
 //! Commands that draw talk to the daemon like everybody else, and start it if it isn't there:
 //!
 //! ```text
-//! stylize, batch > pipeline (decode | draw | encode) > painter > utsushi_ipc::client > daemon
+//! stylize, batch, enlarge > pipeline (decode | draw | encode) > painter > utsushi_ipc::client > daemon
 //!                        events > report (bar, lines, JSON)
 //! ```
 
@@ -24,6 +24,7 @@ use utsushi_ipc::client::Starter;
 use utsushi_ipc::paths;
 
 mod batch;
+mod enlarge;
 mod evaluate;
 mod file_id;
 mod follow;
@@ -59,6 +60,7 @@ use crate::log;
     after_help = "Examples:
   utsushi stylize photo.jpg -o comic.png
   utsushi batch frames/ -o out/ --style cel
+  utsushi enlarge page.png -o large.png --kind drawing
   utsushi styles
   utsushi train --name Hana --art ~/art
 
@@ -76,6 +78,7 @@ struct Cli {
 enum Command {
     Stylize(stylize::Stylize),
     Batch(batch::Batch),
+    Enlarge(enlarge::Enlarge),
     Styles(styles::Styles),
     Train(train::Train),
     Jobs(jobs::Jobs),
@@ -127,6 +130,7 @@ impl Cli {
         match self.command {
             Command::Stylize(stylize) => stylize.execute(address),
             Command::Batch(batch) => batch.execute(address),
+            Command::Enlarge(enlarge) => enlarge.execute(address),
             Command::Styles(styles) => styles.execute(),
             Command::Train(train) => train.execute(&address),
             Command::Jobs(jobs) => jobs.execute(&address),

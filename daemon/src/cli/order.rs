@@ -1,13 +1,16 @@
-//! How pictures are to be drawn: the options that `stylize` and `batch` have in common.
+//! How pictures are to be drawn: the options that `stylize` and `batch` have in common, and what `enlarge` asks for.
 
 use std::collections::HashSet;
 
 use clap::Args;
-use utsushi_ipc::pixels::Raster;
-use utsushi_ipc::protocol::{BrushSize, MAX_MIX, MAX_SEED, Priority, Profile, StyleShare, StylizeSpec};
+use utsushi_ipc::pixels::{Raster, RasterError};
+use utsushi_ipc::protocol::{
+    BrushSize, EnlargeScale, EnlargeSpec, MAX_MIX, MAX_SEED, PictureKind, PictureSpec, Priority, Profile,
+    StyleShare, StylizeSpec,
+};
 
 use super::{Usage, values};
-use crate::library::Library;
+use crate::library::{self, Library};
 use crate::picture::{Format, WriteOptions};
 
 #[derive(Debug, Clone, Args)]
@@ -43,15 +46,27 @@ pub(super) struct OrderArgs {
 /// Checked options.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
-    mix: Vec<StyleShare>,
-    strength: f32,
-    brush_size: BrushSize,
-    keep_colours: f32,
-    seed: u64,
-    grain: f32,
+    task: Task,
     /// If it was asked for.
     quality: Option<u8>,
     priority: Priority,
+}
+
+/// What is done to a picture.
+#[derive(Debug, Clone)]
+enum Task {
+    Stylize {
+        mix: Vec<StyleShare>,
+        strength: f32,
+        brush_size: BrushSize,
+        keep_colours: f32,
+        seed: u64,
+        grain: f32,
+    },
+    Enlarge {
+        scale: EnlargeScale,
+        kind: PictureKind,
+    },
 }
 
 impl OrderArgs {
@@ -67,34 +82,63 @@ impl OrderArgs {
                 twice.id
             )));
         }
-        Ok(Order { mix, strength, brush_size, keep_colours, seed, grain, quality, priority })
+        let task = Task::Stylize { mix, strength, brush_size, keep_colours, seed, grain };
+        Ok(Order { task, quality, priority })
     }
 }
 
 impl Order {
-    /// The styles to mix.
+    /// To enlarge pictures.
+    pub(super) fn enlarge(
+        scale: EnlargeScale,
+        kind: PictureKind,
+        quality: Option<u8>,
+        priority: Priority,
+    ) -> Self {
+        Self { task: Task::Enlarge { scale, kind }, quality, priority }
+    }
+
+    /// The styles to mix, where it is styles that draw.
     pub(super) fn styles(&self) -> impl Iterator<Item = &str> {
-        self.mix.iter().map(|style| style.id.as_str())
+        let mix = match &self.task {
+            Task::Stylize { mix, .. } => &mix[..],
+            Task::Enlarge { .. } => &[],
+        };
+        mix.iter().map(|style| style.id.as_str())
     }
 
     pub(super) fn seed(&self) -> u64 {
-        self.seed
+        match self.task {
+            Task::Stylize { seed, .. } => seed,
+            Task::Enlarge { .. } => 0,
+        }
     }
 
     /// What to ask of the daemon for a picture of this size, in sRGB.
-    pub(super) fn spec(&self, raster: Raster) -> StylizeSpec {
-        StylizeSpec {
-            raster,
-            mix: self.mix.clone(),
-            strength: self.strength,
-            brush_size: self.brush_size,
-            keep_colours: self.keep_colours,
-            seed: self.seed,
-            grain: self.grain,
-            place: None,
-            priority: self.priority,
-            profile: Profile::default(),
-        }
+    ///
+    /// # Errors
+    /// If the result would be too large.
+    pub(super) fn spec(&self, raster: Raster) -> Result<PictureSpec, RasterError> {
+        let priority = self.priority;
+        Ok(match self.task.clone() {
+            Task::Enlarge { scale, kind } => EnlargeSpec::new(raster, scale, kind, priority)?.into(),
+            Task::Stylize { mix, strength, brush_size, keep_colours, seed, grain } => {
+                let (place, profile) = (None, Profile::default());
+                let spec = StylizeSpec {
+                    raster,
+                    mix,
+                    strength,
+                    brush_size,
+                    keep_colours,
+                    seed,
+                    grain,
+                    place,
+                    priority,
+                    profile,
+                };
+                spec.into()
+            }
+        })
     }
 
     pub(super) fn write_options(&self) -> WriteOptions {
@@ -112,24 +156,37 @@ impl Order {
 
     /// Everything that decides what a file of this format will hold, in words that differ if any of it does.
     pub(super) fn describe(&self, format: Format) -> String {
-        let mix: Vec<_> = self.mix.iter().map(|style| format!("{}={}", style.id, style.share)).collect();
-        let brush_size = match self.brush_size {
+        let mut words = self.task.describe();
+        if format == Format::Jpeg {
+            words += &format!(" quality {}", self.write_options().jpeg_quality);
+        }
+        words
+    }
+}
+
+impl Task {
+    fn describe(&self) -> String {
+        let (mix, strength, brush_size, keep_colours, seed, grain) = match self {
+            Self::Enlarge { scale, kind } => {
+                let (kind_name, mark) = (values::kind_name(*kind), library::enlarger_mark(*kind));
+                return format!("enlarge {kind_name} scale {} network {mark}", scale.times());
+            }
+            Self::Stylize { mix, strength, brush_size, keep_colours, seed, grain } => {
+                (mix, strength, brush_size, keep_colours, seed, grain)
+            }
+        };
+        let mix: Vec<_> = mix.iter().map(|style| format!("{}={}", style.id, style.share)).collect();
+        let mix = mix.join("+");
+        let brush_size = match brush_size {
             BrushSize::Auto => "auto".into(),
             BrushSize::Factor(factor) => factor.to_string(),
         };
         let mut words = format!(
-            "style {} strength {} brush-size {brush_size} keep-colours {} seed {}",
-            mix.join("+"),
-            self.strength,
-            self.keep_colours,
-            self.seed
+            "style {mix} strength {strength} brush-size {brush_size} keep-colours {keep_colours} seed {seed}"
         );
         // Not said where it is 1: what was drawn before there was a choice is drawn.
-        if self.grain != 1.0 {
-            words += &format!(" grain {}", self.grain);
-        }
-        if format == Format::Jpeg {
-            words += &format!(" quality {}", self.write_options().jpeg_quality);
+        if *grain != 1.0 {
+            words += &format!(" grain {grain}");
         }
         words
     }

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use utsushi_ipc::client::{Client, ClientError};
-use utsushi_ipc::protocol::{FaultKind, Progress, StyleInfo, StylizeReport, StylizeSpec};
+use utsushi_ipc::pixels::Raster;
+use utsushi_ipc::protocol::{FaultKind, PictureSpec, Progress, StyleInfo, StylizeReport};
 
 use super::{Address, Usage};
 
@@ -16,10 +17,10 @@ const TRY_LATER: Duration = Duration::from_millis(500);
 
 /// Draws a picture. The pipeline's tests have one without a daemon.
 pub(super) trait Paint: Send {
-    /// `pixels` are as `spec.raster` says, and so is the result.
+    /// `pixels` are as the spec's raster says, and the result as its result.
     fn paint(
         &mut self,
-        spec: &StylizeSpec,
+        spec: &PictureSpec,
         pixels: &[u8],
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(Vec<u8>, StylizeReport), PaintError>;
@@ -97,27 +98,27 @@ fn require(styles: &[StyleInfo], id: &str) -> Result<(), Usage> {
 impl Paint for Painter {
     fn paint(
         &mut self,
-        spec: &StylizeSpec,
+        spec: &PictureSpec,
         pixels: &[u8],
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(Vec<u8>, StylizeReport), PaintError> {
-        let row_bytes = spec.raster.row_bytes();
-        let range = |first: u32, rows: u32| {
-            let start = first as usize * row_bytes;
-            start..start + rows as usize * row_bytes
+        let (raster, result) = (spec.raster(), spec.result());
+        let range = |raster: &Raster, first: u32, rows: u32| {
+            let start = first as usize * raster.row_bytes();
+            start..start + rows as usize * raster.row_bytes()
         };
-        let mut drawn = vec![0; pixels.len()];
+        let mut drawn = vec![0; result.total_bytes() as usize];
         let mut deaths = 0;
         loop {
             let client = self.take_client().map_err(|error| PaintError::Daemon(error.to_string()))?;
-            let finished = client.stylize(
+            let finished = client.draw(
                 spec,
                 |first, rows, band| {
-                    band.copy_from_slice(&pixels[range(first, rows)]);
+                    band.copy_from_slice(&pixels[range(&raster, first, rows)]);
                     Ok(())
                 },
                 |first, rows, band| {
-                    drawn[range(first, rows)].copy_from_slice(band);
+                    drawn[range(&result, first, rows)].copy_from_slice(band);
                     Ok(())
                 },
                 &mut *progress,
@@ -134,9 +135,7 @@ impl Paint for Painter {
                 After::TryAgain => return Err(PaintError::Picture(format!("twice in a row, {error}"))),
                 After::TryLater => {
                     thread::sleep(TRY_LATER);
-                    if progress(Progress { rows_done: 0, rows: spec.raster.height(), behind: None })
-                        .is_break()
-                    {
+                    if progress(Progress { rows_done: 0, rows: result.height(), behind: None }).is_break() {
                         return Err(PaintError::Cancelled);
                     }
                 }

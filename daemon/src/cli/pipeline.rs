@@ -11,6 +11,7 @@
 //! being drawn is cancelled, at the latest by the end of the process. So no half-written file ever stays, even if
 //! interruptions come in twos, as the hangups do when a terminal is closed.
 
+use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 use utsushi_engine::ColourSpace;
-use utsushi_ipc::protocol::{Profile, Progress, StylizeReport, StylizeSpec};
+use utsushi_ipc::protocol::{PictureSpec, Profile, Progress, StylizeReport};
 
 use super::order::Order;
 use super::painter::{Paint, PaintError};
@@ -157,8 +158,8 @@ impl Brake {
 struct Decoded {
     index: usize,
     picture: Picture,
-    /// Of its colours, unless they are sRGB.
-    profile: Profile,
+    /// What is to become of it.
+    spec: PictureSpec,
 }
 
 struct Drawn {
@@ -174,8 +175,8 @@ fn start(jobs: Vec<Job>, order: Order, painter: impl Paint + 'static, events: Se
             let (decoded, to_draw) = sync_channel(0);
             let (drawn, to_encode) = sync_channel(0);
             let stages = [
-                scope.spawn(|| decode(&jobs, decoded, &events)),
-                scope.spawn(|| draw(&jobs, &order, painter, to_draw, drawn, &events, &brake)),
+                scope.spawn(|| decode(&jobs, &order, decoded, &events)),
+                scope.spawn(|| draw(&jobs, painter, to_draw, drawn, &events, &brake)),
                 scope.spawn(|| encode(&jobs, &order, to_encode, &events, &brake)),
             ];
             // A panic was reported where it happened, and ends the other stages with it.
@@ -185,10 +186,10 @@ fn start(jobs: Vec<Job>, order: Order, painter: impl Paint + 'static, events: Se
     });
 }
 
-fn decode(jobs: &[Job], to_draw: SyncSender<Decoded>, events: &Sender<Event>) {
+fn decode(jobs: &[Job], order: &Order, to_draw: SyncSender<Decoded>, events: &Sender<Event>) {
     for (index, job) in jobs.iter().enumerate() {
-        let goes_on = match read(job) {
-            Ok((picture, mut losses)) => {
+        let goes_on = match read(job, order) {
+            Ok((picture, spec, mut losses)) => {
                 if job.format != Format::Tiff && picture.is_brighter_than_white() {
                     losses.push(Loss::Highlights);
                 }
@@ -197,7 +198,7 @@ fn decode(jobs: &[Job], to_draw: SyncSender<Decoded>, events: &Sender<Event>) {
                     Profile::default()
                 });
                 let told = losses.into_iter().all(|loss| events.send(Event::Lost(index, loss)).is_ok());
-                told && to_draw.send(Decoded { index, picture, profile }).is_ok()
+                told && to_draw.send(Decoded { index, picture, spec: spec.with_profile(profile) }).is_ok()
             }
             Err(message) => events.send(Event::Failed(index, message)).is_ok(),
         };
@@ -207,9 +208,12 @@ fn decode(jobs: &[Job], to_draw: SyncSender<Decoded>, events: &Sender<Event>) {
     }
 }
 
-/// Reads a picture, unless its output would take the place of a file that holds more than it.
-fn read(job: &Job) -> Result<(Picture, Vec<Loss>), String> {
+/// Reads a picture, unless its output would take the place of a file that holds more than it, or can't hold it.
+fn read(job: &Job, order: &Order) -> Result<(Picture, PictureSpec, Vec<Loss>), String> {
     let Opened { picture, losses } = picture::open(&job.source).map_err(|error| error.to_string())?;
+    let too_large = |problem: &dyn Display| format!("{}: {problem}", job.source.display());
+    let spec = order.spec(picture.raster).map_err(|error| too_large(&error))?;
+    job.format.check(spec.result()).map_err(|problem| too_large(&problem))?;
     match losses.iter().find(|loss| job.source == job.output && loss.is_destructive()) {
         Some(loss) => {
             let source = job.source.display();
@@ -217,7 +221,7 @@ fn read(job: &Job) -> Result<(Picture, Vec<Loss>), String> {
                 format!("{source}: {loss}, and would be lost; give the result another name, with -o");
             Err(message)
         }
-        None => Ok((picture, losses)),
+        None => Ok((picture, spec, losses)),
     }
 }
 
@@ -233,14 +237,13 @@ fn profile(picture: &Picture) -> Result<Profile, Loss> {
 
 fn draw(
     jobs: &[Job],
-    order: &Order,
     mut painter: impl Paint,
     decoded: Receiver<Decoded>,
     to_encode: SyncSender<Drawn>,
     events: &Sender<Event>,
     brake: &Brake,
 ) {
-    for Decoded { index, mut picture, profile } in decoded {
+    for Decoded { index, picture, spec } in decoded {
         let started = Instant::now();
         let _ = events.send(Event::Started(index));
         let mut told = None;
@@ -250,10 +253,9 @@ fn draw(
             }
             if brake.is_pulled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let spec = StylizeSpec { profile, ..order.spec(picture.raster) };
         match painter.paint(&spec, &picture.pixels, &mut progress) {
             Ok((pixels, report)) => {
-                picture.pixels = pixels;
+                let picture = picture.redrawn(spec.result(), pixels);
                 if to_encode.send(Drawn { index, picture, report, started }).is_err() {
                     return;
                 }
@@ -321,11 +323,11 @@ mod tests {
     impl Paint for Script {
         fn paint(
             &mut self,
-            spec: &StylizeSpec,
+            spec: &PictureSpec,
             pixels: &[u8],
             progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
         ) -> Result<(Vec<u8>, StylizeReport), PaintError> {
-            let now = Progress { rows_done: 1, rows: spec.raster.height(), behind: None };
+            let now = Progress { rows_done: 1, rows: spec.raster().height(), behind: None };
             let _ = progress(now);
             match self.0.next().expect("an act for every picture") {
                 Act::Invert => Ok((pixels.iter().map(|sample| !sample).collect(), REPORT)),

@@ -66,7 +66,24 @@ impl Stylize {
     }
 
     fn job(&self) -> Result<Job, Usage> {
-        let source = self.source.clone();
+        let file =
+            SingleFile { source: &self.source, output: self.output.as_deref(), no_clobber: self.no_clobber };
+        file.job()
+    }
+}
+
+/// One picture, and where it goes: into its own place, if nothing is said.
+pub(super) struct SingleFile<'a> {
+    pub(super) source: &'a Path,
+    pub(super) output: Option<&'a Path>,
+    /// Is a file that is there left as it is?
+    pub(super) no_clobber: bool,
+}
+
+impl SingleFile<'_> {
+    /// What to do, if it makes sense.
+    pub(super) fn job(&self) -> Result<Job, Usage> {
+        let source = self.source.to_owned();
         let source_id = FileId::of(&source)
             .map_err(|error| Usage::new(format!("{}: can't be read: {error}", source.display())))?;
         if source.is_dir() {
@@ -79,11 +96,11 @@ impl Stylize {
             let message = format!("{shown} is a video: draw it with `utsushi batch {shown} -o {drawn}`");
             return Err(Usage::new(message));
         }
-        let output = match &self.output {
+        let output = match self.output {
             None => source.clone(),
             Some(output) => {
                 self.check_output(output, source_id)?;
-                output.clone()
+                output.to_owned()
             }
         };
         let format = Format::from_path(&output).ok_or_else(|| {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use utsushi_ipc::client::Client;
 use utsushi_ipc::endpoint::Listener;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_ipc::protocol::{Fault, StyleInfo, StylizeSpec};
+use utsushi_ipc::protocol::{Fault, PictureSpec, StyleInfo};
 
 use super::{Cli, Ending, exit_code};
 use crate::jobs::{self, Jobs, fake::FakeTrainers};
@@ -76,6 +76,76 @@ fn one_picture() {
     assert_eq!(studio.drawn(), 3);
     check("stylize IN/pages.tif -o IN/page.tif", Ending::Done, "page.tif", Some(255));
     assert_eq!(studio.run("status"), Ending::Done as u8);
+}
+
+#[test]
+fn pictures_become_larger() {
+    let studio = Studio::open();
+    ["in.png", "in/a.png", "in/sub/b.png"].iter().for_each(|name| studio.write_picture(name, 10));
+    let size = |name: &str| {
+        let path = studio.path(name);
+        path.exists()
+            .then(|| picture::read(&path).unwrap().raster)
+            .map(|raster| (raster.width(), raster.height()))
+    };
+    let check = |line: &str, expected: Ending, outputs: &[(&str, Option<(u32, u32)>)]| {
+        assert_eq!(studio.run(line), expected as u8, "{line}");
+        for (output, expected) in outputs {
+            assert_eq!(size(output), *expected, "{line}: {output}");
+        }
+    };
+    let (twice, four_times) = (Some((6, 4)), Some((12, 8)));
+    check("enlarge IN/in.png -o IN/out.png", Ending::Done, &[("out.png", twice)]);
+    assert_eq!(studio.sample("out.png"), Some(245));
+    check("enlarge IN/in.png -o IN/4.tif --scale 4 --kind drawing", Ending::Done, &[("4.tif", four_times)]);
+    check("enlarge IN/in.png -o IN/out.png --no-clobber", Ending::Usage, &[]);
+    check("enlarge IN/in.png -o IN/in.png", Ending::Usage, &[("in.png", Some((3, 2)))]);
+    check("enlarge IN/in.png -o IN/out.png --recursive", Ending::Usage, &[]);
+    check("enlarge IN/in.png -o IN/3.png --scale 3", Ending::Usage, &[("3.png", None)]);
+    check("enlarge IN/in.png -o IN/3.webp --quality 5", Ending::Usage, &[("3.webp", None)]);
+    check("enlarge IN/none.png -o IN/3.png", Ending::Usage, &[("3.png", None)]);
+    fs::write(studio.path("clip.mp4"), "").unwrap();
+    check("enlarge IN/clip.mp4 -o IN/large", Ending::Usage, &[]);
+
+    // Into a folder, as a batch: what is there as it was ordered isn't done again.
+    let both = [("large/a.jpg", twice), ("large/sub/b.jpg", twice)];
+    let drawn = |line: &str, outputs: &[_]| {
+        let before = studio.drawn();
+        check(&format!("enlarge IN/in -o IN/large --recursive --format jpeg {line}"), Ending::Done, outputs);
+        studio.drawn() - before
+    };
+    assert_eq!(drawn("", &both), 2);
+    assert_eq!(drawn("--json", &both), 0);
+    assert_eq!(drawn("--kind drawing", &both), 2);
+    assert_eq!(drawn("--kind drawing --scale 4", &[("large/a.jpg", four_times)]), 2);
+    assert_eq!(drawn("--skip-existing", &[("large/a.jpg", four_times)]), 0);
+    assert_eq!(drawn("--redo", &both), 2);
+    check("enlarge IN/in.png IN/out.png -o IN/more", Ending::Done, &[("more/in.png", twice)]);
+    check("enlarge IN/in.png -o IN/more --no-clobber", Ending::Usage, &[]);
+}
+
+#[test]
+fn what_would_be_too_large_is_told_before_it_is_begun() {
+    let studio = Studio::open();
+    let format = PixelFormat { channels: Channels::Grey, depth: Depth::U8 };
+    let wide = |name: &str, width| {
+        let raster = Raster::new(width, 1, format).unwrap();
+        let picture = Picture { raster, pixels: vec![7; width as usize], metadata: Metadata::default() };
+        picture::write(&studio.path(name), Format::Png, &picture, &WriteOptions::default()).unwrap();
+    };
+    wide("8192.png", 8192);
+    wide("65537.png", 65_537);
+    let check = |line: &str, expected: Ending| {
+        let before = studio.drawn();
+        assert_eq!(studio.run(line), expected as u8, "{line}");
+        assert_eq!(studio.drawn() - before, u64::from(expected == Ending::Done), "{line}");
+    };
+    check("enlarge IN/8192.png -o IN/out.webp", Ending::Failed);
+    check("enlarge IN/8192.png -o IN/out.jpg", Ending::Done);
+    check("enlarge IN/65537.png -o IN/out.jpg", Ending::Failed);
+    check("enlarge IN/65537.png -o IN/out.png", Ending::Done);
+    check("enlarge IN/65537.png -o IN/out.png --scale 4", Ending::Failed);
+    check("stylize IN/65537.png -o IN/out.jpg", Ending::Failed);
 }
 
 #[test]
@@ -169,7 +239,7 @@ impl Studio {
         let (trainers, training) = FakeTrainers::new();
         let jobs = Jobs::new(jobs::Config::new(folder.path().join("jobs"), library), trainers);
         let daemon = thread::spawn(move || {
-            server::run(listener, config, Inverter, jobs, || vec![style()], stopped).unwrap();
+            server::run(listener, config, Inverter { times: 1 }, jobs, || vec![style()], stopped).unwrap();
         });
         Self { folder, stop, daemon: Some(daemon), _training: training }
     }
@@ -230,12 +300,15 @@ fn style() -> StyleInfo {
     }
 }
 
-/// An engine without a network.
-struct Inverter;
+/// An engine without a network, which makes so many bytes of each.
+struct Inverter {
+    times: usize,
+}
 
 impl Engine for Inverter {
-    fn open(&mut self, _job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
-        Ok(Box::new(Self))
+    fn open(&mut self, job: &PictureSpec) -> Result<Box<dyn Stream>, Refusal> {
+        let times = job.result().total_bytes() / job.raster().total_bytes();
+        Ok(Box::new(Self { times: times as usize }))
     }
 
     fn unload(&mut self) {}
@@ -251,7 +324,7 @@ impl Engine for Inverter {
 
 impl Stream for Inverter {
     fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-        out.extend(rows.iter().map(|sample| !sample));
+        out.extend(rows.iter().map(|sample| !sample).collect::<Vec<_>>().repeat(self.times));
         Ok(())
     }
 }

@@ -3,13 +3,58 @@
 
 use std::time::Duration;
 
-use utsushi_ipc::protocol::{BrushSize, StyleShare};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use utsushi_ipc::protocol::{BrushSize, EnlargeScale, PictureKind, StyleShare};
 
 /// How long something may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
     After(Duration),
     Never,
+}
+
+/// What kind of picture is enlarged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind(pub(super) PictureKind);
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(PictureKind::Photo), Self(PictureKind::Drawing)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self.0 {
+            PictureKind::Photo => "What a camera took, or was painted",
+            PictureKind::Drawing => "Lines and surfaces: comics, anime, scans of drawings",
+        };
+        Some(PossibleValue::new(kind_name(self.0)).help(help))
+    }
+}
+
+/// As on the command line.
+pub(super) const fn kind_name(kind: PictureKind) -> &'static str {
+    match kind {
+        PictureKind::Photo => "photo",
+        PictureKind::Drawing => "drawing",
+    }
+}
+
+/// How many times longer each side becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scale(pub(super) EnlargeScale);
+
+impl ValueEnum for Scale {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(EnlargeScale::Two), Self(EnlargeScale::Four)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self.0 {
+            EnlargeScale::Two => PossibleValue::new("2"),
+            EnlargeScale::Four => PossibleValue::new("4"),
+        })
+    }
 }
 
 /// `cel`, or `cel=0.7` in a mix.

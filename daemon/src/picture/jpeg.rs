@@ -33,7 +33,7 @@ use super::{
 
 /// The largest file that is read into memory.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-const MAX_SIDE_PX: u32 = 65535;
+pub(super) const MAX_SIDE_PX: u32 = 65535;
 const EXIF_NAME: &[u8] = b"Exif\0\0";
 const XMP_NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const ICC_NAME: &[u8] = b"ICC_PROFILE\0";

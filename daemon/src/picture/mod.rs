@@ -50,7 +50,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::Path;
 
-use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
+use utsushi_ipc::pixels::{Channels, Depth, MAX_SIDE_PX, PixelFormat, Raster};
 
 pub use self::error::{PictureError, Problem};
 pub use self::loss::{Loss, Part};
@@ -79,6 +79,18 @@ impl Picture {
     pub fn profile(&self) -> Option<&[u8]> {
         let is_colour = matches!(self.raster.format().channels, Channels::Rgb | Channels::Rgba);
         self.metadata.icc_for(is_colour)
+    }
+
+    /// The same picture with other pixels, in another size; its metadata then says so.
+    #[must_use]
+    pub fn redrawn(self, raster: Raster, pixels: Vec<u8>) -> Self {
+        let mut metadata = self.metadata;
+        if let Some(exif) = &mut metadata.exif
+            && raster != self.raster
+        {
+            exif::settle(exif, raster.width(), raster.height());
+        }
+        Self { raster, pixels, metadata }
     }
 
     /// Does it have values above 1, which of all formats only TIFF has?
@@ -135,6 +147,26 @@ impl Format {
             Self::Jpeg => "JPEG",
             Self::WebP => "WebP",
             Self::Tiff => "TIFF",
+        }
+    }
+
+    /// Can a picture be held in memory, and in a file of this format?
+    ///
+    /// # Errors
+    /// If it can't.
+    pub fn check(self, raster: Raster) -> Result<(), Problem> {
+        let (width, height) = (raster.width(), raster.height());
+        let max_side_px = match self {
+            Self::Jpeg => jpeg::MAX_SIDE_PX,
+            Self::WebP => webp::MAX_SIDE_PX,
+            Self::Png | Self::Tiff => MAX_SIDE_PX,
+        };
+        if width.max(height) > max_side_px {
+            return Err(Problem::FormatTooSmall { format: self, width, height, max_side_px });
+        }
+        match raster.total_bytes() {
+            bytes if bytes > MAX_PIXEL_BYTES => Err(Problem::Memory { bytes }),
+            _ => Ok(()),
         }
     }
 

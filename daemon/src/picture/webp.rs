@@ -14,7 +14,7 @@ use utsushi_ipc::pixels::{Channels, Depth, PixelFormat};
 use super::exif::{self, Fields};
 use super::{Decoded, Format, Loss, Metadata, Orientation, Part, Picture, Problem, allocate, convert, xmp};
 
-const MAX_SIDE_PX: u32 = 16383;
+pub(super) const MAX_SIDE_PX: u32 = 16383;
 
 pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem> {
     let frames = check_chunks(&mut source)?;
@@ -39,10 +39,7 @@ pub(super) fn decode(mut source: impl BufRead + Seek) -> Result<Decoded, Problem
 pub(super) fn encode(out: &mut impl Write, picture: &Picture) -> Result<(), Problem> {
     let Picture { raster, metadata, .. } = picture;
     let (width, height) = (raster.width(), raster.height());
-    if width.max(height) > MAX_SIDE_PX {
-        let (format, max_side_px) = (Format::WebP, MAX_SIDE_PX);
-        return Err(Problem::FormatTooSmall { format, width, height, max_side_px });
-    }
+    Format::WebP.check(*raster)?;
     let color = match raster.format().channels {
         Channels::Grey => ColorType::L8,
         Channels::GreyAlpha => ColorType::La8,

@@ -3,7 +3,8 @@
 use utsushi_engine::style_file::is_style_id;
 use utsushi_ipc::pixels::Raster;
 use utsushi_ipc::protocol::{
-    BrushSize, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, StylizeSpec,
+    BrushSize, EnlargeSpec, Fault, FaultKind, MAX_MIX, MAX_PROFILE_BYTES, MAX_SEED, Place, Profile,
+    StylizeSpec,
 };
 
 /// Checks every number, and settles what was left open: afterwards the shares add up to 1, and the brush size is
@@ -22,18 +23,7 @@ pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
         return invalid(format!("the seed is {}; give a whole number from 0 to {MAX_SEED}", spec.seed));
     }
 
-    // What it says is looked at when the picture is begun; what is no profile at all is told at once.
-    if !spec.profile.0.is_empty() && spec.profile.0.get(36..40) != Some(b"acsp") {
-        return invalid(
-            "the colour profile is no ICC profile; assign another, or convert the picture to sRGB".into(),
-        );
-    }
-    if spec.profile.0.len() > MAX_PROFILE_BYTES {
-        return invalid(format!(
-            "the colour profile has {} bytes, and {MAX_PROFILE_BYTES} are the most; convert the picture to sRGB",
-            spec.profile.0.len()
-        ));
-    }
+    check_profile(&spec.profile)?;
 
     if let Some(place @ Place { x, y, width, height }) = spec.place {
         let (part_width, part_height) = (spec.raster.width(), spec.raster.height());
@@ -82,11 +72,33 @@ pub(super) fn parse(mut spec: StylizeSpec) -> Result<StylizeSpec, Fault> {
     Ok(spec)
 }
 
+/// The same of a picture that is enlarged.
+pub(super) fn parse_enlarge(spec: EnlargeSpec) -> Result<EnlargeSpec, Fault> {
+    check_profile(&spec.profile).map(|()| spec)
+}
+
+/// What it says is looked at when the picture is begun; what is no profile at all is told at once.
+fn check_profile(Profile(icc): &Profile) -> Result<(), Fault> {
+    let invalid = |message: String| Err(Fault::new(FaultKind::Invalid, message));
+    if !icc.is_empty() && icc.get(36..40) != Some(b"acsp") {
+        return invalid(
+            "the colour profile is no ICC profile; assign another, or convert the picture to sRGB".into(),
+        );
+    }
+    if icc.len() > MAX_PROFILE_BYTES {
+        return invalid(format!(
+            "the colour profile has {} bytes, and {MAX_PROFILE_BYTES} are the most; convert the picture to sRGB",
+            icc.len()
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::iter;
 
-    use utsushi_ipc::protocol::{Profile, StyleShare};
+    use utsushi_ipc::protocol::StyleShare;
 
     use super::*;
     use crate::worker::fake;

@@ -10,7 +10,7 @@ use std::{
 
 use utsushi_ipc::{
     pixels::{Channels, Depth, PixelFormat, Raster},
-    protocol::{BrushSize, Fault, FaultKind, Priority, Profile, StyleShare, StylizeSpec},
+    protocol::{BrushSize, Fault, FaultKind, PictureSpec, Priority, Profile, StyleShare, StylizeSpec},
 };
 
 use super::{Engine, Refusal, Stream};
@@ -86,7 +86,14 @@ pub(crate) fn spec(style: &str, seed: u64, width: u32, height: u32) -> StylizeSp
 }
 
 impl Engine for FakeEngine {
-    fn open(&mut self, job: &StylizeSpec) -> Result<Box<dyn Stream>, Refusal> {
+    fn open(&mut self, job: &PictureSpec) -> Result<Box<dyn Stream>, Refusal> {
+        let job = match job {
+            PictureSpec::Stylize(job) => job,
+            PictureSpec::Enlarge(job) => {
+                let (row_bytes, times) = (job.raster().row_bytes(), job.scale().times() as usize);
+                return Ok(Box::new(Repeated { row_bytes, times }));
+            }
+        };
         let style = job.mix[0].id.clone();
         let _ = self.events.send(Event::Opened(job.seed));
         match style.as_str() {
@@ -126,6 +133,25 @@ impl Engine for FakeEngine {
 
     fn device(&self) -> String {
         "a pencil".into()
+    }
+}
+
+/// Enlarges pictures of one byte a pixel by repeating each.
+struct Repeated {
+    row_bytes: usize,
+    times: usize,
+}
+
+/// What the engine makes of these rows when it enlarges them.
+pub(crate) fn repeated(rows: &[u8], row_bytes: usize, times: usize) -> Vec<u8> {
+    let row = |row: &[u8]| row.iter().flat_map(|byte| vec![*byte; times]).collect::<Vec<_>>().repeat(times);
+    rows.chunks(row_bytes).flat_map(row).collect()
+}
+
+impl Stream for Repeated {
+    fn push(&mut self, rows: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        out.extend(repeated(rows, self.row_bytes, self.times));
+        Ok(())
     }
 }
 

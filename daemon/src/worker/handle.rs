@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use utsushi_ipc::protocol::StylizeSpec;
+use utsushi_ipc::protocol::PictureSpec;
 
 use super::{Command, Gone, Load, Output, Parcel, Turn, WAITING_BANDS, places::Behind};
 use crate::{memory::Reservation, scheduler::JobId};
@@ -30,7 +30,8 @@ impl Handle {
     }
 
     /// Queues a job. Where the queue is full or the daemon is stopping, the fault comes out of the job's end.
-    pub fn submit(&self, spec: StylizeSpec) -> (JobInput, JobOutput) {
+    pub fn submit(&self, spec: impl Into<PictureSpec>) -> (JobInput, JobOutput) {
+        let spec = spec.into();
         let id = JobId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let (bands_in, bands) = mpsc::sync_channel(WAITING_BANDS);
         // One place more than the worker fills with rows, so that the last word always has room.

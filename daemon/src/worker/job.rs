@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use utsushi_ipc::protocol::{StylizeReport, StylizeSpec};
+use utsushi_ipc::protocol::{PictureSpec, StylizeReport};
 use utsushi_ipc::wire;
 
 use super::patience::Patience;
@@ -13,7 +13,7 @@ use super::{Engine, Parcel, Refusal, Stream, WAITING_BANDS, defect};
 
 /// A picture that was submitted, and how far it is.
 pub(super) struct Job {
-    pub(super) spec: StylizeSpec,
+    pub(super) spec: PictureSpec,
     pub(super) bands: Receiver<Vec<u8>>,
     pub(super) results: SyncSender<Parcel>,
     /// Bands that wait at the entrance.
@@ -35,7 +35,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(
-        spec: StylizeSpec,
+        spec: PictureSpec,
         bands: Receiver<Vec<u8>>,
         results: SyncSender<Parcel>,
         behind: Arc<Behind>,
@@ -61,7 +61,7 @@ impl Job {
 
     /// Counts what was worked on to the client's credit, either way: some networks give nothing before they have all.
     pub(super) fn pay(&mut self, grace: Duration) {
-        let raster = &self.spec.raster;
+        let raster = &self.spec.raster();
         let band_bytes = f64::from(wire::band_rows(raster)) * raster.row_bytes() as f64;
         let bytes = self.bytes_in + self.bytes_out;
         self.patience.pay((bytes - self.bytes_paid) as f64 / band_bytes, grace);
@@ -75,6 +75,7 @@ impl Job {
     /// Gives the next band to the engine, or lets it go on when it has all; returns the rows that came out.
     pub(super) fn advance(&mut self, engine: &mut impl Engine) -> Result<Vec<u8>, Refusal> {
         let began = Instant::now();
+        let goes_on = self.has_all_rows();
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
@@ -83,7 +84,6 @@ impl Job {
                 none.insert(stream)
             }
         };
-        let goes_on = self.bytes_in == self.spec.raster.total_bytes();
         let rows = if goes_on {
             Vec::new()
         } else {
@@ -96,7 +96,7 @@ impl Job {
         self.bytes_in += rows.len() as u64;
         self.bytes_out += out.len() as u64;
 
-        let raster = &self.spec.raster;
+        let raster = &self.spec.result();
         let is_whole_rows = out.len().is_multiple_of(raster.row_bytes());
         let is_missing = goes_on && out.is_empty();
         if !is_whole_rows || is_missing || self.bytes_out > raster.total_bytes() {
@@ -106,19 +106,18 @@ impl Job {
     }
 
     pub(super) fn has_all_rows(&self) -> bool {
-        self.bytes_in == self.spec.raster.total_bytes()
+        self.bytes_in == self.spec.raster().total_bytes()
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.bytes_out == self.spec.raster.total_bytes()
+        self.bytes_out == self.spec.result().total_bytes()
     }
 
     pub(super) fn report(&self) -> StylizeReport {
-        let raster = &self.spec.raster;
         StylizeReport {
             queued_ms: self.queued_time.as_secs_f32() * 1e3,
             engine_ms: self.engine_time.as_secs_f32() * 1e3,
-            brush_size: self.spec.brush_size.resolve(raster.width(), raster.height()),
+            brush_size: self.spec.brush_factor(),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Behind {
 impl<E: Engine> Worker<E> {
     /// Lets a job into the queue; if that is full, in the place of one whose client has kept it waiting for too long.
     pub(super) fn admit(&mut self, id: JobId) -> Result<(), QueueFull> {
-        let Some(priority) = self.jobs.get(&id).map(|job| job.spec.priority) else { return Ok(()) };
+        let Some(priority) = self.jobs.get(&id).map(|job| job.spec.priority()) else { return Ok(()) };
         self.scheduler.admit(id, priority).or_else(|QueueFull| {
             let unready = self.scheduler.unready_in_queue();
             let slowest = self.slowest(&unready, Instant::now()).ok_or(QueueFull)?;
@@ -61,7 +61,7 @@ impl<E: Engine> Worker<E> {
     /// Of those who are too far behind, a batch's before a person's, the one that is furthest.
     fn slowest(&self, ids: &[JobId], now: Instant) -> Option<JobId> {
         let jobs = ids.iter().filter_map(|id| Some((*id, self.jobs.get(id)?)));
-        let slow = jobs.map(|(id, job)| (job.spec.priority, job.patience.behind(now), id));
+        let slow = jobs.map(|(id, job)| (job.spec.priority(), job.patience.behind(now), id));
         slow.filter(|(_, behind, _)| *behind >= self.grace)
             .max_by_key(|(priority, behind, id)| (*priority, *behind, id.0))
             .map(|(_, _, id)| id)

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use utsushi_ipc::protocol::Priority;
+use utsushi_ipc::protocol::{Priority, StylizeSpec};
 
 use super::{
     fake::{Event, FakeEngine, Remote, redrawn, spec},

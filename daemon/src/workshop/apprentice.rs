@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use utsushi_engine::style_file::{StyleFile, StyleMeta, Thumbnail};
-use utsushi_engine::weights::Weights;
 use utsushi_ipc::protocol::{Loss, RecipeChoice};
 use utsushi_training::checkpoint::CheckpointError;
 use utsushi_training::data::Picture;
@@ -81,7 +80,7 @@ impl Apprentice {
     /// The style as it is now.
     fn present(&self) -> Result<StyleFile, Halt> {
         let tensors = self.trainer.style_weights().map_err(failed)?.into_iter().collect();
-        let weights = Weights::of_training(self.trainer.recipe().generator, tensors);
+        let weights = self.trainer.recipe().weights(tensors);
         let mut file = StyleFile::from_weights(weights, self.describe()).map_err(failed)?;
         if let Some(thumbnail) = self.thumbnail()? {
             file.set_thumbnail(&self.order.style, thumbnail);

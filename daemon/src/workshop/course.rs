@@ -9,7 +9,7 @@ use utsushi_engine::Generator;
 use utsushi_engine::arch::brush::Sizes;
 use utsushi_ipc::protocol::{Budget, RecipeChoice};
 use utsushi_training::optimiser::Tensors;
-use utsushi_training::recipe::{Adversarial, Kind, Length, Preset, Recipe, Target};
+use utsushi_training::recipe::{Adversarial, Generator as Network, Kind, Length, Preset, Recipe, Target};
 
 use crate::jobs::order::Order;
 use crate::library::Library;
@@ -66,6 +66,9 @@ pub(super) fn recipe(order: &Order) -> Result<Recipe, String> {
             "the recipe is for {} styles, and one is trained at a time; say 1",
             recipe.styles
         ));
+    }
+    if recipe.generator.brush().is_none() {
+        return Err("the recipe trains a network that enlarges, which is no style".into());
     }
     match order.budget {
         Budget::Recipe => {}
@@ -166,7 +169,7 @@ pub(super) fn needs_start(order: &Order) -> bool {
 /// The recipe with the sizes of the network that it starts from.
 pub(super) fn fitted(recipe: Recipe, start: Option<&Start>) -> Recipe {
     match start {
-        Some(start) => Recipe { generator: start.sizes, ..recipe },
+        Some(start) => Recipe { generator: Network::Brush(start.sizes), ..recipe },
         None => recipe,
     }
 }
@@ -229,7 +232,7 @@ mod tests {
             assert!(error.contains(words), "{error}, not {words}");
         }
         check(|recipe| recipe.styles = 2, "2 styles");
-        check(|recipe| recipe.generator.c1 = 0, "generator");
+        check(|recipe| recipe.generator = Network::Brush(Sizes { c1: 0, ..Sizes::default() }), "generator");
         let text = RecipeChoice::Own("seed = much".into());
         assert!(recipe(&order(text, Budget::Recipe)).is_err());
     }

@@ -26,7 +26,6 @@ use candle_core::{DType, Device};
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use utsushi_engine::differentiable::Place;
 use utsushi_engine::style_file::{StyleFile, StyleMeta, Thumbnail};
-use utsushi_engine::weights::Weights;
 use utsushi_engine::{DeviceChoice, Layout};
 use utsushi_training::abstraction::{Cache, redrawn};
 use utsushi_training::checkpoint::Checkpoint;
@@ -207,7 +206,7 @@ impl Arguments {
         let about: StyleMeta = toml::from_str(&std::fs::read_to_string(about)?)?;
         let (id, recipe) = (about.id.clone(), trainer.recipe());
         let tensors = trainer.style_weights()?.into_iter().collect();
-        let mut file = StyleFile::from_weights(Weights::of_training(recipe.generator, tensors), about)?;
+        let mut file = StyleFile::from_weights(recipe.weights(tensors), about)?;
         if let Some(picture) = &self.thumbnail {
             let Picture { width, height, rgb } =
                 trainer.sample(&open(picture)?.picture.reduced(THUMBNAIL_PX), 0)?;
@@ -272,12 +271,13 @@ fn sheet(trainer: &Trainer, photos: &[Picture]) -> Anyhow<image::RgbImage> {
         }
         rows.push(row);
     }
-    let height = rows.iter().map(|row| row[0].height).sum();
+    let below = |row: &[Picture]| row.iter().map(|picture| picture.height).max().unwrap_or(0);
+    let height = rows.iter().map(|row| below(row)).sum();
     let width = rows.iter().map(|row| row.iter().map(|p| p.width).sum::<u32>()).max().unwrap_or(1);
     let mut sheet = image::RgbImage::new(width, height);
     let mut y = 0;
     for row in rows {
-        let (mut x, below) = (0, row[0].height);
+        let (mut x, below) = (0, below(&row));
         for picture in row {
             let part =
                 image::RgbImage::from_raw(picture.width, picture.height, picture.rgb).ok_or("a picture")?;

@@ -4,14 +4,16 @@
 //! is what was done before. [`Recipe::preset`] gives one to begin with. What version 0.1 had and no version has any more is passed over.
 
 mod checks;
+mod generator;
 
 use checks::{range, wrong};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use utsushi_engine::arch::brush::Sizes;
+use utsushi_engine::arch::brush;
 use utsushi_engine::style_file::is_style_id;
 
+pub use self::generator::Generator;
 use crate::abstraction::{Brushwork, Settings};
 use crate::data::{Content, Crops, Damage, Picture, Sheet};
 use crate::losses::usual_share;
@@ -33,7 +35,7 @@ pub struct Recipe {
     /// How many styles the network gets: one a folder of art.
     pub styles: usize,
     /// The generator's sizes.
-    pub generator: Sizes,
+    pub generator: Generator,
     /// How large pictures are looked at.
     pub pictures: Pictures,
     /// The filter that is imitated.
@@ -272,7 +274,7 @@ impl Recipe {
         Self {
             seed: 1,
             styles: 1,
-            generator: Sizes::default(),
+            generator: Generator::Brush(brush::Sizes::default()),
             pictures: Pictures {
                 photo_side_px: 640,
                 photo_scales: [0.5, 1.0],
@@ -395,14 +397,12 @@ impl Recipe {
     /// # Errors
     /// The first number that can't be.
     pub fn check(&self) -> Result<(), RecipeError> {
-        let Self { seed, styles, generator, pictures, abstraction, target, .. } = self;
+        let Self { seed, styles, pictures, abstraction, target, .. } = self;
         let Self { damage, imitation, adversarial, watch, .. } = self;
         // TOML's numbers have a sign.
         range("seed", *seed, 0, i64::MAX as u64)?;
         range("styles", *styles, 1, utsushi_engine::style_file::MAX_STYLES)?;
-        if !generator.are_sane() {
-            return Err(wrong("generator", format!("{generator:?}"), "1 to 512 channels, at most 32 blocks"));
-        }
+        self.check_generator()?;
         pictures.check()?;
         abstraction.check().map_err(|e| wrong("abstraction", "out of range", e))?;
         if let Some(Target { style }) = target {
@@ -422,15 +422,6 @@ impl Recipe {
         }
         if let Some(imitation) = imitation {
             imitation.check()?;
-            let [before, at_eighth, after] = generator.blocks;
-            if imitation.brushwork.is_some() && (at_eighth == 0 || before + after == 0) {
-                let blocks = format!("{:?}", generator.blocks);
-                return Err(wrong(
-                    "generator.blocks",
-                    blocks,
-                    "with some at a quarter and at an eighth for brushwork",
-                ));
-            }
         }
         if let Some(adversarial) = adversarial {
             adversarial.check()?;

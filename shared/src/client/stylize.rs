@@ -14,7 +14,7 @@ use std::{io, ops::ControlFlow, panic, thread, time::Duration};
 use super::{Client, ClientError, unexpected};
 use crate::{
     endpoint::{Hangup, Receiver, Sender},
-    protocol::{Progress, Reply, Request, StylizeReport, StylizeSpec},
+    protocol::{PictureSpec, Progress, Reply, Request, StylizeReport, StylizeSpec},
     wire::{self, WireError},
 };
 
@@ -34,8 +34,23 @@ impl Client {
     ///
     /// An error of `source` or `sink` is returned as [`ClientError::Io`].
     pub fn stylize(
-        mut self,
+        self,
         spec: &StylizeSpec,
+        source: impl FnMut(u32, u32, &mut [u8]) -> io::Result<()> + Send,
+        sink: impl FnMut(u32, u32, &[u8]) -> io::Result<()>,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<(Self, StylizeReport), ClientError> {
+        self.draw(&spec.clone().into(), source, sink, progress)
+    }
+
+    /// Re-draws or enlarges a picture, as [`Self::stylize`]; `sink` takes rows of the
+    /// [result](PictureSpec::result).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn draw(
+        mut self,
+        spec: &PictureSpec,
         source: impl FnMut(u32, u32, &mut [u8]) -> io::Result<()> + Send,
         sink: impl FnMut(u32, u32, &[u8]) -> io::Result<()>,
         progress: impl FnMut(Progress) -> ControlFlow<()>,
@@ -99,14 +114,14 @@ enum SendError {
 fn send(
     sender: &mut Sender,
     band: &mut Vec<u8>,
-    spec: &StylizeSpec,
+    spec: &PictureSpec,
     mut source: impl FnMut(u32, u32, &mut [u8]) -> io::Result<()>,
 ) -> Result<(), SendError> {
-    let raster = &spec.raster;
+    let raster = &spec.raster();
     let band_rows = wire::band_rows(raster);
     band.resize(band_rows as usize * raster.row_bytes(), 0);
 
-    wire::write_frame(sender, &Request::Stylize(spec.clone()), &spec.profile.0)
+    wire::write_frame(sender, &Request::from(spec.clone()), &spec.profile().0)
         .map_err(|_| SendError::Socket)?;
     for first_row in (0..raster.height()).step_by(band_rows as usize) {
         let rows = band_rows.min(raster.height() - first_row);
@@ -121,11 +136,12 @@ fn receive(
     receiver: &mut Receiver,
     band: &mut Vec<u8>,
     silence_limit: Duration,
-    spec: &StylizeSpec,
+    spec: &PictureSpec,
     mut sink: impl FnMut(u32, u32, &[u8]) -> io::Result<()>,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<StylizeReport, ClientError> {
-    let height = spec.raster.height();
+    let result = spec.result();
+    let height = result.height();
     let mut next_row = 0;
     let mut so_far = Progress { rows_done: 0, rows: height, behind: None };
     let mut ask = |so_far| match progress(so_far) {
@@ -145,10 +161,7 @@ fn receive(
         }
         match wire::read_frame(receiver, band)? {
             Reply::Rows(rows) => {
-                if rows == 0
-                    || rows > height - next_row
-                    || band.len() != rows as usize * spec.raster.row_bytes()
-                {
+                if rows == 0 || rows > height - next_row || band.len() != rows as usize * result.row_bytes() {
                     let bytes = band.len();
                     return Err(ClientError::protocol(format!(
                         "it sent {bytes} bytes as {rows} rows after row {next_row}"

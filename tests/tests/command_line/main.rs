@@ -5,6 +5,7 @@ mod chaos;
 mod colours;
 mod daemon;
 mod disturbed;
+mod enlarge;
 mod evaluate;
 mod flatpak;
 mod import;

@@ -5,9 +5,10 @@ use std::process::Command;
 
 use utsushi_tests::binary::{Home, finish};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "stylize",
     "batch",
+    "enlarge",
     "styles",
     "train",
     "jobs",

@@ -59,8 +59,10 @@ use super::{Generator, Grain, Region, RowStream};
 use crate::device::Device;
 use crate::ops::{Block, BlockTensors, Conv, Tail};
 
+pub(super) use folded::Loader;
 pub use onnx::to_onnx;
 pub use train::TrainableBrush;
+pub(super) use train::{Block as TrainableBlock, Layer as TrainableLayer, Norm as TrainableNorm};
 
 /// What the name in style files ends with, of networks with blocks that have fewer channels inside than twice those
 /// outside.

@@ -2,6 +2,7 @@
 
 pub mod animegan2;
 pub mod brush;
+pub mod enlarger;
 mod staged;
 
 use std::collections::HashMap;
@@ -56,6 +57,11 @@ pub trait Generator: Send + Sync {
     /// How far beyond a pixel it looks, in pixels.
     fn reach_px(&self) -> u32;
 
+    /// How many times longer the sides of what it draws are than those of what it is shown.
+    fn factor(&self) -> usize {
+        1
+    }
+
     /// Does it have to see a whole picture before it draws any of it? Then all rows come twice: first to
     /// [`RowStream::look`], and then to [`RowStream::push`].
     fn looks_first(&self) -> bool {
@@ -75,7 +81,7 @@ pub trait RowStream: Send {
     }
 
     /// Takes the next rows, `[rows, width, 3]`, RGB in -1..1; appends those that are finished now, in the same
-    /// form. When the picture's last row was taken, all are.
+    /// form, [so many times](Generator::factor) as long. When the picture's last row was taken, all are.
     fn push(&mut self, rows: &[f32], out: &mut Vec<f32>) -> Result<()>;
 }
 
@@ -89,12 +95,14 @@ pub enum Arch {
     PrunedBrush(brush::Version, brush::Sizes),
     /// See [`animegan2`].
     AnimeGan2(animegan2::Sizes),
+    /// See [`enlarger`]: no style.
+    Enlarger(enlarger::Sizes),
 }
 
 impl Arch {
     /// Is it the name of one of them?
     pub fn is_known(name: &str) -> bool {
-        name == animegan2::ARCH || brush_of_name(name).is_some()
+        [animegan2::ARCH, enlarger::ARCH].contains(&name) || brush_of_name(name).is_some()
     }
 
     /// The network of a name that [is known](Self::is_known), and of sizes in JSON.
@@ -103,6 +111,7 @@ impl Arch {
     /// If these are not that network's sizes, or larger than any it has.
     pub fn parse(name: &str, sizes: &str) -> std::result::Result<Self, String> {
         let parsed = match brush_of_name(name) {
+            None if name == enlarger::ARCH => serde_json::from_str(sizes).map(Self::Enlarger),
             None => serde_json::from_str(sizes).map(Self::AnimeGan2),
             Some(brush) => serde_json::from_str(sizes).map(brush),
         };
@@ -135,6 +144,7 @@ impl Arch {
         match self {
             Self::Brush(_, sizes) | Self::PrunedBrush(_, sizes) => sizes.are_sane(),
             Self::AnimeGan2(sizes) => sizes.are_sane(),
+            Self::Enlarger(sizes) => sizes.are_sane(),
         }
     }
 
@@ -144,6 +154,7 @@ impl Arch {
             Self::Brush(version, _) => version.name(),
             Self::PrunedBrush(version, _) => version.pruned_name(),
             Self::AnimeGan2(_) => animegan2::ARCH,
+            Self::Enlarger(_) => enlarger::ARCH,
         }
     }
 
@@ -155,6 +166,7 @@ impl Arch {
         match self {
             Self::Brush(_, sizes) | Self::PrunedBrush(_, sizes) => serde_json::to_string(sizes),
             Self::AnimeGan2(sizes) => serde_json::to_string(sizes),
+            Self::Enlarger(sizes) => serde_json::to_string(sizes),
         }
     }
 
@@ -162,14 +174,14 @@ impl Arch {
     pub fn can_hold(&self, styles: usize) -> bool {
         match self {
             Self::Brush(..) | Self::PrunedBrush(..) => true,
-            Self::AnimeGan2(_) => styles == 1,
+            Self::AnimeGan2(_) | Self::Enlarger(_) => styles == 1,
         }
     }
 
     /// The shape in which the network has a weight that files may have in this one.
     pub fn weight_shape(&self, name: &str, shape: &[usize]) -> Vec<usize> {
         match self {
-            Self::Brush(..) | Self::PrunedBrush(..) => brush::weight_shape(name, shape),
+            Self::Brush(..) | Self::PrunedBrush(..) | Self::Enlarger(_) => brush::weight_shape(name, shape),
             Self::AnimeGan2(_) => shape.to_vec(),
         }
     }
@@ -184,14 +196,19 @@ impl Arch {
             true => Ok(()),
             false => Err(format!("{} tensors, not {count}", weights.len())),
         };
+        // Which is quickly built.
+        let check_by_loading = || {
+            let weights = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
+            self.load(&vec![1.0; styles], &weights, &Placement::cpu()).map(drop).map_err(|e| e.to_string())
+        };
         match self {
             Self::Brush(version, sizes) | Self::PrunedBrush(version, sizes) => {
                 check_count(sizes.tensor_count(*version))?;
-                // Which is quickly built.
-                let weights = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
-                self.load(&vec![1.0; styles], &weights, &Placement::cpu())
-                    .map(drop)
-                    .map_err(|e| e.to_string())
+                check_by_loading()
+            }
+            Self::Enlarger(sizes) => {
+                check_count(sizes.tensor_count())?;
+                check_by_loading()
             }
             Self::AnimeGan2(sizes) => {
                 let tensors = sizes.tensors();
@@ -210,6 +227,7 @@ impl Arch {
         match self {
             Self::Brush(version, sizes) | Self::PrunedBrush(version, sizes) => sizes.reach_px(*version),
             Self::AnimeGan2(sizes) => sizes.reach_px(),
+            Self::Enlarger(sizes) => sizes.reach_px(),
         }
     }
 
@@ -228,6 +246,7 @@ impl Arch {
                 brush::Brush::load_on(device, *version, *sizes, shares, weights)
             }
             Self::AnimeGan2(sizes) => Ok(Arc::new(animegan2::AnimeGan2::load(*sizes, weights)?)),
+            Self::Enlarger(sizes) => Ok(Arc::new(enlarger::Enlarger::load(*sizes, weights)?)),
         }
     }
 
@@ -246,7 +265,7 @@ impl Arch {
             Self::Brush(version, sizes) | Self::PrunedBrush(version, sizes) => {
                 Some(brush::to_onnx(*version, *sizes, shares, weights, notes))
             }
-            Self::AnimeGan2(_) => None,
+            Self::AnimeGan2(_) | Self::Enlarger(_) => None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::picture;
 
 /// What format the outputs have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(in super::super) enum Format {
     /// That of the source; PNG if its name doesn't say
     Same,
     Png,

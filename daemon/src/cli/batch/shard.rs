@@ -27,7 +27,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// One of the shares of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shard {
+pub(in super::super) struct Shard {
     /// From 1.
     pub(super) number: u32,
     pub(super) count: u32,
@@ -35,7 +35,7 @@ pub(super) struct Shard {
 
 /// What `--shard` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(in super::super) enum Which {
     Given(Shard),
     /// The environment says which, and perhaps of how many.
     Auto(Option<u32>),

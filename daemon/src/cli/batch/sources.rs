@@ -55,7 +55,7 @@ pub(super) struct Stamp {
 
 /// How far to look into a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Depth {
+pub(in super::super) enum Depth {
     Folder,
     Tree,
 }

@@ -100,7 +100,7 @@ impl Film {
         self.notes(&clip).iter().for_each(|note| teller.warn(note));
         let named = format!("{}: ", self.source.display());
         let Self { source, output, container, damping, .. } = self;
-        let spec = order.spec(clip.raster);
+        let spec = order.spec(clip.raster)?;
         let reel = Reel { source, output, container, clip, spec, damping };
         Ok(match reel::run(reel, painter, |event| teller.event(event)) {
             Some(Ok(())) => {

@@ -3,7 +3,10 @@
 use std::io::Write;
 
 use utsushi_ipc::{
-    protocol::{BrushSize, FaultKind, Hello, PROTOCOL_VERSION, Reply, Request, StylizeSpec},
+    protocol::{
+        BrushSize, EnlargeScale, EnlargeSpec, FaultKind, Hello, PROTOCOL_VERSION, PictureKind, Reply,
+        Request, StylizeSpec,
+    },
     wire,
 };
 
@@ -63,6 +66,9 @@ fn requests() {
         change(&mut spec);
         frame(&Request::Stylize(spec), &[])
     };
+    let (scale, kind) = (EnlargeScale::Four, PictureKind::Photo);
+    let enlarge = EnlargeSpec::new(picture.raster, scale, kind, picture.priority).expect("small enough");
+    let enlarge = Request::Enlarge(enlarge);
     // After the head's length and the variant comes the width.
     let empty_picture = [&stylize[..5], &[0], &stylize[6..]].concat();
     assert_eq!(stylize[5], 3);
@@ -79,6 +85,7 @@ fn requests() {
         ("rows without a picture", frame(&Request::Rows(1), &[0; 3]), malformed),
         ("a picture without pixels", empty_picture, malformed),
         ("pixels with the announcement", frame(&Request::Stylize(picture.clone()), &[0; 24]), invalid),
+        ("pixels with the announcement of a larger one", frame(&enlarge, &[0; 24]), invalid),
         ("no rows", with(Request::Rows(0), &[]), malformed),
         ("more rows than the picture has", with(Request::Rows(9), &[0; 27]), malformed),
         ("very many rows", with(Request::Rows(u32::MAX), &[]), malformed),

@@ -1,15 +1,17 @@
 //! Pictures that succeed, and those that the engine fails on.
 
-use std::{sync::mpsc, thread};
+use std::{ops::ControlFlow, sync::mpsc, thread};
 
 use utsushi_ipc::{
     client::ClientError,
-    protocol::{FaultKind, Priority, Reply, Request, StyleInfo, StylizeSpec},
+    protocol::{
+        EnlargeScale, EnlargeSpec, FaultKind, PictureKind, Priority, Reply, Request, StyleInfo, StylizeSpec,
+    },
     wire,
 };
 
 use super::{Fixture, NO_STALL, PATIENCE, WIDE_PX, redraw, source_of};
-use crate::worker::fake::{Event, spec};
+use crate::worker::fake::{Event, repeated, spec};
 
 #[test]
 fn sizes_and_bands() {
@@ -67,6 +69,46 @@ fn what_the_engine_makes_at_once_leaves_in_bands() {
         }
     }
     assert_eq!(frames, [band_rows, band_rows, 1]);
+    fixture.end();
+}
+
+#[test]
+fn enlarged_pictures_come_back_in_their_size() {
+    let fixture = Fixture::start(NO_STALL);
+    let mut client = fixture.client();
+    for (width, height, scale) in
+        [(1, 1, EnlargeScale::Four), (7, 5, EnlargeScale::Two), (WIDE_PX, 40, EnlargeScale::Four)]
+    {
+        let raster = spec("", 0, width, height).raster;
+        let spec =
+            EnlargeSpec::new(raster, scale, PictureKind::Drawing, Priority::Batch).expect("small enough");
+        let source: Vec<u8> = (0..raster.total_bytes()).map(|index| (index * 31) as u8).collect();
+        let (mut result, mut rows, row_bytes) = (Vec::new(), Vec::new(), raster.row_bytes());
+        let (again, report) = client
+            .draw(
+                &spec.clone().into(),
+                |first, _, pixels| {
+                    pixels.copy_from_slice(&source[first as usize * row_bytes..][..pixels.len()]);
+                    Ok(())
+                },
+                |_, _, pixels| {
+                    result.extend_from_slice(pixels);
+                    Ok(())
+                },
+                |progress| {
+                    rows.push((progress.rows_done, progress.rows));
+                    ControlFlow::Continue(())
+                },
+            )
+            .expect("enlarged");
+        client = again;
+        assert_eq!(report.brush_size, 1.0);
+        // Not by assert_eq, which would print megabytes.
+        assert!(result == repeated(&source, row_bytes, scale.times() as usize), "{spec:?}");
+        let height = spec.enlarged().height();
+        assert!(rows.is_sorted() && rows.iter().all(|(_, rows)| *rows == height), "{rows:?}");
+        assert_eq!(rows.last(), Some(&(height, height)));
+    }
     fixture.end();
 }
 

@@ -90,7 +90,8 @@ impl Crops {
         &self.versions[0]
     }
 
-    /// The batch of a step: for each version `count` crops of `size` x `size` pixels, NHWC, values in -1..1.
+    /// The batch of a step: for each version `count` crops of `size` x `size` pixels, NHWC, values in -1..1. Damaged
+    /// ones may be [smaller](Damage::scale).
     pub fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(step);
@@ -249,6 +250,7 @@ mod tests {
             noise: [0.05; 2],
             jpeg_quality: [100; 2],
             spared: 0.0,
+            scale: 1,
         };
         let whole = crops().batch(3, 1, 2, 24);
         let crops = crops().with_damage(damage);

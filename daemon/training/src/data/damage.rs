@@ -1,9 +1,10 @@
 //! Pictures as age and careless saving leave them: what a style learns to undo.
 //!
 //! In the order in which it happens to pictures: out of focus, made smaller, noisy, saved as JPEG; enlarged again to
-//! be looked at. How much of each is drawn anew for each picture (as in Real-ESRGAN, Wang et al. 2021,
+//! be looked at, unless they are left smaller for a network that enlarges them. How much of each is drawn anew for each picture (as in Real-ESRGAN, Wang et al. 2021,
 //! <https://arxiv.org/abs/2107.10833>, section 3, there twice over).
 
+use image::imageops::{self, FilterType};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -28,7 +29,22 @@ pub struct Damage {
     pub jpeg_quality: [u8; 2],
     /// The share of pictures, 0 to 1, that are spared each of these.
     pub spared: f32,
+    /// How many times smaller than it was a picture is left, behind the blur, by one of several filters: 1, or what a
+    /// network is to enlarge it by.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub scale: usize,
 }
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(scale: &usize) -> bool {
+    *scale == 1
+}
+
+/// What programs reduce pictures with; `None` is the mean of the area.
+const FILTERS: [Option<FilterType>; 3] = [None, Some(FilterType::CatmullRom), Some(FilterType::Lanczos3)];
 
 /// A range that can't be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +66,7 @@ impl Damage {
             (is_range(self.noise, 0.0, 1.0), "noise", "a range within 0 and 1"),
             (1 <= worst && worst <= best && best <= 100, "jpeg_quality", "a range within 1 and 100"),
             ((0.0..=1.0).contains(&self.spared), "spared", "within 0 and 1"),
+            ([1, 2].contains(&self.scale), "scale", "1 or 2"),
         ];
         match checks.into_iter().find(|(is_good, ..)| !is_good) {
             Some((_, what, must)) => Err(ImpossibleDamage(what, must)),
@@ -57,7 +74,7 @@ impl Damage {
         }
     }
 
-    /// A picture after it, of the same size.
+    /// A picture after it, smaller by the scale.
     pub fn done_to(&self, picture: &Picture, random: &mut ChaCha8Rng) -> Picture {
         let mut some = |[least, most]: [f32; 2], none: f32| {
             let (spared, amount) = (random.random::<f32>() < self.spared, random.random_range(least..=most));
@@ -68,13 +85,22 @@ impl Damage {
         let [worst, best] = self.jpeg_quality.map(f32::from);
         let quality = some([worst, best], 100.0);
         let full = (picture.width as usize, picture.height as usize);
-        let side = |side: usize| ((side as f32 / reduction).round() as usize).max(1);
-        let low = (side(full.0), side(full.1));
         let mut values = picture.rgb.iter().map(|byte| f32::from(*byte)).collect::<Vec<_>>();
         if blur > 0.0 {
             values = blurred(&values, full, blur);
         }
-        let mut small = Picture::of_bytes(low, &resample(&Picture::of_bytes(full, &values), all(full), low));
+        let (mut picture, mut full, mut sampling) =
+            (Picture::of_bytes(full, &values), full, SamplingFactor::F_2_2);
+        if self.scale > 1 {
+            picture = reduced(&picture, self.scale, FILTERS[random.random_range(0..FILTERS.len())]);
+            full = (picture.width as usize, picture.height as usize);
+            if random.random() {
+                sampling = SamplingFactor::F_1_1;
+            }
+        }
+        let side = |side: usize| ((side as f32 / reduction).round() as usize).max(1);
+        let low = (side(full.0), side(full.1));
+        let mut small = Picture::of_bytes(low, &resample(&picture, all(full), low));
         if noise > 0.0 {
             small.rgb.iter_mut().for_each(|byte| {
                 // A sum of twelve is near enough to normal.
@@ -83,7 +109,7 @@ impl Damage {
             });
         }
         if quality < 100.0 {
-            small = saved(&small, quality as u8);
+            small = saved(&small, quality as u8, sampling);
         }
         Picture::of_bytes(full, &resample(&small, all(low), full))
     }
@@ -100,6 +126,23 @@ impl Picture {
         let rgb = values.iter().map(|value| (value + 0.5) as u8).collect();
         Self { width: width as u32, height: height as u32, rgb }
     }
+}
+
+/// A picture so many times smaller; what is left over of its sides is cut off.
+fn reduced(picture: &Picture, scale: usize, filter: Option<FilterType>) -> Picture {
+    let side = |side: u32| (side as usize / scale).max(1);
+    let low = (side(picture.width), side(picture.height));
+    let whole = |low: usize, side: u32| (low * scale).min(side as usize);
+    let (width, height) = (whole(low.0, picture.width), whole(low.1, picture.height));
+    let Some(filter) = filter else {
+        let area = Area { left: 0, top: 0, width, height };
+        return Picture::of_bytes(low, &resample(picture, area, low));
+    };
+    let image =
+        image::RgbImage::from_raw(picture.width, picture.height, picture.rgb.clone()).expect("a picture");
+    let view = imageops::crop_imm(&image, 0, 0, width as u32, height as u32);
+    let (width, height) = (low.0 as u32, low.1 as u32);
+    Picture { width, height, rgb: imageops::resize(&*view, width, height, filter).into_raw() }
 }
 
 /// A Gaussian; the border goes on as it is.
@@ -121,11 +164,11 @@ fn blurred(values: &[f32], (width, height): (usize, usize), sigma: f32) -> Vec<f
     along(&along(values, width, 3), height, 3 * width)
 }
 
-/// What is left of a picture that was saved as JPEG, with colours at half the size as is usual.
-fn saved(picture: &Picture, quality: u8) -> Picture {
+/// What is left of a picture that was saved as JPEG.
+fn saved(picture: &Picture, quality: u8, sampling: SamplingFactor) -> Picture {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.set_sampling_factor(sampling);
     let (width, height) = (picture.width as u16, picture.height as u16);
     encoder.encode(&picture.rgb, width, height, ColorType::Rgb).expect("a JPEG in memory");
     let rgb = JpegDecoder::new(ZCursor::new(bytes)).decode().expect("a JPEG that was just written");
@@ -144,6 +187,7 @@ mod tests {
         noise: [0.0; 2],
         jpeg_quality: [100; 2],
         spared: 0.0,
+        scale: 1,
     };
 
     /// Stripes of 4 pixels, black and white.
@@ -181,6 +225,29 @@ mod tests {
     }
 
     #[test]
+    fn pictures_are_left_half_as_large_by_several_filters() {
+        let halved = Damage { scale: 2, ..NONE };
+        let mut filters = Vec::new();
+        for seed in 0..40 {
+            let picture = done(halved, seed);
+            assert_eq!((picture.width, picture.height), (20, 12));
+            let mean =
+                picture.rgb.iter().map(|byte| f32::from(*byte)).sum::<f32>() / picture.rgb.len() as f32;
+            assert!((mean - 127.5).abs() < 3.0, "{mean}");
+            if !filters.contains(&picture) {
+                filters.push(picture);
+            }
+        }
+        assert_eq!(filters.len(), FILTERS.len());
+        // What is left over of odd sides is cut off.
+        let odd = Picture { width: 7, height: 1, rgb: vec![9; 21] };
+        for seed in 0..9 {
+            let random = &mut ChaCha8Rng::seed_from_u64(seed);
+            assert_eq!(halved.done_to(&odd, random), Picture { width: 3, height: 1, rgb: vec![9; 9] });
+        }
+    }
+
+    #[test]
     fn impossible_ranges_are_named() {
         for (damage, name) in [
             (Damage { blur_px: [2.0, 1.0], ..NONE }, "blur_px"),
@@ -188,6 +255,7 @@ mod tests {
             (Damage { noise: [0.0, f32::NAN], ..NONE }, "noise"),
             (Damage { jpeg_quality: [0, 50], ..NONE }, "jpeg_quality"),
             (Damage { spared: 1.5, ..NONE }, "spared"),
+            (Damage { scale: 3, ..NONE }, "scale"),
         ] {
             let error = damage.check().expect_err("impossible").to_string();
             assert!(error.starts_with(name), "{error}");

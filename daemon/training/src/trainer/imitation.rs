@@ -4,7 +4,7 @@
 //! stage can't teach in a short time. Losses: L1 at pixels and between neighbours, and where the recipe wants it
 //! what a perceptual network sees.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 use utsushi_engine::differentiable::Maps;
 
 use super::{Outcome, Trainer};
@@ -46,7 +46,8 @@ impl Trainer {
     /// Targets as brushes paint them where the noise of the photos says.
     fn painted(&self, brushwork: &Brushwork, photos: &Maps, targets: &Tensor) -> Result<Tensor> {
         let (count, height, width, _) = targets.dims4()?;
-        let layers = Brushwork::layers(&self.recipe.generator);
+        let Some(sizes) = self.recipe.generator.brush() else { bail!("brushwork is for styles") };
+        let layers = Brushwork::layers(&sizes);
         let strokes = self.network.strokes(photos, &self.grains(count), &layers)?;
         let maps = strokes.iter().map(|map| map.flatten_all()?.to_vec1()).collect::<Result<Vec<_>>>()?;
         let pictures: Vec<f32> = targets.flatten_all()?.to_vec1()?;

@@ -20,6 +20,7 @@ mod adversarial;
 mod critic;
 mod imitation;
 mod learner;
+mod network;
 mod outcome;
 mod plan;
 mod random;
@@ -35,11 +36,12 @@ use std::time::Instant;
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use utsushi_engine::Grain;
-use utsushi_engine::arch::brush::{TrainableBrush, Version, is_of_noise};
+use utsushi_engine::arch::brush::is_of_noise;
 use utsushi_engine::differentiable::{Maps, Place};
 
 use self::critic::Critic;
 use self::learner::Learner;
+use self::network::Network;
 use self::outcome::Outcome;
 use self::plan::Plan;
 use self::random::Purpose;
@@ -133,7 +135,7 @@ pub struct Trainer {
     data: TrainingData,
     progress: Progress,
     generator: Learner,
-    network: TrainableBrush,
+    network: Network,
     average: Average,
     /// The weights that the stage began with.
     before: Tensors,
@@ -161,7 +163,7 @@ impl Trainer {
         let (sizes, styles) = (recipe.generator, recipe.styles);
         let weights_seed = random::seed(recipe.seed, Purpose::GeneratorWeights, 0);
         let (parameters, network) = Parameters::initialised(weights_seed, brush_weights, |weights| {
-            TrainableBrush::load(Version::Two, sizes, styles, weights)
+            Network::load(sizes, styles, weights)
         })?;
         if let Some(start) = start {
             let start = for_styles(start, &parameters)?;
@@ -341,7 +343,7 @@ impl Trainer {
     }
 
     /// Re-draws pictures, `[pictures, height, width, 3]`, RGB in -1..1, sides multiples of 8, in a style, as the
-    /// average of the weights draws, all with the same noise.
+    /// average of the weights draws, all with the same noise; larger, if the network enlarges.
     ///
     /// # Errors
     /// If the sides don't fit, or there is no such style.
@@ -349,7 +351,8 @@ impl Trainer {
         let network = self.network_of(self.style_weights()?.into_iter().collect())?;
         let styles = self.recipe.styles;
         let grains = vec![Grain::default(); pictures.dim(0)?];
-        network.forward(pictures, &one_of(styles, style)?, &grains)?.clamp(-1f32, 1f32)
+        let drawn = network.redraw(&pictures.clone().into(), &one_of(styles, style)?, &grains)?;
+        drawn.here()?.clamp(-1f32, 1f32)
     }
 
     /// Re-draws a picture in a style, as [`Self::draw`] does; what its sides have beyond a multiple of 8 is cut off.
@@ -362,7 +365,8 @@ impl Trainer {
         let (height, width) = (height - height % MULTIPLE_PX, width - width % MULTIPLE_PX);
         let values = values.narrow(1, 0, height)?.narrow(2, 0, width)?.contiguous()?;
         let drawn: Vec<f32> = self.draw(&values, style)?.flatten_all()?.to_vec1()?;
-        Ok(Picture::from_values(width as u32, height as u32, &drawn))
+        let factor = self.recipe.generator.factor();
+        Ok(Picture::from_values((width * factor) as u32, (height * factor) as u32, &drawn))
     }
 
     /// The weights under their names in a style file: their average; against discriminators, a share of the way to it.
@@ -436,10 +440,10 @@ impl Trainer {
         network.redraw(pictures, &self.shares()?, &self.grains(count))
     }
 
-    fn network_of(&self, weights: HashMap<String, Tensor>) -> Result<TrainableBrush> {
+    fn network_of(&self, weights: HashMap<String, Tensor>) -> Result<Network> {
         let weights = candle_nn::VarBuilder::from_tensors(weights, candle_core::DType::F32, &Device::Cpu);
         let Recipe { generator, styles, .. } = self.recipe;
-        TrainableBrush::load(Version::Two, generator, styles, &weights)
+        Network::load(generator, styles, &weights)
     }
 }
 

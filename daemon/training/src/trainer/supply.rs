@@ -13,7 +13,7 @@ use crate::recipe::{Adversarial, Course, Recipe};
 /// Where batches come from.
 pub trait Batches: Send + Sync {
     /// The batch of a step: for each version of the pictures `count` crops of `size` x `size` pixels, NHWC,
-    /// values in -1..1. The same arguments give the same batch, whatever was asked for before.
+    /// values in -1..1. The first version is smaller where the generator enlarges. The same arguments give the same batch, whatever was asked for before.
     fn batch(&self, seed: u64, step: u64, count: usize, size: usize) -> Vec<Vec<f32>>;
 }
 
@@ -40,11 +40,11 @@ impl Trainer {
         let (count, size) = (course.batch, self.crop_px(course));
         let seed = random::seed(self.recipe.seed, Purpose::Photos, 0);
         let mut versions = self.data.photos.batch(seed, self.progress.tick, count, size).into_iter();
-        let mut next = || {
+        let mut next = |size| {
             let tensor = |values| Tensor::from_vec(values, (count, size, size, 3), &Device::Cpu);
             versions.next().map(tensor).transpose()
         };
-        match (next()?, next()?) {
+        match (next(size / self.recipe.generator.factor())?, next(size)?) {
             (Some(photos), Some(targets)) => Ok((photos, targets)),
             (Some(photos), None) if !self.recipe.has_targets() => Ok((photos.clone(), photos)),
             _ => candle_core::bail!("photos come without targets"),

@@ -1,6 +1,7 @@
 //! Whole trainings of a tiny network: they learn, resume bit for bit, and don't mind how many threads there are.
 
 mod checkpoints;
+mod enlarging;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,10 +16,10 @@ use utsushi_training::abstraction::Brushwork;
 use utsushi_training::checkpoint::Checkpoint;
 use utsushi_training::networks::perceptual::{Features, Level};
 use utsushi_training::optimiser::Tensors;
-use utsushi_training::recipe::{Adversarial, Course, Imitation, Length, Preset, Recipe, Weights};
+use utsushi_training::recipe::{Adversarial, Course, Generator, Imitation, Length, Preset, Recipe, Weights};
 use utsushi_training::trainer::{Batches, Stage, StepReport, TrainError, Trainer, TrainingData};
 
-const TINY: Sizes = Sizes { c1: 8, c2: 16, blocks: [1, 1, 1], ch: 8, cf: 4 };
+const TINY: Generator = Generator::Brush(Sizes { c1: 8, c2: 16, blocks: [1, 1, 1], ch: 8, cf: 4 });
 
 /// Soft stripes, and as a second version the same, paler and bluer.
 struct Stripes {

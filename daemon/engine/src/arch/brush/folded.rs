@@ -71,7 +71,7 @@ impl Folded {
 }
 
 /// Reads layers by their names.
-pub(super) struct Loader {
+pub(in crate::arch) struct Loader {
     version: Version,
     /// `[1, styles]`
     mix: Tensor,
@@ -83,13 +83,13 @@ impl Loader {
     ///
     /// # Errors
     /// Never, as far as anyone knows.
-    pub(super) fn new(version: Version, shares: &[f32], weights: &VarBuilder) -> Result<Self> {
+    pub(in crate::arch) fn new(version: Version, shares: &[f32], weights: &VarBuilder) -> Result<Self> {
         Ok(Self { version, mix: Tensor::new(shares, weights.device())?.unsqueeze(0)?, styles: shares.len() })
     }
 
     /// A 1x1 convolution's weight `[outputs, inputs]` and bias behind a norm: with the norm's scale s and shift
     /// t, W (s x + t) + b = (W diag s) x + (W t + b).
-    pub(super) fn behind_norm(
+    pub(in crate::arch) fn behind_norm(
         &self,
         norm: &VarBuilder,
         conv: &VarBuilder,
@@ -104,12 +104,21 @@ impl Loader {
     }
 
     /// How much noise each channel gets, `[channels]`, in a brush that has noise.
-    pub(super) fn noise(&self, weights: &VarBuilder, name: &str, channels: usize) -> Result<Option<Tensor>> {
+    pub(in crate::arch) fn noise(
+        &self,
+        weights: &VarBuilder,
+        name: &str,
+        channels: usize,
+    ) -> Result<Option<Tensor>> {
         let of_styles = self.version.noise_weights(weights, name, self.styles, channels)?;
         of_styles.map(|of_styles| self.mix.matmul(&of_styles)?.flatten_all()).transpose()
     }
 
-    pub(super) fn block_tensors(&self, weights: &VarBuilder, channels: usize) -> Result<BlockTensors> {
+    pub(in crate::arch) fn block_tensors(
+        &self,
+        weights: &VarBuilder,
+        channels: usize,
+    ) -> Result<BlockTensors> {
         let inside = inside(weights, channels)?;
         let (expand, expand_bias) =
             self.behind_norm(&weights.pp("n"), &weights.pp("p1"), channels, inside)?;
@@ -129,7 +138,7 @@ impl Loader {
 }
 
 /// How many channels a block has inside: as its weights say, where there are some already.
-pub(super) fn inside(weights: &VarBuilder, channels: usize) -> Result<usize> {
+pub(in crate::arch) fn inside(weights: &VarBuilder, channels: usize) -> Result<usize> {
     let widest = 2 * channels;
     if !weights.contains_tensor("p1.bias") {
         return Ok(widest);

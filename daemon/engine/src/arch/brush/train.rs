@@ -199,31 +199,36 @@ fn strokes_of(
 pub(crate) type Watch<'a> = dyn FnMut(&Maps, &BlockTensors, Option<&Tensor>) -> Result<()> + 'a;
 
 /// A convolution.
-struct Layer {
+pub(in crate::arch) struct Layer {
     conv: WholeConv,
     weight: Tensor,
     bias: Tensor,
 }
 
 impl Layer {
-    fn load(weights: &VarBuilder, inputs: usize, outputs: usize, conv: WholeConv) -> Result<Self> {
+    pub(in crate::arch) fn load(
+        weights: &VarBuilder,
+        inputs: usize,
+        outputs: usize,
+        conv: WholeConv,
+    ) -> Result<Self> {
         let weight = weights.get((outputs, inputs, conv.kernel, conv.kernel), "weight")?;
         Ok(Self { conv, weight, bias: weights.get(outputs, "bias")? })
     }
 
-    fn forward(&self, x: &Maps) -> Result<Maps> {
+    pub(in crate::arch) fn forward(&self, x: &Maps) -> Result<Maps> {
         x.conv(&self.weight, &self.bias, self.conv)
     }
 }
 
 /// A norm's scale and shift, each `[styles, channels]`.
-struct Norm {
+pub(in crate::arch) struct Norm {
     g: Tensor,
     b: Tensor,
 }
 
 impl Norm {
-    fn load(weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
+    pub(in crate::arch) fn load(weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
         let get = |name| weights.get((styles, channels), name);
         Ok(Self { g: get("g")?, b: get("b")? })
     }
@@ -233,14 +238,14 @@ impl Norm {
         Ok((mix.matmul(&self.g)?, mix.matmul(&self.b)?))
     }
 
-    fn forward(&self, x: &Maps, mix: &Tensor) -> Result<Maps> {
+    pub(in crate::arch) fn forward(&self, x: &Maps, mix: &Tensor) -> Result<Maps> {
         let (scale, shift) = self.mixed(mix)?;
         x.norm(&scale.squeeze(0)?, &shift.squeeze(0)?)
     }
 }
 
 /// x + g * p2(ReLU(p1(n(dw(x) + z noise)))).
-struct Block {
+pub(in crate::arch) struct Block {
     dw: Layer,
     /// Of brush-2, `[styles, channels]`.
     z: Option<Tensor>,
@@ -251,7 +256,12 @@ struct Block {
 }
 
 impl Block {
-    fn load(version: Version, weights: &VarBuilder, channels: usize, styles: usize) -> Result<Self> {
+    pub(in crate::arch) fn load(
+        version: Version,
+        weights: &VarBuilder,
+        channels: usize,
+        styles: usize,
+    ) -> Result<Self> {
         let inside = super::folded::inside(weights, channels)?;
         let pointwise = WholeConv::same(1);
         Ok(Self {
@@ -265,7 +275,13 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Maps, mix: &Tensor, noise: Option<&Tensor>, watch: &mut Watch) -> Result<Maps> {
+    pub(in crate::arch) fn forward(
+        &self,
+        x: &Maps,
+        mix: &Tensor,
+        noise: Option<&Tensor>,
+        watch: &mut Watch,
+    ) -> Result<Maps> {
         let (scale, shift) = self.n.mixed(mix)?;
         let p1 = self.p1.weight.flatten_from(1)?;
         let gain = self.g.flatten_all()?;

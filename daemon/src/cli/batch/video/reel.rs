@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use tempfile::NamedTempFile;
 use utsushi_engine::{remove_leftovers, unfinished};
-use utsushi_ipc::protocol::StylizeSpec;
+use utsushi_ipc::protocol::PictureSpec;
 
 use super::super::super::painter::{Paint, PaintError};
 use super::super::super::pipeline::{self, Brake};
@@ -43,7 +43,7 @@ pub(super) struct Reel {
     pub(super) container: Container,
     pub(super) clip: Clip,
     /// For each frame.
-    pub(super) spec: StylizeSpec,
+    pub(super) spec: PictureSpec,
     pub(super) damping: f32,
 }
 
@@ -161,10 +161,10 @@ impl Reel {
         let (decoded, to_draw) = sync_channel(1);
         let (drawn, to_write) = sync_channel(1);
         let (read, painted, written) = thread::scope(|scope| {
-            let frame_bytes = self.spec.raster.row_bytes() * self.spec.raster.height() as usize;
+            let frame_bytes = self.spec.raster().row_bytes() * self.spec.raster().height() as usize;
             let read = scope.spawn(move || read(frames, frame_bytes, &decoded));
             let painted = scope.spawn(move || paint(painter, &self.spec, &to_draw, &drawn, brake));
-            let damping = Damping::new(self.damping, self.spec.raster.width());
+            let damping = Damping::new(self.damping, self.spec.raster().width());
             let written = write(file, damping, to_write, events);
             let lost = |_| anyhow!("a thread was lost");
             (read.join().map_err(lost), painted.join().map_err(lost), written)
@@ -212,7 +212,7 @@ fn read(mut frames: impl Read, frame_bytes: usize, decoded: &SyncSender<Vec<u8>>
 
 fn paint(
     mut painter: impl Paint,
-    spec: &StylizeSpec,
+    spec: &PictureSpec,
     to_draw: &Receiver<Vec<u8>>,
     drawn: &SyncSender<Drawn>,
     brake: &Brake,
