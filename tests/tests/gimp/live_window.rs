@@ -1,6 +1,7 @@
 //! The operation on the canvas of a person's GIMP: chosen from the menu, seen, undone, done again.
 
 use utsushi::picture::{self, Format, Picture, WriteOptions};
+use utsushi_tests::binary::wait_until;
 use utsushi_tests::gimp::{Session, installed};
 use utsushi_tests::pictures::{cut, sample};
 use utsushi_tests::screen::Screen;
@@ -86,11 +87,13 @@ fn on_the_canvas_and_back() {
         window.screen().press("p");
         window.screen().drag((x + 20, y + 5), (x + 35, y + 50));
         window.screen().point_at((1279, 899));
-        window.wait_until("the stroke is done", |screen| !shows(screen, &drawn));
-        window.evaluate(&save_below(&session, "below.png"));
-        let painted = stylize(&session, "below.png", &[]);
-        assert!(painted.pixels != drawn.pixels, "the stroke makes a difference");
-        window.wait_until("the stroke is drawn", |screen| shows(screen, &painted));
+        let mut painted = drawn.clone();
+        // The stroke takes its time.
+        wait_until("the stroke is drawn", || {
+            window.evaluate(&save_below(&session, "below.png"));
+            painted = stylize(&session, "below.png", &[]);
+            painted.pixels != drawn.pixels && shows(window.screen(), &painted)
+        });
         saved(&mut window, &painted, "painted");
         keep(&window, "painted");
         window.screen().press("ctrl+z");
