@@ -172,7 +172,7 @@ impl Studio {
             Some(space) => stylizer.in_space(Arc::new(space)),
             None => stylizer,
         };
-        Ok(Painting { work: Work::Stylize(stylizer), reservation })
+        Ok(Painting { work: Work::Stylize(Box::new(stylizer)), reservation })
     }
 
     fn begin_to_enlarge(&mut self, job: &EnlargeSpec) -> Result<Painting, Refusal> {
@@ -259,7 +259,7 @@ struct Painting {
 }
 
 enum Work {
-    Stylize(Stylizer),
+    Stylize(Box<Stylizer>),
     Enlarge(Enlargement),
 }
 

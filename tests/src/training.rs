@@ -6,7 +6,7 @@ use std::path::Path;
 use utsushi::picture::{self, Format, Metadata, Picture, WriteOptions};
 use utsushi_engine::arch::brush::Sizes;
 use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
-use utsushi_training::recipe::{Length, Preset, Recipe};
+use utsushi_training::recipe::{Generator, Length, Preset, Recipe};
 
 /// Pictures in `art`, and photos in a folder of `photos`: ten each, as few as will do.
 pub fn write_pictures(folder: &Path) {
@@ -24,7 +24,12 @@ pub fn write_recipe(folder: &Path, length: Length) {
     imitation.course.batch = 1;
     imitation.course.crops_px = vec![64];
     let generator = Sizes { c1: 8, c2: 16, blocks: [1, 1, 1], ch: 8, cf: 4 };
-    let recipe = Recipe { generator, imitation: Some(imitation), adversarial: None, ..preset };
+    let recipe = Recipe {
+        generator: Generator::Brush(generator),
+        imitation: Some(imitation),
+        adversarial: None,
+        ..preset
+    };
     fs::write(folder.join("recipe.toml"), recipe.to_toml().expect("TOML")).expect("written");
 }
 

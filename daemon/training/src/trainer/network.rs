@@ -11,19 +11,19 @@ use crate::recipe::Generator;
 
 /// The generator.
 pub(super) enum Network {
-    Brush(TrainableBrush),
-    Enlarger(TrainableEnlarger),
+    Brush(Box<TrainableBrush>),
+    Enlarger(Box<TrainableEnlarger>),
 }
 
 impl Network {
     /// Takes its weights, of so many styles.
     pub(super) fn load(generator: Generator, styles: usize, weights: &VarBuilder) -> Result<Self> {
-        match generator {
+        Ok(match generator {
             Generator::Brush(sizes) => {
-                TrainableBrush::load(Version::Two, sizes, styles, weights).map(Self::Brush)
+                Self::Brush(Box::new(TrainableBrush::load(Version::Two, sizes, styles, weights)?))
             }
-            Generator::Enlarger(sizes) => TrainableEnlarger::load(sizes, weights).map(Self::Enlarger),
-        }
+            Generator::Enlarger(sizes) => Self::Enlarger(Box::new(TrainableEnlarger::load(sizes, weights)?)),
+        })
     }
 
     /// Draws pictures with shares of the styles and the noise of each, where the network has any.
