@@ -9,6 +9,9 @@ use crate::words::{self, Word};
 /// From how many styles on there is a search.
 pub(crate) const SEARCH_FROM: usize = 13;
 
+/// Letters of a credit that the list shows.
+const SHORT: usize = 28;
+
 /// What the built-in styles do.
 const SUMMARIES: [(&str, Word); 9] = [
     ("anime", words::ANIME),
@@ -60,12 +63,21 @@ pub(crate) fn name(styles: &[StyleInfo], index: usize) -> String {
 pub(crate) fn markup(styles: &[StyleInfo], index: usize) -> (String, String) {
     let style = &styles[index];
     let [name, summary, credit] = [&*name(styles, index), summary(style), &credit(style)].map(escape);
+    let short = escape(&shorten(&self::credit(style)));
     let lines = [
         format!("<b>{name}</b>"),
         format!("<small>{summary}</small>"),
-        format!("<small><span alpha=\"65%\">{credit}</span></small>"),
+        format!("<small><span alpha=\"65%\">{short}</span></small>"),
     ];
     (lines.join("\n"), format!("<b>{name}</b>\n{summary}\n<small>{credit}</small>"))
+}
+
+/// What fits into a line of the list.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(SHORT) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
 }
 
 fn escape(text: &str) -> String {
@@ -116,6 +128,10 @@ mod tests {
         assert!(all.contains("<small>A &amp; B; MIT</small>"), "{all}");
         assert!(markup(&styles, 1).0.starts_with("<b>X&lt;Y</b>\n<small>A style of your own"));
         assert_eq!(name(&styles, 1), "X<Y");
+        let long = StyleInfo { attribution: "after the works of somebody".into(), ..style("oil", true) };
+        let (words, all) = markup(&[long], 0);
+        assert!(words.ends_with("A &amp; B; MIT; after the works…</span></small>"), "{words}");
+        assert!(all.contains("somebody"), "{all}");
     }
 
     /// A style that is added to the daemon's is to be told of here, too.

@@ -164,4 +164,99 @@ mod tests {
         check(c"{d} {", &[("b", "7")], "{d} {");
         check(c"plain", &[], "plain");
     }
+
+    /// What stands between `{` and `}`.
+    fn places(text: &str) -> Vec<&str> {
+        let mut places: Vec<_> =
+            text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
+        places.sort_unstable();
+        places
+    }
+
+    fn mnemonic(text: &str) -> Option<char> {
+        text.split_once('_')?.1.chars().next().map(|letter| letter.to_ascii_lowercase())
+    }
+
+    /// Those that are in the dialog at the same time.
+    const DIALOG: [Word; 20] = [
+        STYLE,
+        STRENGTH,
+        BRUSH_SIZE,
+        KEEP_COLOURS,
+        SECOND_STYLE,
+        SECOND_SHARE,
+        OUTPUT,
+        SEED,
+        GRAIN,
+        OK,
+        CANCEL,
+        RESET,
+        SEARCH,
+        FAVOURITE,
+        NEW_SEED,
+        PRESETS,
+        PREVIEW,
+        SPLIT,
+        FIT,
+        ONE_TO_ONE,
+    ];
+
+    #[track_caller]
+    fn check_mnemonics(language: &str, text: impl Fn(Word) -> String) {
+        let mut seen: Vec<(char, String)> = Vec::new();
+        for text in DIALOG.map(text) {
+            let letter = mnemonic(&text).unwrap_or_else(|| panic!("{language}: {text} has no mnemonic"));
+            let same = seen.iter().find(|(other, _)| *other == letter);
+            assert!(same.is_none(), "{language}: {text} has the mnemonic of {same:?}");
+            seen.push((letter, text));
+        }
+    }
+
+    #[test]
+    fn mnemonics_differ() {
+        check_mnemonics("English", |word| word.english().to_str().expect("text").to_owned());
+    }
+
+    #[test]
+    fn every_catalogue_has_every_text() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("po");
+        let texts: Vec<_> = ALL.iter().map(|word| word.english().to_str().expect("text")).collect();
+        let mut languages = Vec::new();
+        for entry in std::fs::read_dir(&folder).expect("the folder") {
+            let file = entry.expect("an entry").path();
+            let is_template = file.extension().is_some_and(|extension| extension == "pot");
+            if !is_template && file.extension().is_none_or(|extension| extension != "po") {
+                continue;
+            }
+            let name = file.display();
+            let catalogue = polib::po_file::parse(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let found: Vec<_> = catalogue.messages().map(|message| message.msgid()).collect();
+            let missing: Vec<_> = texts.iter().filter(|text| !found.contains(text)).collect();
+            let unknown: Vec<_> = found.iter().filter(|text| !texts.contains(text)).collect();
+            assert!(
+                missing.is_empty() && unknown.is_empty(),
+                "{name}: lacks {missing:?}; nobody says {unknown:?}"
+            );
+            if is_template {
+                continue;
+            }
+            languages.push(file.file_stem().expect("a name").to_string_lossy().into_owned());
+            let translated = |text: &str| {
+                let message =
+                    catalogue.messages().find(|message| message.msgid() == text).expect("it is there");
+                assert!(!message.is_fuzzy(), "{name}: {text} is only guessed");
+                message.msgstr().expect("no plural").to_owned()
+            };
+            for text in &texts {
+                let translation = translated(text);
+                assert!(!translation.trim().is_empty(), "{name}: {text} isn't translated");
+                assert_eq!(places(text), places(&translation), "{name}: {text}: {translation}");
+                let are_alike = mnemonic(text).is_some() == mnemonic(&translation).is_some();
+                assert!(are_alike, "{name}: the mnemonic of {text}: {translation}");
+            }
+            check_mnemonics(&name.to_string(), |word| translated(word.english().to_str().expect("text")));
+        }
+        languages.sort_unstable();
+        assert_eq!(languages, ["de", "ja"]);
+    }
 }

@@ -88,11 +88,18 @@ pub(crate) fn skipped(why: &str) {
 pub struct Session {
     gimp: Gimp,
     home: Home,
+    /// As in `de`, and a locale of it.
+    language: (&'static str, &'static str),
 }
 
 impl Session {
-    /// Installs the plug-in into the profile, as users do, and the daemon with it.
+    /// Installs the plug-in into the profile, as users do, and the daemon with it. GIMP speaks English.
     pub fn new(gimp: Gimp) -> Self {
+        Self::speaking(gimp, ("", "C.UTF-8"))
+    }
+
+    /// The same, in this language, with a locale of it, which newer C libraries demand.
+    pub fn speaking(gimp: Gimp, language: (&'static str, &'static str)) -> Self {
         let home = match &gimp.place {
             Place::Two => Home::new(),
             Place::Three(root) => Home::new_in(&root.join("tmp")),
@@ -104,7 +111,7 @@ impl Session {
         // A daemon on PATH would not be in the other root.
         install.env("PATH", "/nonexistent");
         assert_code(&finish(install), 0, &args);
-        Self { gimp, home }
+        Self { gimp, home, language }
     }
 
     /// Which GIMP it is.
@@ -253,7 +260,8 @@ impl Session {
             .env("UTSUSHI_SOCKET", socket)
             .env("UTSUSHI_STYLES", self.inside("styles"))
             .env("XDG_STATE_HOME", self.inside("state"))
-            .env("LC_ALL", "C.UTF-8")
+            .env("LC_ALL", self.language.1)
+            .env("LANGUAGE", self.language.0)
             .envs(screen.map(|screen| ("DISPLAY", screen.name())))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -129,6 +129,22 @@ impl Screen {
         self.xdotool(&format!("mousemove {x} {y} click {button}"));
     }
 
+    /// Takes hold with the first button at one place, and lets go at another.
+    pub fn drag(&self, (x, y): (u32, u32), (to_x, to_y): (u32, u32)) {
+        let (half_x, half_y) = (x.midpoint(to_x), y.midpoint(to_y));
+        self.xdotool(&format!(
+            "mousemove {x} {y} mousedown 1 mousemove {half_x} {half_y} mousemove {to_x} {to_y} mouseup 1"
+        ));
+    }
+
+    /// Gives the newest window with a title that matches another size.
+    pub fn resize_window(&self, title: &str, width: u32, height: u32) {
+        let found = self.xdotool(&format!("search --onlyvisible --name {title}"));
+        if let Some(window) = found.lines().last() {
+            self.xdotool(&format!("windowsize {window} {width} {height}"));
+        }
+    }
+
     /// The newest window with a title that matches.
     pub fn find_window(&self, title: &str) -> Option<Area> {
         let found = self.xdotool(&format!("search --onlyvisible --name {title}"));

@@ -21,6 +21,7 @@ use self::folder::{DAEMON, PLUG_IN, Step};
 use self::places::Homes;
 use super::{Address, Ending, Usage, complain};
 
+pub(super) mod catalogues;
 mod desktop;
 mod folder;
 mod manager;
@@ -115,6 +116,7 @@ impl Install {
         for place in &places {
             let copied = shared.is_none().then_some(daemon.as_path());
             let folder = place.join(PLUG_IN);
+            work.carry_out(&folder, catalogues::installation(&folder))?;
             work.carry_out(&folder, folder::installation(&folder, &plug_in, copied))?;
         }
         match shared {
@@ -154,7 +156,8 @@ impl Uninstall {
         let mut found = false;
         for place in self.target.places()? {
             let folder = place.join(PLUG_IN);
-            let steps = folder::removal(&folder, &[PLUG_IN, DAEMON]);
+            let steps = catalogues::removal(&folder)
+                .and_then(|words| folder::removal(&folder, &[PLUG_IN, DAEMON], words));
             found |= !matches!(&steps, Ok(steps) if steps.is_empty());
             work.carry_out(&folder, steps)?;
         }

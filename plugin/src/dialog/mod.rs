@@ -37,9 +37,11 @@ const THUMBNAIL_PX: i32 = 96;
 /// How much larger it is drawn, so that strokes aren't as broad as things.
 const DRAWN_LARGER: i32 = 3;
 /// How large the window is at first.
-const SIZE_PX: (i32, i32) = (1220, 660);
+const SIZE_PX: (i32, i32) = (1250, 680);
 /// How wide the list of styles is at least.
-const LIST_PX: i32 = 310;
+const LIST_PX: i32 = 330;
+/// How wide a message's lines are.
+const MESSAGE_PX: i32 = 340;
 
 /// The pages of the preview's place.
 const PREVIEW: i32 = 0;
@@ -82,6 +84,8 @@ struct Inner<H> {
     styles: RefCell<Option<Result<Arc<[StyleInfo]>, String>>>,
     /// What the gallery draws.
     small: RefCell<Option<Small>>,
+    /// The message that is shown.
+    said: RefCell<String>,
     is_open: Cell<bool>,
     bell: UnixStream,
     rope: Arc<UnixStream>,
@@ -123,8 +127,8 @@ impl<H: Host + 'static> Dialog<H> {
             let (page, message) = (ui.column(12), ui.label(""));
             let again = ui.button(words::TRY_AGAIN.text());
             again.on(c"clicked", weakly(Inner::try_again));
-            message.wrap();
-            message.set_size(340, -1);
+            message.wrap(MESSAGE_PX);
+            message.make_selectable();
             let buttons = ui.row(0);
             buttons.pack(&again, Room::Fixed);
             page.set_border(24);
@@ -137,6 +141,7 @@ impl<H: Host + 'static> Dialog<H> {
             side.set_border(6);
             values.pack(&form.table, Room::Fixed);
             values.pack(&presets.row, Room::Fixed);
+            values.pack(&form.styles.about, Room::Fixed);
             side.pack(&form.styles.column, Room::Grows);
             side.pack(&values, Room::Fixed);
             let panes = ui.panes(&pages, &side);
@@ -158,6 +163,7 @@ impl<H: Host + 'static> Dialog<H> {
                 gallery: RefCell::new(gallery),
                 styles: RefCell::default(),
                 small: RefCell::default(),
+                said: RefCell::default(),
                 is_open: Cell::new(true),
                 bell,
                 rope,
@@ -247,6 +253,7 @@ impl<H: Host + 'static> Inner<H> {
         if let Some(small) = &*self.small.borrow() {
             let pixels = self.preview.live.borrow().show_small(small, drawn);
             self.form.styles.set_picture(id, screen::thumbnail(&pixels, DRAWN_LARGER));
+            trace(|| format!("the list shows {id}"));
         }
     }
 
@@ -265,9 +272,17 @@ impl<H: Host + 'static> Inner<H> {
             Some(obstacle) => (obstacle, false),
             None => (&trouble, true),
         };
-        self.message.set_text(&sentence(message));
-        self.again.set_visible(can_retry);
-        self.pages.show_page(if message.is_empty() { PREVIEW } else { MESSAGE });
+        let is_said = *self.said.borrow() == *message;
+        if !is_said {
+            message.clone_into(&mut self.said.borrow_mut());
+            self.message.set_text(&sentence(message));
+            self.again.set_visible(can_retry);
+            self.pages.show_page(if message.is_empty() { PREVIEW } else { MESSAGE });
+            if can_retry && !message.is_empty() {
+                self.again.focus();
+            }
+            trace(|| format!("the dialog says: {}", sentence(message)));
+        }
         self.preview.set_ready(obstacle.is_none() && styles);
         if obstacle.is_none() {
             self.draw_gallery();
@@ -303,6 +318,15 @@ impl<H: Host + 'static> Inner<H> {
             *self.gallery.borrow_mut() = Gallery::start(connect, ring(&self.rope));
         }
         self.refresh();
+    }
+}
+
+/// If this is set, what the dialog does is told on standard error.
+const TRACE_VARIABLE: &str = "UTSUSHI_TRACE";
+
+fn trace(words: impl FnOnce() -> String) {
+    if std::env::var_os(TRACE_VARIABLE).is_some() {
+        eprintln!("utsushi-gimp: {}", words());
     }
 }
 

@@ -33,17 +33,18 @@ impl Presets {
         values: impl Fn() -> Vec<Value> + 'static,
         chosen: impl Fn(&[Value]) + 'static,
     ) -> Rc<Self> {
-        let (row, line, combo) = (ui.column(3), ui.row(6), ui.combo_with_entry());
+        let (row, line, buttons, combo) = (ui.column(6), ui.row(6), ui.row(6), ui.combo_with_entry());
         let (save, delete) = (ui.button(words::SAVE_PRESET.text()), ui.button(words::DELETE_PRESET.text()));
         let (name, trouble) = (combo.entry_of_combo(), ui.label(""));
         name.set_tooltip(words::PRESETS_HELP.text());
-        trouble.wrap();
+        trouble.wrap(super::styles::ABOUT_PX);
         trouble.set_visible(false);
         line.pack(&ui.label_of(words::PRESETS.text(), &name), Room::Fixed);
         line.pack(&combo, Room::Grows);
-        line.pack(&save, Room::Fixed);
-        line.pack(&delete, Room::Fixed);
+        buttons.pack(&save, Room::Grows);
+        buttons.pack(&delete, Room::Grows);
         row.pack(&line, Room::Fixed);
+        row.pack(&buttons, Room::Fixed);
         row.pack(&trouble, Room::Fixed);
         let this = Rc::new(Self {
             row,

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::trace;
 use crate::ffi::canvas::{Canvas, Side};
 use crate::ffi::events::Event;
 use crate::ffi::widgets::{Room, Ui, Widget};
@@ -15,8 +16,6 @@ use crate::region::{Rect, Scaled};
 use crate::view::{Likeness, View};
 use crate::words;
 
-/// If this is set, how long each preview took is told on standard error.
-const TRACE_VARIABLE: &str = "UTSUSHI_TRACE";
 /// The smallest size of the preview on the screen.
 const LEAST_PX: (i32, i32) = (380, 300);
 /// How near the line that splits the preview is taken hold of.
@@ -58,7 +57,6 @@ pub(super) struct Preview<H> {
     is_ready: Cell<bool>,
     /// Is called after the worker's news.
     told: Box<dyn Fn()>,
-    is_traced: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,9 +97,9 @@ impl<H: Host + 'static> Preview<H> {
         for child in [&wanted, &split, &fit, &one, &farther, &nearer] {
             row.pack(child, Room::Fixed);
         }
-        row.pack(&status, Room::Grows);
         column.pack(&ui.frame(&area), Room::Grows);
         column.pack(&row, Room::Fixed);
+        column.pack(&status, Room::Fixed);
 
         let extent = live.extent();
         let this = Rc::new(Self {
@@ -118,7 +116,6 @@ impl<H: Host + 'static> Preview<H> {
             settings: Box::new(settings),
             is_ready: Cell::new(false),
             told: Box::new(told),
-            is_traced: std::env::var_os(TRACE_VARIABLE).is_some(),
         });
         this.listen(&[
             (&fit, |view: &mut View| view.fit()),
@@ -296,23 +293,18 @@ impl<H: Host + 'static> Preview<H> {
     /// Takes the worker's news.
     pub(super) fn take(&self) {
         let news = self.live.borrow_mut().take();
-        if let Some(pace) = news {
-            self.trace(pace);
+        if let Some(Pace { asked, read, engine_ms }) = news {
+            let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+            let (asked, read) = (ms(asked.elapsed()), ms(read));
+            trace(|| {
+                format!(
+                    "preview {asked:.1} ms after the change, of these {read:.1} ms to read the layer and {engine_ms:.1} \
+                     ms in the engine"
+                )
+            });
             (self.told)();
         }
         self.area.redraw();
-    }
-
-    fn trace(&self, Pace { asked, read, engine_ms }: Pace) {
-        if self.is_traced {
-            let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-            eprintln!(
-                "utsushi-gimp: preview {:.1} ms after the change, of these {:.1} ms to read the layer and \
-                 {engine_ms:.1} ms in the engine",
-                ms(asked.elapsed()),
-                ms(read)
-            );
-        }
     }
 
     fn draw(&self, canvas: &Canvas<'_>) {

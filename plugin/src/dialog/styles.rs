@@ -13,9 +13,14 @@ use crate::ffi::widgets::{Room, Ui, Widget};
 use crate::kept::Kept;
 use crate::words;
 
+/// How wide the lines are in which a style is told of.
+pub(super) const ABOUT_PX: i32 = 310;
+
 /// The list with what is around it.
 pub(super) struct StyleList {
     pub(super) column: Widget,
+    /// All that is to say of the chosen style.
+    pub(super) about: Widget,
     list: PictureList,
     search_row: Widget,
     search: Widget,
@@ -73,8 +78,12 @@ impl StyleList {
             pale: None,
             chosen: String::new(),
         };
+        let about = ui.label("");
+        about.wrap(ABOUT_PX);
+        about.make_selectable();
         let this = Rc::new(Self {
             column,
+            about,
             list,
             search_row,
             search,
@@ -127,7 +136,7 @@ impl StyleList {
             state.chosen.clone_from(&id);
             id
         };
-        self.show_star(&id);
+        self.show_about(&id);
         (self.changed)();
     }
 
@@ -239,11 +248,16 @@ impl StyleList {
             self.list.choose(line);
         }
         self.is_filling.set(false);
-        self.show_star(&id);
+        self.show_about(&id);
     }
 
-    fn show_star(&self, id: &str) {
-        let is_favourite = self.state.borrow().favourites.contains(id);
+    fn show_about(&self, id: &str) {
+        let state = self.state.borrow();
+        let is_favourite = state.favourites.contains(id);
+        if let Some(index) = state.styles.iter().position(|style| style.id == id) {
+            self.about.set_markup(&choice::markup(&state.styles, index).1);
+        }
+        drop(state);
         self.is_filling.set(true);
         self.star.set_checked(is_favourite);
         self.is_filling.set(false);

@@ -128,6 +128,8 @@ symbols! {
         gtk_label_new_with_mnemonic: unsafe extern "C" fn(*const c_char) -> Object,
         gtk_label_set_mnemonic_widget: unsafe extern "C" fn(Object, Object),
         gtk_label_set_text: unsafe extern "C" fn(Object, *const c_char),
+        gtk_label_set_markup: unsafe extern "C" fn(Object, *const c_char),
+        gtk_label_set_max_width_chars: unsafe extern "C" fn(Object, c_int),
         gtk_label_set_line_wrap: unsafe extern "C" fn(Object, c_int),
         gtk_label_set_selectable: unsafe extern "C" fn(Object, c_int),
         gtk_label_set_ellipsize: unsafe extern "C" fn(Object, c_int),

@@ -20,6 +20,9 @@ const TOOLTIP: c_int = 3;
 /// Ends a list of columns.
 const END: c_int = -1;
 
+/// How wide a line's words are before they go on below.
+const WORDS_PX: c_int = 180;
+
 /// A small picture: red, green and blue, 8 bits each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thumbnail {
@@ -72,8 +75,9 @@ impl PictureList {
             picture.set_property(c"ypad", 3);
             column(&picture, c"pixbuf", PICTURE);
             let words = ui.widget((gtk.gtk_cell_renderer_text_new)());
-            // PANGO_ELLIPSIZE_END: lines that are too long end in dots.
-            words.set_property(c"ellipsize", 3);
+            words.set_property(c"wrap-width", WORDS_PX);
+            // PANGO_WRAP_WORD_CHAR.
+            words.set_property(c"wrap-mode", 2);
             words.set_property(c"xpad", 6);
             let words = column(&words, c"markup", WORDS);
             (gtk.gtk_tree_view_column_set_expand)(words.raw(), 1);

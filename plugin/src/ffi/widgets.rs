@@ -255,13 +255,13 @@ impl Ui {
         unsafe {
             match &self.functions.own {
                 Own::Two(gtk) => {
-                    // 140 pixels of slider, 6 characters of number. The slider's limits aren't the number's (0).
+                    // 90 pixels of slider, 6 characters of number. The slider's limits aren't the number's (0).
                     let adjustment = (gtk.gimp_scale_entry_new)(
                         table.raw(),
                         0,
                         row as c_int,
                         label.as_ptr(),
-                        140,
+                        90,
                         6,
                         least,
                         least,
@@ -485,13 +485,27 @@ impl Widget {
         unsafe { (self.ui.gtk().gtk_label_set_text)(self.raw(), c_string(text).as_ptr()) };
     }
 
-    /// A label goes on in the next line, and can be copied.
-    pub(crate) fn wrap(&self) {
+    /// Of a label, in pango's markup.
+    pub(crate) fn set_markup(&self, text: &str) {
+        // SAFETY: GTK checks that it is a label, and copies the text.
+        unsafe { (self.ui.gtk().gtk_label_set_markup)(self.raw(), c_string(text).as_ptr()) };
+    }
+
+    /// A label goes on in the next line where it would be wider than this.
+    pub(crate) fn wrap(&self, px: i32) {
         // SAFETY: GTK checks that it is a label.
         unsafe {
             (self.ui.gtk().gtk_label_set_line_wrap)(self.raw(), 1);
-            (self.ui.gtk().gtk_label_set_selectable)(self.raw(), 1);
+            // GTK 2 breaks lines at the size that was asked for, GTK 3 at what there is, but would ask for all in one line.
+            self.set_size(px, -1);
+            (self.ui.gtk().gtk_label_set_max_width_chars)(self.raw(), 1);
         }
+    }
+
+    /// The words of a label can be copied.
+    pub(crate) fn make_selectable(&self) {
+        // SAFETY: GTK checks that it is a label.
+        unsafe { (self.ui.gtk().gtk_label_set_selectable)(self.raw(), 1) };
     }
 
     /// A label that is too long ends in dots.

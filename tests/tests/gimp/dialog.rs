@@ -1,0 +1,219 @@
+//! A person in the dialog: choosing by pictures, looking closely, keeping values, and being told what is in the way.
+
+use std::fs;
+
+use utsushi::picture::{self, Format, Picture, WriteOptions};
+use utsushi_tests::binary::binary;
+use utsushi_tests::gimp::{Gimp, Session, installed};
+use utsushi_tests::pictures::{cut, sample};
+use utsushi_tests::screen::Screen;
+use utsushi_tests::window::Window;
+
+use crate::stylize;
+
+pub(crate) const DEFAULTS: [&str; 9] = ["\"anime\"", "1.0", "0.0", "0.0", "\"\"", "0.5", "0", "0", "1.0"];
+
+const TITLE: &str = "^Stylize$";
+
+/// A session with a part of a photo in `in.png`.
+fn session(gimp: Gimp, (width, height): (u32, u32)) -> (Session, Picture) {
+    let session = Session::new(gimp);
+    let photo = picture::read(&sample("chelsea.jpg")).expect("a sample");
+    let width = width.min(photo.raster.width());
+    let original = cut(&photo, 0, 0, width, height.min(photo.raster.height()));
+    let path = session.home().path().join("in.png");
+    picture::write(&path, Format::Png, &original, &WriteOptions::default()).expect("it is written");
+    (session, original)
+}
+
+/// Opens the dialog; tells when it is closed.
+fn open(window: &mut Window, session: &Session, before: &str) -> impl Fn() -> bool + use<> {
+    window.begin(&format!("{before} {}", session.telling(&session.stylize(0, DEFAULTS))))
+}
+
+fn shows(screen: &Screen, picture: &Picture) -> bool {
+    screen.find_window(TITLE).is_some_and(|dialog| screen.shows(picture, dialog))
+}
+
+#[test]
+fn styles_are_chosen_by_pictures_starred_and_kept_as_presets() {
+    for gimp in installed() {
+        let version = gimp.version;
+        let (session, original) = session(gimp, (180, 180));
+        let middle = |picture: &Picture| cut(picture, 60, 60, 60, 60);
+        let comic = middle(&stylize(&session, "in.png", &["--style", "comic"]));
+        let weak = middle(&stylize(&session, "in.png", &["--style", "comic", "--strength", "0.5"]));
+        let Some(mut window) = Window::open(&session, "in.png") else { return };
+        let kept = |name: &str| {
+            let path = session.home().path().join("profile/utsushi").join(name);
+            fs::read_to_string(path).unwrap_or_default()
+        };
+        let is_done = open(&mut window, &session, "");
+        // Each style has its picture, with nobody asking for it.
+        for style in
+            ["anime", "comic", "ukiyo-e", "oil", "van-gogh", "impressionist", "cel", "paint", "restore"]
+        {
+            window.wait_for_words(&format!("the list shows {style}\n"), 1);
+        }
+        window.screen().keep(&format!("{version}-styles"));
+        window.screen().press("alt+y Down");
+        window.wait_until("the preview shows the next style", |screen| shows(screen, &comic));
+        window.screen().press("alt+f");
+        window.wait_until("it is a favourite", |_| kept("favourites") == "comic\n");
+        window.screen().press("alt+t ctrl+a 0 period 5 Tab");
+        window.wait_until("the preview shows half of the style", |screen| shows(screen, &weak));
+        window.screen().press("alt+p m i n e Tab");
+        window.screen().press("space");
+        window.wait_until("there is a preset", |_| kept("presets.toml").contains("[mine]"));
+        assert!(kept("presets.toml").contains("strength = 0.5\n"), "{}", kept("presets.toml"));
+        window.screen().keep(&format!("{version}-starred"));
+        window.screen().press("Escape");
+        window.wait_until("the dialog is closed", |_| is_done());
+
+        // After a restart of the plug-in, the preset has both the style and its strength.
+        let is_done = open(&mut window, &session, "");
+        window.wait_for_words("the list shows restore\n", 2);
+        window.screen().press("alt+p Down");
+        window.wait_until("the preview shows the preset", |screen| shows(screen, &weak));
+        window.screen().keep(&format!("{version}-preset"));
+        window.screen().press("Escape");
+        window.wait_until("the dialog is closed", |_| is_done());
+        assert!(original.raster.width() == 180, "all of it is seen at its own size");
+    }
+}
+
+#[test]
+fn the_preview_zooms_moves_splits_and_grows() {
+    for gimp in installed() {
+        let version = gimp.version;
+        let (session, original) = session(gimp, (1_000, 1_000));
+        // Larger than any preview here.
+        let enlarged = session.home().path().join("in.png");
+        let large = enlarge(&original, 3);
+        picture::write(&enlarged, Format::Png, &large, &WriteOptions::default()).expect("it is written");
+        let (width, height) = (large.raster.width(), large.raster.height());
+        let drawn = stylize(&session, "in.png", &[]);
+        let Some(mut window) = Window::open(&session, "in.png") else { return };
+        let is_done = open(&mut window, &session, "");
+        window.wait_for_words("preview ", 1);
+        window.screen().keep(&format!("{version}-whole"));
+
+        // The brush size is 1, so that the command line's is the same.
+        window.screen().press("alt+b ctrl+a 1 Tab alt+1");
+        let middle = cut(&drawn, width / 2 - 60, height / 2 - 60, 120, 120);
+        window.wait_until("the middle is seen pixel for pixel", |screen| shows(screen, &middle));
+        window.screen().keep(&format!("{version}-one-to-one"));
+
+        let dialog = window.screen().find_window(TITLE).expect("it is open");
+        let (x, y) = (dialog.x + 250, dialog.y + 250);
+        let corner = cut(&drawn, 5, 5, 120, 120);
+        for _ in 0..8 {
+            window.screen().drag((x - 150, y - 100), (x + 200, y + 200));
+        }
+        window.wait_until("the corner was dragged here", |screen| shows(screen, &corner));
+
+        // Left of the middle is the layer as it is.
+        window.screen().press("alt+a");
+        let before = cut(&large, 5, 5, 120, 120);
+        window.wait_until("the corner is seen before", |screen| shows(screen, &before));
+        window.screen().keep(&format!("{version}-split"));
+        window.screen().press("alt+a");
+        window.wait_until("the corner is seen after", |screen| shows(screen, &corner));
+
+        // What was too wide for the preview isn't any more.
+        let wide = cut(&drawn, 5, 300, 590, 40);
+        assert!(!shows(window.screen(), &wide));
+        window.screen().resize_window(TITLE, 1270, 860);
+        window.screen().press("alt+v alt+v");
+        window.wait_until("the preview has grown", |screen| {
+            screen.find_window(TITLE).is_some_and(|dialog| dialog.height > 800)
+        });
+        window.screen().keep(&format!("{version}-grown"));
+        window.screen().press("Escape");
+        window.wait_until("the dialog is closed", |_| is_done());
+    }
+}
+
+/// Each pixel becomes `by` x `by`.
+fn enlarge(picture: &Picture, by: usize) -> Picture {
+    let row = |row: &[u8]| -> Vec<u8> {
+        row.chunks(3).flat_map(|pixel| pixel.repeat(by)).collect::<Vec<u8>>().repeat(by)
+    };
+    let pixels = picture.pixels.chunks(picture.raster.row_bytes()).flat_map(row).collect();
+    let (width, height) = (picture.raster.width() * by as u32, picture.raster.height() * by as u32);
+    let raster = utsushi_ipc::pixels::Raster::new(width, height, picture.raster.format()).expect("a raster");
+    Picture { raster, pixels, metadata: picture.metadata.clone() }
+}
+
+#[test]
+fn what_is_in_the_way_is_said_in_the_dialog() {
+    for gimp in installed() {
+        let version = gimp.version;
+        let (session, _) = session(gimp, (180, 180));
+        let Some(mut window) = Window::open(&session, "in.png") else { return };
+        let group = session.new_group();
+        let cases = [
+            (
+                "selection",
+                "(gimp-layer-set-offsets layer 500 500) (gimp-image-select-rectangle image 2 0 0 9 9)"
+                    .to_owned(),
+                "(gimp-layer-set-offsets layer 0 0) (gimp-selection-none image)",
+                "The selection doesn't touch the layer",
+            ),
+            (
+                "locked",
+                "(gimp-item-set-lock-content layer TRUE)".to_owned(),
+                "(gimp-item-set-lock-content layer FALSE)",
+                "The layer's pixels are locked",
+            ),
+            (
+                "group",
+                format!("(define old layer) (set! layer {group}) (gimp-image-insert-layer image layer 0 0)"),
+                "(gimp-image-remove-layer image layer) (set! layer old)",
+                "A layer group has no pixels of its own",
+            ),
+            (
+                "indexed",
+                "(gimp-image-convert-indexed image 0 0 8 FALSE FALSE \"\")".to_owned(),
+                "(gimp-image-convert-rgb image)",
+                "An indexed image has no colours to spare",
+            ),
+        ];
+        for (name, before, after, words) in cases {
+            let is_done = open(&mut window, &session, &before);
+            window.wait_for_words(&format!("the dialog says: {words}"), 1);
+            window.wait_until("the dialog is seen", |screen| screen.find_window(TITLE).is_some());
+            // There is nothing that OK could do.
+            window.screen().press_and_see("alt+b");
+            window.screen().press("alt+o");
+            window.screen().press_and_see("alt+k");
+            assert!(!is_done(), "{version}, {name}");
+            window.screen().keep(&format!("{version}-{name}"));
+            window.screen().press("Escape");
+            window.wait_until("the dialog is closed", |_| is_done());
+            window.evaluate(after);
+        }
+    }
+}
+
+#[test]
+fn a_daemon_that_is_missing_is_said_and_tried_again() {
+    for gimp in installed() {
+        let version = gimp.version;
+        let (session, _) = session(gimp, (180, 180));
+        let drawn = cut(&stylize(&session, "in.png", &[]), 60, 60, 60, 60);
+        session.home().run(&["stop"]);
+        let daemon = session.home().path().join("profile/plug-ins/utsushi-gimp/utsushi");
+        fs::remove_file(&daemon).expect("it is there");
+        let Some(mut window) = Window::open(&session, "in.png") else { return };
+        let is_done = open(&mut window, &session, "");
+        window.wait_for_words("the dialog says: Can't start the daemon with", 1);
+        window.wait_until("the dialog is seen", |screen| screen.find_window(TITLE).is_some());
+        window.screen().keep(&format!("{version}-no-daemon"));
+        fs::copy(binary(), &daemon).expect("copied");
+        window.screen().press("space");
+        window.wait_until("the style is drawn", |screen| shows(screen, &drawn));
+        window.screen().press("Escape");
+        window.wait_until("the dialog is closed", |_| is_done());
+    }
+}
