@@ -10,7 +10,7 @@ use crate::words::{self, Word};
 pub(crate) const SEARCH_FROM: usize = 13;
 
 /// Letters of a credit that the list shows.
-const SHORT: usize = 28;
+const SHORT: usize = 25;
 
 /// What the built-in styles do.
 const SUMMARIES: [(&str, Word); 9] = [
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(name(&styles, 1), "X<Y");
         let long = StyleInfo { attribution: "after the works of somebody".into(), ..style("oil", true) };
         let (words, all) = markup(&[long], 0);
-        assert!(words.ends_with("A &amp; B; MIT; after the works…</span></small>"), "{words}");
+        assert!(words.ends_with("A &amp; B; MIT; after the wo…</span></small>"), "{words}");
         assert!(all.contains("somebody"), "{all}");
     }
 

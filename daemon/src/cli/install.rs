@@ -116,8 +116,9 @@ impl Install {
         for place in &places {
             let copied = shared.is_none().then_some(daemon.as_path());
             let folder = place.join(PLUG_IN);
-            work.carry_out(&folder, catalogues::installation(&folder))?;
-            work.carry_out(&folder, folder::installation(&folder, &plug_in, copied))?;
+            let steps = catalogues::installation(&folder)
+                .and_then(|words| folder::installation(&folder, &plug_in, copied, words));
+            work.carry_out(&folder, steps)?;
         }
         match shared {
             Some(program) if !places.is_empty() => {

@@ -39,7 +39,7 @@ const DRAWN_LARGER: i32 = 3;
 /// How large the window is at first.
 const SIZE_PX: (i32, i32) = (1250, 680);
 /// How wide the list of styles is at least.
-const LIST_PX: i32 = 330;
+const LIST_PX: i32 = 360;
 /// How wide a message's lines are.
 const MESSAGE_PX: i32 = 340;
 

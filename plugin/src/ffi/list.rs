@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::events::Event;
 use super::gtk::TreeIter;
-use super::widgets::{Ui, Widget};
-use super::{Object, c_string};
+use super::widgets::{Own, Ui, Widget};
+use super::{Object, c_string, gtk2};
 
 /// `G_TYPE_STRING`.
 const STRING: usize = 16 << 2;
@@ -61,6 +61,10 @@ impl PictureList {
             (gtk.gtk_tree_view_set_headers_visible)(view.raw(), 0);
             (gtk.gtk_tree_view_set_enable_search)(view.raw(), 0);
             (gtk.gtk_tree_view_set_tooltip_column)(view.raw(), TOOLTIP);
+            if let Own::Two(gtk2) = &ui.functions.own {
+                (gtk2.gtk_widget_modify_base)(view.raw(), gtk2::SELECTED, &gtk2::CHOSEN);
+                (gtk2.gtk_widget_modify_text)(view.raw(), gtk2::SELECTED, &gtk2::CHOSEN_WORDS);
+            }
 
             let column = |cell: &Widget, attribute: &std::ffi::CStr, index: c_int| {
                 let column = ui.widget((gtk.gtk_tree_view_column_new)());

@@ -160,11 +160,16 @@ fn errors_are_told_and_change_nothing() {
             }
             _ => ("has value -1 out of range: 0 to 2147483647", "has value 7.000000 out of range"),
         };
+        let (nowhere, output) = match session.gimp().version {
+            "2.10" => (with(6, "2"), "output must be a number from 0 to 1"),
+            _ => (call.replace("#:output \"layer\"", "#:output \"nowhere\""), "PROBE"),
+        };
         let cases = [
             (with(0, "\"ochre\""), "there is no style `ochre`; there are: anime"),
             (with(2, "0.5"), "brush-size must be 0, which chooses it by the layer's size"),
             (with(7, "-1"), seed),
             (with(8, "7.0"), grain),
+            (nowhere, output),
             (format!("(gimp-item-set-lock-content layer TRUE) {call}"), "the layer's pixels are locked"),
             (
                 format!("(gimp-image-convert-indexed image 0 0 8 FALSE FALSE \"\") {call}"),

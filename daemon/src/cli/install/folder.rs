@@ -57,15 +57,21 @@ pub(super) enum Step {
     LeaveFolder(PathBuf),
 }
 
-/// The steps after which `folder` has this plug-in and this daemon, or no daemon. The plug-in comes last, so that GIMP
-/// never finds it without its daemon.
-pub(super) fn installation(folder: &Path, plug_in: &Path, daemon: Option<&Path>) -> io::Result<Vec<Step>> {
+/// The steps after which `folder` has this plug-in and this daemon, or no daemon, and what comes by these steps. The plug-in
+/// comes last, so that GIMP never finds it without its daemon.
+pub(super) fn installation(
+    folder: &Path,
+    plug_in: &Path,
+    daemon: Option<&Path>,
+    also: Vec<Step>,
+) -> io::Result<Vec<Step>> {
     let mut steps = clearing(folder);
     match daemon {
         Some(daemon) => steps.push(placing(Source::Program(daemon.to_path_buf()), folder.join(DAEMON))?),
         // It would be taken instead of the one that is meant to be.
         None => steps.extend(removing(folder.join(DAEMON))?),
     }
+    steps.extend(also);
     steps.push(placing(Source::Program(plug_in.to_path_buf()), folder.join(PLUG_IN))?);
     Ok(steps)
 }
@@ -280,7 +286,7 @@ mod tests {
 
         fn installation(&self, daemon: Option<&str>) -> io::Result<Vec<Step>> {
             let daemon = daemon.map(|daemon| self.root.path().join(daemon));
-            installation(&self.ours(), &self.root.path().join("plug-in"), daemon.as_deref())
+            installation(&self.ours(), &self.root.path().join("plug-in"), daemon.as_deref(), Vec::new())
         }
 
         fn words(&self, steps: &[Step]) -> String {
