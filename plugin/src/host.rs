@@ -312,7 +312,7 @@ impl<I: Id> Host for Layer<I> {
         // SAFETY: `layer` is a drawable, by `new`.
         unsafe {
             let own = (self.items.gimp_drawable_get_format)(self.layer);
-            self.gegl.to_srgb(own, &profile, format, pixels);
+            self.gegl.convert_to_srgb(own, &profile, format, pixels);
         }
     }
 

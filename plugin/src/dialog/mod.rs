@@ -47,6 +47,9 @@ const MESSAGE_PX: i32 = 340;
 const PREVIEW: i32 = 0;
 const MESSAGE: i32 = 1;
 
+/// Takes values in the order of the parameters.
+pub(crate) type Taker = Box<dyn Fn(&[Value])>;
+
 /// What a dialog is opened with.
 pub(crate) struct Opening<H> {
     /// GIMP's dialog, with nothing in it.
@@ -58,7 +61,7 @@ pub(crate) struct Opening<H> {
     pub(crate) kept: Kept,
     pub(crate) values: Vec<Value>,
     /// Is told what a person has changed.
-    pub(crate) changed: Box<dyn Fn(&[Value])>,
+    pub(crate) changed: Taker,
 }
 
 /// An open dialog.
@@ -78,7 +81,7 @@ struct Inner<H> {
     /// Owns its callbacks' other half.
     _presets: Rc<Presets>,
     obstacle: Box<dyn Fn(Output) -> Option<String>>,
-    changed: Box<dyn Fn(&[Value])>,
+    changed: Taker,
     gallery: RefCell<Gallery>,
     /// The styles, or why there are none; nothing as long as nobody knows.
     styles: RefCell<Option<Result<Arc<[StyleInfo]>, String>>>,

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::Taker;
 use crate::ffi::widgets::{Room, Ui, Widget};
 use crate::kept::Kept;
 use crate::params::Value;
@@ -22,7 +23,7 @@ pub(super) struct Presets {
     names: RefCell<Vec<String>>,
     is_filling: Cell<bool>,
     values: Box<dyn Fn() -> Vec<Value>>,
-    chosen: Box<dyn Fn(&[Value])>,
+    chosen: Taker,
 }
 
 impl Presets {

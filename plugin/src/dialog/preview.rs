@@ -25,6 +25,9 @@ const STEP_PX: f64 = 40.0;
 /// What is around the layer.
 const GROUND: [f64; 4] = [0.32, 0.32, 0.32, 1.0];
 
+/// Another view.
+type Change = fn(&mut View);
+
 /// GDK's numbers of keys.
 mod keys {
     pub(super) const LEFT: u32 = 0xff51;
@@ -126,7 +129,7 @@ impl<H: Host + 'static> Preview<H> {
         this
     }
 
-    fn listen(self: &Rc<Self>, zooms: &[(&Widget, fn(&mut View))]) {
+    fn listen(self: &Rc<Self>, zooms: &[(&Widget, Change)]) {
         let weak = Rc::downgrade(self);
         let this = weak.clone();
         self.area.on_draw(move |canvas| {

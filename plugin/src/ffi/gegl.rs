@@ -101,7 +101,13 @@ impl Gegl {
     /// # Safety
     ///
     /// `own` must be a babl format.
-    pub(crate) unsafe fn to_srgb(&self, own: Babl, profile: &[u8], format: PixelFormat, pixels: &mut [u8]) {
+    pub(crate) unsafe fn convert_to_srgb(
+        &self,
+        own: Babl,
+        profile: &[u8],
+        format: PixelFormat,
+        pixels: &mut [u8],
+    ) {
         assert_eq!(format.depth, Depth::U8, "samples for a screen");
         let count = pixels.len() / format.pixel_bytes();
         // SAFETY: the profile is read up to its length, and copied; the message, which is babl's, isn't looked at. Both

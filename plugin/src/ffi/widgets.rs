@@ -478,41 +478,6 @@ impl Widget {
         // SAFETY: GTK checks that it is a notebook.
         unsafe { (self.ui.gtk().gtk_notebook_set_current_page)(self.raw(), page) };
     }
-
-    /// Of a label.
-    pub(crate) fn set_text(&self, text: &str) {
-        // SAFETY: GTK checks that it is a label, and copies the text.
-        unsafe { (self.ui.gtk().gtk_label_set_text)(self.raw(), c_string(text).as_ptr()) };
-    }
-
-    /// Of a label, in pango's markup.
-    pub(crate) fn set_markup(&self, text: &str) {
-        // SAFETY: GTK checks that it is a label, and copies the text.
-        unsafe { (self.ui.gtk().gtk_label_set_markup)(self.raw(), c_string(text).as_ptr()) };
-    }
-
-    /// A label goes on in the next line where it would be wider than this.
-    pub(crate) fn wrap(&self, px: i32) {
-        // SAFETY: GTK checks that it is a label.
-        unsafe {
-            (self.ui.gtk().gtk_label_set_line_wrap)(self.raw(), 1);
-            // GTK 2 breaks lines at the size that was asked for, GTK 3 at what there is, but would ask for all in one line.
-            self.set_size(px, -1);
-            (self.ui.gtk().gtk_label_set_max_width_chars)(self.raw(), 1);
-        }
-    }
-
-    /// The words of a label can be copied.
-    pub(crate) fn make_selectable(&self) {
-        // SAFETY: GTK checks that it is a label.
-        unsafe { (self.ui.gtk().gtk_label_set_selectable)(self.raw(), 1) };
-    }
-
-    /// A label that is too long ends in dots.
-    pub(crate) fn ellipsize(&self) {
-        // SAFETY: GTK checks that it is a label; 3 is PANGO_ELLIPSIZE_END.
-        unsafe { (self.ui.gtk().gtk_label_set_ellipsize)(self.raw(), 3) };
-    }
 }
 
 impl Clone for Widget {
