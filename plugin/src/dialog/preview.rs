@@ -97,12 +97,16 @@ impl<H: Host + 'static> Preview<H> {
         let nearer = button("+", words::ZOOM_IN_HELP.text());
         nearer.set_name(words::ZOOM_IN_HELP.text());
         farther.set_name(words::ZOOM_OUT_HELP.text());
-        for child in [&wanted, &split, &fit, &one, &farther, &nearer] {
+        for child in [&fit, &one, &farther, &nearer] {
             row.pack(child, Room::Fixed);
         }
+        row.pack(&status, Room::Grows);
+        let checks = ui.row(12);
+        checks.pack(&wanted, Room::Fixed);
+        checks.pack(&split, Room::Fixed);
         column.pack(&ui.frame(&area), Room::Grows);
         column.pack(&row, Room::Fixed);
-        column.pack(&status, Room::Fixed);
+        column.pack(&checks, Room::Fixed);
 
         let extent = live.extent();
         let this = Rc::new(Self {

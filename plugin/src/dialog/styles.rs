@@ -67,6 +67,8 @@ impl StyleList {
         column.pack(&search_row, Room::Fixed);
         column.pack(&no_match, Room::Fixed);
         column.pack(&scrolled, Room::Grows);
+        // What is in it is seen as soon as it is.
+        search_row.show_all();
         search_row.set_visible(false);
         no_match.set_visible(false);
 

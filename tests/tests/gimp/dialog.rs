@@ -84,6 +84,32 @@ fn styles_are_chosen_by_pictures_starred_and_kept_as_presets() {
 }
 
 #[test]
+fn many_styles_can_be_searched() {
+    for gimp in installed() {
+        let version = gimp.version;
+        let (session, _) = session(gimp, (180, 180));
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../daemon/styles/paint.safetensors");
+        for id in ["mine-1", "mine-2", "mine-3", "mine-4"] {
+            session.home().expect(0, &["styles", "import", own, "--id", id]);
+        }
+        let Some(mut window) = Window::open(&session, "in.png") else { return };
+        let is_done = open(&mut window, &session, "");
+        window.wait_for_words("the list shows mine-4\n", 1);
+        window.screen().press("alt+h m i n e minus 3");
+        window.screen().press_and_see("alt+y");
+        window.screen().keep(&format!("{version}-search"));
+        // It is the only line.
+        window.screen().press("Home space alt+f");
+        let file = session.home().path().join("profile/utsushi/favourites");
+        window.wait_until("what was found is a favourite", |_| {
+            fs::read_to_string(&file).is_ok_and(|favourites| favourites == "mine-3\n")
+        });
+        window.screen().press("Escape");
+        window.wait_until("the dialog is closed", |_| is_done());
+    }
+}
+
+#[test]
 fn the_preview_zooms_moves_splits_and_grows() {
     for gimp in installed() {
         let version = gimp.version;
@@ -118,8 +144,14 @@ fn the_preview_zooms_moves_splits_and_grows() {
         let before = cut(&large, 5, 5, 120, 120);
         window.wait_until("the corner is seen before", |screen| shows(screen, &before));
         window.screen().keep(&format!("{version}-split"));
+        window.screen().click((x - 100, y), 1);
+        window.screen().press(&["shift+Left"; 10].join(" "));
+        window.wait_until("the line was moved to the left", |screen| shows(screen, &corner));
         window.screen().press("alt+a");
-        window.wait_until("the corner is seen after", |screen| shows(screen, &corner));
+        window.screen().click((x, y), 5);
+        window.wait_until("the wheel zooms out", |screen| !shows(screen, &corner));
+        window.screen().click((x, y), 4);
+        window.wait_until("the wheel zooms in", |screen| shows(screen, &corner));
 
         // What was too wide for the preview isn't any more.
         let wide = cut(&drawn, 5, 300, 590, 40);
