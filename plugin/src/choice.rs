@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(name(&styles, 1), "X<Y");
         let long = StyleInfo { attribution: "after the works of somebody".into(), ..style("oil", true) };
         let (words, all) = markup(&[long], 0);
-        assert!(words.ends_with("A &amp; B; MIT; after the wo…</span></small>"), "{words}");
+        assert!(words.ends_with("A &amp; B; MIT; after the wor…</span></small>"), "{words}");
         assert!(all.contains("somebody"), "{all}");
     }
 

@@ -300,6 +300,8 @@ impl Host for Fake {
         Some(pixels.map(|place| if is_selected(place) { 255 } else { 0 }).collect())
     }
 
+    fn look_again(&mut self) {}
+
     /// The screen's colours are this one's.
     fn show(&self, _format: PixelFormat, _pixels: &mut [u8]) {}
 

@@ -307,6 +307,10 @@ impl<I: Id> Host for Layer<I> {
         Some(selection.read_mask(Rect { x: area.x + x, y: area.y + y, ..area }, scale))
     }
 
+    fn look_again(&mut self) {
+        self.source = None;
+    }
+
     fn show(&self, format: PixelFormat, pixels: &mut [u8]) {
         let profile = if I::HAS_SPACES { Vec::new() } else { self.image_profile() };
         // SAFETY: `layer` is a drawable, by `new`.

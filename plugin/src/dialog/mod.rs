@@ -87,6 +87,8 @@ struct Inner<H> {
     styles: RefCell<Option<Result<Arc<[StyleInfo]>, String>>>,
     /// What the gallery draws.
     small: RefCell<Option<Small>>,
+    /// Was there an obstacle?
+    was_in_the_way: Cell<bool>,
     /// The message that is shown.
     said: RefCell<String>,
     is_open: Cell<bool>,
@@ -149,6 +151,12 @@ impl<H: Host + 'static> Dialog<H> {
             side.pack(&values, Room::Fixed);
             let panes = ui.panes(&pages, &side);
             panes.set_border(6);
+            // A person comes back, maybe after having done something about it.
+            let look_again = weakly(Inner::refresh);
+            window.on_event(c"focus-in-event", move |_| {
+                look_again();
+                false
+            });
             window.content().pack(&panes, Room::Grows);
             panes.show_all();
             form.styles.focus();
@@ -166,6 +174,7 @@ impl<H: Host + 'static> Dialog<H> {
                 gallery: RefCell::new(gallery),
                 styles: RefCell::default(),
                 small: RefCell::default(),
+                was_in_the_way: Cell::new(false),
                 said: RefCell::default(),
                 is_open: Cell::new(true),
                 bell,
@@ -270,6 +279,9 @@ impl<H: Host + 'static> Inner<H> {
             Some(Err(trouble)) => (false, trouble.clone()),
             None => (false, String::new()),
         };
+        if self.was_in_the_way.replace(obstacle.is_some()) && obstacle.is_none() {
+            self.preview.live.borrow_mut().renew();
+        }
         self.window.set_response_sensitive(OK, obstacle.is_none() && styles && settings.is_ok());
         let (message, can_retry) = match &obstacle {
             Some(obstacle) => (obstacle, false),

@@ -45,6 +45,8 @@ pub(crate) trait Host: Rows {
     fn selection(&mut self) -> Option<Rect>;
     /// How much each pixel of an area is selected, up to 255, of a copy as in [`Rows::read`]; nothing without a selection.
     fn mask(&mut self, area: Rect, scale: f64) -> Option<Vec<u8>>;
+    /// The layer may have become another: its pixels are to be asked for anew.
+    fn look_again(&mut self);
     /// Turns 8-bit samples of the drawable's colours into those of a screen, which is sRGB.
     fn show(&self, format: PixelFormat, pixels: &mut [u8]);
     /// Makes a place to draw this area on, unseen until [`Host::finish`].

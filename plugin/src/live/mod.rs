@@ -110,6 +110,15 @@ impl<H: Host> Live<H> {
         self.styles = Arc::clone(styles);
     }
 
+    /// The layer may be another than it was: a person has converted the image, for instance.
+    pub(crate) fn renew(&mut self) {
+        self.host.look_again();
+        self.target = self.host.target();
+        self.selected = self.host.selection();
+        (self.read, self.before) = (None, None);
+        self.forget();
+    }
+
     /// The part of the layer that is selected, as of the last [`Self::follow_selection`].
     pub(crate) fn selected(&self) -> Option<Rect> {
         self.selected

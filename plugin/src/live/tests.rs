@@ -294,3 +294,18 @@ fn what_is_not_selected_is_shown_as_it_is() {
     drop(stage);
     daemon.finish();
 }
+
+#[test]
+fn a_layer_that_was_converted_is_drawn_as_it_is_then() {
+    let (styles, daemon) = (styles(), Daemon::start([&[Deed::Invert]]));
+    let mut stage = Stage::new(&styles, daemon.connector());
+    stage.live.target.encoding = "of a palette".into();
+    stage.ask(1.0, HERE);
+    assert!(stage.live.before(whole(HERE)).is_none() && !stage.live.trouble().is_empty());
+    stage.live.renew();
+    assert_eq!(stage.live.trouble(), "");
+    stage.ask(1.0, HERE);
+    assert!(stage.take() && stage.shows(HERE) && stage.live.before(whole(HERE)).is_some());
+    drop(stage);
+    daemon.finish();
+}

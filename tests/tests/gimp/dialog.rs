@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use utsushi::picture::{self, Format, Picture, WriteOptions};
+use moxcms::{ColorProfile, Layout, TransformOptions};
+use utsushi::picture::{self, Format, Metadata, Picture, WriteOptions};
+use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster};
 use utsushi_tests::binary::binary;
 use utsushi_tests::gimp::{Gimp, Session, installed};
 use utsushi_tests::pictures::{cut, sample};
@@ -134,9 +136,10 @@ fn the_preview_zooms_moves_splits_and_grows() {
         let dialog = window.screen().find_window(TITLE).expect("it is open");
         let (x, y) = (dialog.x + 250, dialog.y + 250);
         let corner = cut(&drawn, 5, 5, 120, 120);
-        for _ in 0..8 {
-            window.screen().drag((x - 150, y - 100), (x + 200, y + 200));
-        }
+        let drag_there = |screen: &Screen| {
+            (0..8).for_each(|_| screen.drag((x - 150, y - 100), (x + 200, y + 200)));
+        };
+        drag_there(window.screen());
         window.wait_until("the corner was dragged here", |screen| shows(screen, &corner));
 
         // Left of the middle is the layer as it is.
@@ -146,11 +149,15 @@ fn the_preview_zooms_moves_splits_and_grows() {
         window.screen().keep(&format!("{version}-split"));
         window.screen().click((x - 100, y), 1);
         window.screen().press(&["shift+Left"; 10].join(" "));
-        window.wait_until("the line was moved to the left", |screen| shows(screen, &corner));
+        // Below the words.
+        let left = cut(&drawn, 8, 60, 100, 60);
+        window.wait_until("the line was moved to the left", |screen| shows(screen, &left));
         window.screen().press("alt+a");
         window.screen().click((x, y), 5);
         window.wait_until("the wheel zooms out", |screen| !shows(screen, &corner));
+        // What is under the pointer stays there, which is not what was before the corner was reached.
         window.screen().click((x, y), 4);
+        drag_there(window.screen());
         window.wait_until("the wheel zooms in", |screen| shows(screen, &corner));
 
         // What was too wide for the preview isn't any more.
@@ -167,6 +174,39 @@ fn the_preview_zooms_moves_splits_and_grows() {
     }
 }
 
+#[test]
+fn the_preview_shows_colours_as_a_screen_does() {
+    for gimp in installed() {
+        let version = gimp.version;
+        let session = Session::new(gimp);
+        let (p3, srgb) = (ColorProfile::new_display_p3(), ColorProfile::new_srgb());
+        let format = PixelFormat { channels: Channels::Rgb, depth: Depth::U8 };
+        let raster = Raster::new(180, 180, format).expect("a raster");
+        let (colour, mut on_screen) = ([200, 90, 80], [0_u8; 3]);
+        let convert = p3.create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, TransformOptions::default());
+        convert.and_then(|convert| convert.transform(&colour, &mut on_screen)).expect("it is converted");
+        let metadata = Metadata { icc: picture::encode_profile(&p3), ..Metadata::default() };
+        let flat = Picture { raster, pixels: colour.repeat(180 * 180), metadata };
+        let path = session.home().path().join("in.png");
+        picture::write(&path, Format::Png, &flat, &WriteOptions::default()).expect("it is written");
+
+        let Some(mut window) = Window::open(&session, "in.png") else { return };
+        let is_done = open(&mut window, &session, "");
+        window.wait_for_words("the list shows restore\n", 1);
+        // The layer as it is.
+        window.screen().press("alt+v");
+        let count = |screen: &Screen, colour: [u8; 3]| {
+            let seen = screen.look();
+            let is_like = |pixel: &&[u8]| pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 1);
+            seen.pixels.chunks(3).filter(is_like).count()
+        };
+        window.wait_until("it has the screen's colour", |screen| count(screen, on_screen) >= 180 * 180);
+        assert!(count(window.screen(), colour) < 500, "{version}: {on_screen:?}, not {colour:?}");
+        window.screen().press("Escape");
+        window.wait_until("the dialog is closed", |_| is_done());
+    }
+}
+
 /// Each pixel becomes `by` x `by`.
 fn enlarge(picture: &Picture, by: usize) -> Picture {
     let row = |row: &[u8]| -> Vec<u8> {
@@ -174,7 +214,7 @@ fn enlarge(picture: &Picture, by: usize) -> Picture {
     };
     let pixels = picture.pixels.chunks(picture.raster.row_bytes()).flat_map(row).collect();
     let (width, height) = (picture.raster.width() * by as u32, picture.raster.height() * by as u32);
-    let raster = utsushi_ipc::pixels::Raster::new(width, height, picture.raster.format()).expect("a raster");
+    let raster = Raster::new(width, height, picture.raster.format()).expect("a raster");
     Picture { raster, pixels, metadata: picture.metadata.clone() }
 }
 
