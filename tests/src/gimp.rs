@@ -71,6 +71,27 @@ pub fn installed() -> Vec<Gimp> {
     found.collect()
 }
 
+impl Gimp {
+    /// Whether a GIMP there can speak the language of this locale, which the C library has to have.
+    pub fn speaks(&self, locale: &str) -> bool {
+        let mut command = match &self.place {
+            Place::Two => Command::new("locale"),
+            Place::Three(root) => {
+                let mut command = Command::new("chroot");
+                command.arg(root).arg("locale");
+                command
+            }
+        };
+        let known = command.arg("-a").output().map(|output| output.stdout).unwrap_or_default();
+        let known = String::from_utf8_lossy(&known).to_lowercase();
+        let is_known = known.lines().any(|name| name == locale.to_lowercase().replace("utf-8", "utf8"));
+        if !is_known {
+            skipped(&format!("GIMP {} has no locale {locale}", self.version));
+        }
+        is_known
+    }
+}
+
 /// Where a whole Debian of this name is, if `.ci/gimps` has made it.
 pub fn debian(name: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

@@ -82,6 +82,15 @@ impl<'a> Window<'a> {
         log(self.session)
     }
 
+    /// GTK has nothing to complain of in the plug-in.
+    #[track_caller]
+    pub fn assert_no_complaints(&self) {
+        let log = self.log();
+        let complaints: Vec<_> =
+            log.lines().filter(|line| line.contains("(utsushi-gimp:") && line.contains("CRITICAL")).collect();
+        assert!(complaints.is_empty(), "GIMP {}: {complaints:?}", self.session.gimp().version);
+    }
+
     /// Waits until GIMP or the plug-in says this, `times` times by now.
     #[track_caller]
     pub fn wait_for_words(&mut self, words: &str, times: usize) {
