@@ -197,15 +197,13 @@ impl<H: Host + 'static> Preview<H> {
                 let is_line = self.split.is_checked() && (x - line_px).abs() <= GRIP_PX;
                 self.drag.set(if is_line { Drag::Line } else { Drag::Layer { x, y } });
             }
-            (Event::Release { .. }, _) => {
+            // GTK 3 leaves out motions that it has no time for, so the place where it ends counts, too.
+            (Event::Release { x, y }, drag) => {
+                self.drag_on(drag, (x, y));
                 self.drag.set(Drag::None);
                 self.area.redraw();
             }
-            (Event::Motion { x, .. }, Drag::Line) => self.move_line(x),
-            (Event::Motion { x, y }, Drag::Layer { x: from_x, y: from_y }) => {
-                self.drag.set(Drag::Layer { x, y });
-                self.change_view(|view| view.drag(x - from_x, y - from_y));
-            }
+            (Event::Motion { x, y }, drag) => self.drag_on(drag, (x, y)),
             (Event::ScrollUp { x, y }, _) => self.change_view(|view| view.step(true, (x, y))),
             (Event::ScrollDown { x, y }, _) => self.change_view(|view| view.step(false, (x, y))),
             (Event::Key { key: keys::LEFT, with_shift: true }, _) => self.move_line(line_px - STEP_PX),
@@ -214,6 +212,18 @@ impl<H: Host + 'static> Preview<H> {
             _ => return false,
         }
         true
+    }
+
+    /// The pointer that has taken hold of something is here now.
+    fn drag_on(&self, drag: Drag, (x, y): (f64, f64)) {
+        match drag {
+            Drag::None => {}
+            Drag::Line => self.move_line(x),
+            Drag::Layer { x: from_x, y: from_y } => {
+                self.drag.set(Drag::Layer { x, y });
+                self.change_view(|view| view.drag(x - from_x, y - from_y));
+            }
+        }
     }
 
     fn press(&self, key: u32) -> bool {
