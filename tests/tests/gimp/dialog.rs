@@ -85,7 +85,12 @@ fn styles_are_chosen_by_pictures_starred_and_kept_as_presets() {
             window.wait_until("everything is as at first", |screen| shows(screen, &anime));
         } else {
             // GIMP's own settings, which go by the configuration.
+            // GTK presses a button some time after its key.
             window.screen().press("alt+s");
+            window.wait_until("the settings are saved", |_| {
+                let saved = session.home().names("profile/plug-in-settings");
+                saved.iter().any(|name| name.ends_with(".default"))
+            });
             window.screen().press("alt+t ctrl+a 1 Tab");
             window.wait_until("the preview shows all of the style", |screen| shows(screen, &comic));
             window.screen().press("alt+l");
