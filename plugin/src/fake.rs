@@ -244,14 +244,19 @@ impl Fake {
 }
 
 impl Rows for Fake {
-    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
+    /// Of a copy, the nearest pixels.
+    fn read(&mut self, area: Rect, scale: f64, format: PixelFormat, pixels: &mut [u8]) {
         self.on_its_thread();
         self.reads += 1;
         assert_eq!(format.pixel_bytes(), self.pixel_bytes);
         self.largest_band_bytes = self.largest_band_bytes.max(pixels.len());
         let row_bytes = area.width as usize * self.pixel_bytes;
-        for (range, row) in self.rows(area).zip(pixels.chunks_exact_mut(row_bytes)) {
-            row.copy_from_slice(&self.layer[range]);
+        for (y, row) in (area.y..).zip(pixels.chunks_exact_mut(row_bytes)) {
+            for (x, pixel) in (area.x..).zip(row.chunks_exact_mut(self.pixel_bytes)) {
+                let at = |px: i32| (f64::from(px) / scale) as i32;
+                let range = self.rows(Rect::new(at(x), at(y), 1, 1)).next().expect("a pixel");
+                pixel.copy_from_slice(&self.layer[range]);
+            }
         }
     }
 
@@ -285,6 +290,20 @@ impl Host for Fake {
     fn selection(&mut self) -> Option<Rect> {
         self.selection
     }
+
+    fn mask(&mut self, area: Rect, scale: f64) -> Option<Vec<u8>> {
+        let selected = self.selection.filter(|selected| *selected != self.target.extent)?;
+        let pixels =
+            (area.y..area.y + area.height).flat_map(|y| (area.x..area.x + area.width).map(move |x| (x, y)));
+        let at = |px: i32| (f64::from(px) / scale) as i32;
+        let is_selected = |(x, y)| Rect::new(at(x), at(y), 1, 1).within(selected).is_some();
+        Some(pixels.map(|place| if is_selected(place) { 255 } else { 0 }).collect())
+    }
+
+    fn look_again(&mut self) {}
+
+    /// The screen's colours are this one's.
+    fn show(&self, _format: PixelFormat, _pixels: &mut [u8]) {}
 
     fn begin(&mut self, output: Output, _area: Rect) -> Result<(), HostError> {
         self.shadow = Some((output, vec![0; self.layer.len()]));

@@ -4,12 +4,14 @@
 
 #![allow(unsafe_code, reason = "calling C")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use utsushi_ipc::client::{Client, ClientError, Starter};
 use utsushi_ipc::paths;
 use utsushi_ipc::pixels::PixelFormat;
-use utsushi_ipc::protocol::{Profile, StyleInfo};
+use utsushi_ipc::protocol::Profile;
 use utsushi_ipc::status::{NOT_RUNNING, describe};
 
 use crate::ffi::c_string;
@@ -18,6 +20,7 @@ use crate::ffi::items::{GRAY_ALPHA, Id, Items, NORMAL, Offsets, RGBA};
 use crate::filter::{FilterError, Host, HostError, Rows, Target, TargetKind};
 use crate::params::Output;
 use crate::region::Rect;
+use crate::trouble;
 
 /// `GimpPDBStatusType`, the same in both generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +54,13 @@ pub(crate) fn connect() -> Result<Client, ClientError> {
     Client::connect_or_start(&paths::socket(), &Starter::from_environment())
 }
 
-/// The styles to choose from in a dialog.
-pub(crate) fn styles() -> Result<Vec<StyleInfo>, Failure> {
-    connect().and_then(|mut client| client.styles()).map_err(|error| failure(Status::ExecutionError, &error))
+/// GIMP's profile, as GIMP names it.
+pub(crate) fn profile(folder: *const c_char) -> PathBuf {
+    if folder.is_null() {
+        return PathBuf::new();
+    }
+    // SAFETY: `gimp_directory` has returned it, which keeps it for ever.
+    PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(folder) }.to_bytes()))
 }
 
 /// How the daemon is, in words; it isn't started.
@@ -61,7 +68,7 @@ pub(crate) fn status() -> Result<String, Failure> {
     match Client::connect(&paths::socket()).and_then(|mut client| client.status()) {
         Ok(status) => Ok(describe(&status).trim_end().into()),
         Err(ClientError::NotRunning { .. }) => Ok(NOT_RUNNING.into()),
-        Err(error) => Err(failure(Status::ExecutionError, &error)),
+        Err(error) => Err((Status::ExecutionError, Some(trouble::describe(&error)))),
     }
 }
 
@@ -92,11 +99,6 @@ impl<I: Id> Layer<I> {
     pub(crate) unsafe fn new(gegl: Gegl, items: Items<I>, offsets: Offsets<I>, layer: I) -> Self {
         gegl.init();
         Self { gegl, items, offsets, layer, source: None, drawing: None }
-    }
-
-    /// The drawable.
-    pub(crate) fn id(&self) -> I {
-        self.layer
     }
 
     fn source(&mut self) -> &Buffer {
@@ -250,8 +252,8 @@ impl<I: Id> Layer<I> {
 }
 
 impl<I: Id> Rows for Layer<I> {
-    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
-        self.source().read(area, format, pixels);
+    fn read(&mut self, area: Rect, scale: f64, format: PixelFormat, pixels: &mut [u8]) {
+        self.source().read(area, scale, format, pixels);
     }
 
     fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]) {
@@ -285,6 +287,37 @@ impl<I: Id> Host for Layer<I> {
         // SAFETY: `layer` is a drawable, by `new`; GIMP writes the four numbers.
         let some = unsafe { (self.items.gimp_drawable_mask_intersect)(self.layer, x, y, width, height) };
         (some != 0 && area.width > 0 && area.height > 0).then_some(area)
+    }
+
+    fn mask(&mut self, area: Rect, scale: f64) -> Option<Vec<u8>> {
+        let (mut x, mut y) = (0, 0);
+        // SAFETY: `layer` is an item of an image, whose selection is a drawable. GIMP writes two numbers, and the buffer's
+        // reference is ours.
+        let selection = unsafe {
+            let image = (self.items.gimp_item_get_image)(self.layer);
+            if (self.items.gimp_selection_is_empty)(image) != 0 {
+                return None;
+            }
+            (self.offsets)(self.layer, &mut x, &mut y);
+            let selection = (self.items.gimp_image_get_selection)(image);
+            let own = (self.items.gimp_drawable_get_format)(selection);
+            self.gegl.buffer((self.items.gimp_drawable_get_buffer)(selection), own, true)?
+        };
+        let [x, y] = [x, y].map(|px| (f64::from(px) * scale).round() as i32);
+        Some(selection.read_mask(Rect { x: area.x + x, y: area.y + y, ..area }, scale))
+    }
+
+    fn look_again(&mut self) {
+        self.source = None;
+    }
+
+    fn show(&self, format: PixelFormat, pixels: &mut [u8]) {
+        let profile = if I::HAS_SPACES { Vec::new() } else { self.image_profile() };
+        // SAFETY: `layer` is a drawable, by `new`.
+        unsafe {
+            let own = (self.items.gimp_drawable_get_format)(self.layer);
+            self.gegl.convert_to_srgb(own, &profile, format, pixels);
+        }
     }
 
     fn begin(&mut self, output: Output, area: Rect) -> Result<(), HostError> {

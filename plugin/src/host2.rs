@@ -6,13 +6,16 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 use std::sync::OnceLock;
 
-use crate::dialog2;
+use crate::dialog::{Dialog, Opening};
 use crate::ffi::gegl::{self, Gegl};
 use crate::ffi::gimp2::{self, Gimp2, Param, ParamData, ParamDef, PlugInInfo};
 use crate::ffi::items::Items;
-use crate::ffi::{Libraries, LoadError, c_string, guarded};
+use crate::ffi::widgets::Ui;
+use crate::ffi::window::Answer;
+use crate::ffi::{Libraries, LoadError, c_string, gettext, guarded};
 use crate::filter;
-use crate::host::{Failure, Layer, Status, connect, failure, status, styles};
+use crate::host::{Failure, Layer, Status, connect, failure, profile, status};
+use crate::kept::Kept;
 use crate::params::{self, Kind, PARAMS, Settings, Value};
 use crate::procedure::{self as p, Procedure};
 
@@ -61,6 +64,13 @@ fn register() {
         name: name.as_ptr(),
         description: description.as_ptr(),
     };
+    // 2.10 translates what follows itself, whatever its language is by then.
+    if let Some(folder) = gettext::folder() {
+        // SAFETY: GIMP copies both texts.
+        unsafe {
+            (functions().gimp.gimp_plugin_domain_register)(gettext::DOMAIN.as_ptr(), folder.as_ptr());
+        }
+    }
     let [name, _, description] = p::RUN_MODE;
     let run_mode = || define(gimp2::INT32, name, description);
     let descriptions: Vec<CString> = PARAMS.iter().map(describe).collect();
@@ -91,12 +101,12 @@ fn install(procedure: &Procedure, image_types: Option<&CStr>, arguments: &[Param
     unsafe {
         (gimp.gimp_install_procedure)(
             procedure.name.as_ptr(),
-            procedure.blurb.as_ptr(),
-            procedure.help.as_ptr(),
+            procedure.blurb.english().as_ptr(),
+            procedure.help.english().as_ptr(),
             p::AUTHORS.as_ptr(),
             p::AUTHORS.as_ptr(),
             p::YEAR.as_ptr(),
-            procedure.menu_label.as_ptr(),
+            procedure.menu_label.english().as_ptr(),
             image_types.map_or(ptr::null(), CStr::as_ptr),
             gimp2::PLUGIN,
             arguments.len() as c_int,
@@ -110,7 +120,7 @@ fn install(procedure: &Procedure, image_types: Option<&CStr>, arguments: &[Param
 
 /// A parameter's help; of a choice also its numbers, as 2.10 knows no choices.
 fn describe(param: &params::Param) -> CString {
-    let help = param.help.to_string_lossy();
+    let help = param.help.english().to_string_lossy();
     match param.kind {
         Kind::Choice(options) => {
             let options = options.iter().enumerate();
@@ -182,10 +192,10 @@ fn call(arguments: &[Param]) -> Result<(), Failure> {
         return Err((Status::CallingError, Some(format!("there is no such layer ({layer})"))));
     }
     // SAFETY: the drawable exists. This is the thread on which GIMP called.
-    let host = || unsafe { Layer::new(*gegl, *items, gimp.gimp_drawable_offsets, layer) };
+    let host = move || unsafe { Layer::new(*gegl, *items, gimp.gimp_drawable_offsets, layer) };
     let values = match mode {
         p::NON_INTERACTIVE => given.iter().map(value).collect(),
-        p::INTERACTIVE => ask(host())?,
+        p::INTERACTIVE => ask(host)?,
         _ => last_values(),
     };
     let settings = Settings::parse(&values).map_err(|error| failure(Status::CallingError, &error))?;
@@ -197,12 +207,28 @@ fn call(arguments: &[Param]) -> Result<(), Failure> {
 }
 
 /// Shows the dialog, with the last values.
-fn ask(mut layer: Layer<i32>) -> Result<Vec<Value>, Failure> {
-    filter::check(&mut layer).map_err(|error| failure(Status::from(&error), &error))?;
-    let styles = styles()?;
+fn ask(host: impl Fn() -> Layer<i32> + 'static) -> Result<Vec<Value>, Failure> {
     // SAFETY: this is the thread on which GIMP called, and it waits.
-    let chosen = unsafe { dialog2::run(&last_values(), layer, &styles) };
-    chosen.map_err(|error| failure(Status::ExecutionError, &error))?.ok_or((Status::Cancel, None))
+    let (_, window) = unsafe { Ui::open_2() }.map_err(|error| failure(Status::ExecutionError, &error))?;
+    let opening = Opening {
+        window,
+        host: host(),
+        obstacle: Box::new(move |output| {
+            filter::subject(&mut host(), output).err().map(|error| error.to_string())
+        }),
+        // SAFETY: it takes nothing.
+        kept: Kept::of(&profile(unsafe { (functions().gimp.gimp_directory)() })),
+        values: last_values(),
+        changed: Box::new(|_| {}),
+    };
+    let dialog = Dialog::new(opening).map_err(|error| failure(Status::ExecutionError, &error))?;
+    loop {
+        match dialog.window().run_2() {
+            Answer::Ok => return Ok(dialog.values()),
+            Answer::Reset => dialog.set(&PARAMS.iter().map(params::Param::default).collect::<Vec<_>>()),
+            Answer::Cancel => return Err((Status::Cancel, None)),
+        }
+    }
 }
 
 fn value(argument: &Param) -> Value {

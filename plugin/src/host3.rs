@@ -2,19 +2,23 @@
 
 #![allow(unsafe_code, reason = "calling C and being called by it")]
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use utsushi_ipc::protocol::MAX_SEED;
 
-use crate::dialog3;
+use crate::dialog::{Dialog, Opening};
 use crate::ffi::gegl::{self, Gegl};
 use crate::ffi::gimp3::{self, Gimp3, PlugInClass, TypeQuery};
 use crate::ffi::items::Items;
+use crate::ffi::widgets::{Ui, Widget};
 use crate::ffi::{Libraries, LoadError, Object, c_string, guarded};
 use crate::filter;
-use crate::host::{self, Failure, Layer, Status, connect, failure, styles};
+use crate::host::{self, Failure, Layer, Status, connect, failure, profile};
+use crate::kept::Kept;
 use crate::params::{Kind, PARAMS, Param, Settings, Value};
 use crate::procedure::{self as p, Procedure};
 
@@ -91,7 +95,7 @@ unsafe extern "C" fn fill_class(class: *mut PlugInClass, _data: Object) {
     class.set_i18n = Some(set_i18n);
 }
 
-/// There are no translations; nothing in here can panic.
+/// The plug-in binds its catalogues itself, as it must for 2.10; nothing in here can panic.
 unsafe extern "C" fn set_i18n(
     _plug_in: Object,
     _procedure: *const c_char,
@@ -175,10 +179,12 @@ unsafe fn status(plug_in: Object) -> Object {
 unsafe fn introduce(gimp: &Gimp3, procedure: Object, words: &Procedure) {
     // SAFETY: GIMP copies every text.
     unsafe {
-        (gimp.gimp_procedure_set_menu_label)(procedure, words.menu_label.as_ptr());
+        let [label, blurb, help] =
+            [words.menu_label, words.blurb, words.help].map(|word| c_string(word.text()));
+        let authors = p::AUTHORS.as_ptr();
+        (gimp.gimp_procedure_set_menu_label)(procedure, label.as_ptr());
         (gimp.gimp_procedure_add_menu_path)(procedure, p::MENU_PATH.as_ptr());
-        let (blurb, help, authors) = (words.blurb.as_ptr(), words.help.as_ptr(), p::AUTHORS.as_ptr());
-        (gimp.gimp_procedure_set_documentation)(procedure, blurb, help, ptr::null());
+        (gimp.gimp_procedure_set_documentation)(procedure, blurb.as_ptr(), help.as_ptr(), ptr::null());
         (gimp.gimp_procedure_set_attribution)(procedure, authors, authors, p::YEAR.as_ptr());
     }
 }
@@ -187,7 +193,8 @@ unsafe fn introduce(gimp: &Gimp3, procedure: Object, words: &Procedure) {
 ///
 /// `procedure` must be a procedure.
 unsafe fn add_argument(gimp: &Gimp3, procedure: Object, param: &Param) {
-    let (name, label, help) = (param.name.as_ptr(), param.label.as_ptr(), param.help.as_ptr());
+    let (label, help) = (c_string(param.label.text()), c_string(param.help.text()));
+    let (name, label, help) = (param.name.as_ptr(), label.as_ptr(), help.as_ptr());
     // SAFETY: GIMP copies every text, and takes over the choice.
     unsafe {
         match param.kind {
@@ -206,6 +213,7 @@ unsafe fn add_argument(gimp: &Gimp3, procedure: Object, param: &Param) {
             Kind::Choice(options) => {
                 let choice = (gimp.gimp_choice_new)();
                 for (id, (name, label)) in (0..).zip(options) {
+                    let label = c_string(label.text());
                     (gimp.gimp_choice_add)(choice, name.as_ptr(), id, label.as_ptr(), ptr::null());
                 }
                 let (add, default) = (gimp.gimp_procedure_add_choice_argument, options[0].0.as_ptr());
@@ -294,27 +302,20 @@ unsafe fn call(
     let [first, ..] = layers[..] else {
         return Err((Status::CallingError, Some("choose a layer".into())));
     };
-    let settings = || {
-        // SAFETY: the caller's promise.
-        let values: Vec<_> = PARAMS.iter().map(|param| unsafe { value(config, param) }).collect();
-        Settings::parse(&values)
-    };
+    // SAFETY: the caller's promise.
+    let values = move || PARAMS.iter().map(|param| unsafe { value(config, param) }).collect::<Vec<_>>();
     let Functions { items, gegl, gimp } = functions();
     // SAFETY: a drawable of the GIMP that called; this is the thread on which it did.
     let host = |layer| unsafe { Layer::new(*gegl, *items, gimp.gimp_drawable_get_offsets, layer) };
 
     if mode == p::INTERACTIVE {
-        for layer in &layers {
-            filter::check(&mut host(*layer)).map_err(|error| failure(Status::from(&error), &error))?;
-        }
-        let styles = styles()?;
         // SAFETY: the caller's promise; this is the thread on which GIMP called.
-        let wanted = unsafe { dialog3::run(procedure, config, host(first), &styles, settings) };
+        let wanted = unsafe { ask(procedure, config, layers.clone(), host, values) };
         if !wanted.map_err(|error| failure(Status::ExecutionError, &error))? {
             return Err((Status::Cancel, None));
         }
     }
-    let settings = settings().map_err(|error| failure(Status::CallingError, &error))?;
+    let settings = Settings::parse(&values()).map_err(|error| failure(Status::CallingError, &error))?;
     let draw = |layer: &Object| {
         filter::run(&mut host(*layer), &settings, connect)
             .map_err(|error| failure(Status::from(&error), &error))
@@ -329,6 +330,78 @@ unsafe fn call(
         let drawn = layers.iter().try_for_each(draw);
         (items.gimp_image_undo_group_end)(image);
         drawn
+    }
+}
+
+/// Lets a person change the configuration; false if they don't want to go on.
+///
+/// # Safety
+///
+/// `procedure` must be the procedure that is running, and `config` its configuration, of which `values` tells the values.
+/// Only the thread on which GIMP called may call this.
+unsafe fn ask(
+    procedure: Object,
+    config: Object,
+    layers: Vec<Object>,
+    host: impl Fn(Object) -> Layer<Object> + 'static,
+    values: impl Fn() -> Vec<Value> + 'static,
+) -> Result<bool, LoadError> {
+    // SAFETY: the caller's promise; `config` is a GObject.
+    let (window, config) = unsafe {
+        let (ui, window) = Ui::open_3(procedure, config)?;
+        (window, ui.object(config))
+    };
+    let is_ours = Rc::new(Cell::new(false));
+    let changed = {
+        let (config, is_ours) = (config.clone(), Rc::clone(&is_ours));
+        move |values: &[Value]| {
+            is_ours.set(true);
+            // SAFETY: it is the configuration of a procedure with these parameters.
+            PARAMS.iter().zip(values).for_each(|(param, value)| unsafe { set(&config, param, value) });
+            is_ours.set(false);
+        }
+    };
+    let opening = Opening {
+        window,
+        host: host(layers[0]),
+        // SAFETY: it takes nothing.
+        kept: Kept::of(&profile(unsafe { (functions().gimp.gimp_directory)() })),
+        obstacle: Box::new(move |output| {
+            let mut hosts = layers.iter().map(|layer| host(*layer));
+            hosts.find_map(|mut host| filter::subject(&mut host, output).err()).map(|error| error.to_string())
+        }),
+        values: values(),
+        changed: Box::new(changed),
+    };
+    let dialog = Dialog::new(opening)?;
+    // Reset, and what was saved, come by the configuration.
+    let set = dialog.setter();
+    let _following = config.on_while(c"notify", move || {
+        if !is_ours.get() {
+            set(&values());
+        }
+    });
+    Ok(dialog.window().run_3())
+}
+
+/// # Safety
+///
+/// `config` must be the configuration of a procedure with this parameter.
+unsafe fn set(config: &Widget, param: &Param, value: &Value) {
+    let (set, name, end) = (functions().gimp.g_object_set, param.name.as_ptr(), ptr::null::<c_char>());
+    let config = config.raw();
+    // SAFETY: the property is of the type that the parameter was registered with, and so is the value; texts are copied.
+    unsafe {
+        match (&param.kind, value) {
+            (Kind::Choice(options), Value::Whole(index)) => {
+                if let Some((option, _)) = usize::try_from(*index).ok().and_then(|index| options.get(index)) {
+                    set(config, name, option.as_ptr(), end);
+                }
+            }
+            (_, Value::Style(id)) => set(config, name, c_string(id).as_ptr(), end),
+            (_, Value::Number(number)) => set(config, name, *number, end),
+            (_, Value::Whole(seed)) => set(config, name, *seed, end),
+        }
     }
 }
 

@@ -5,32 +5,35 @@
 //! not by the libraries that are installed, since both may be. The operation is this library, which GEGL loads into
 //! whatever process it is in, GIMP's own too: it begins in `ffi::operation`, and what it does is in `operation`.
 //!
-//! What GIMP calls is in `host2` and `host3`, one a generation, which are thin, as are `dialog2` and `dialog3`; `params`
-//! says what the filter can be asked for, `filter` does it, and sees a layer only as a `filter::Host`. Only the hosts,
-//! the dialogs and their `preview` call C, by what `ffi` declares, and no panic passes from them into C.
+//! What GIMP calls is in `host2` and `host3`, one a generation, which are thin; `params` says what the filter can be asked
+//! for, `filter` does it, and sees a layer only as a `filter::Host`; `dialog` is the same for both, over `ffi`'s widgets.
+//! Only `ffi` and the hosts call C, and no panic passes from them into C.
 
+mod choice;
 mod dialog;
-mod dialog2;
-mod dialog3;
-mod dialog_seed;
-mod dialog_tips;
 #[cfg(test)]
 mod fake;
 mod ffi;
 mod filter;
+mod gallery;
 mod host;
 mod host2;
 mod host3;
+mod kept;
 mod live;
 mod operation;
 mod params;
-mod preview;
 mod procedure;
 mod region;
+mod screen;
+mod trouble;
+mod view;
 mod warm;
+mod words;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::ptr;
 
@@ -47,6 +50,9 @@ pub fn run() -> ExitCode {
     pointers.push(ptr::null_mut());
 
     ffi::gegl::without_operations();
+    // GIMP calls the plug-in by its whole path.
+    let program = std::env::args_os().next().unwrap_or_default();
+    ffi::gettext::bind(&Path::new(&program).with_file_name("locale"));
     let served = match generation {
         Generation::Gimp2 => host2::serve(&mut pointers),
         Generation::Gimp3 => host3::serve(&mut pointers),

@@ -4,13 +4,15 @@ use std::ffi::CStr;
 
 use utsushi_ipc::protocol::{BrushSize, MAX_SEED, StyleInfo, StyleShare};
 
+use crate::words::{self, Word};
+
 /// A parameter of the procedure.
 pub(crate) struct Param {
     /// As scripts write it.
     pub(crate) name: &'static CStr,
     /// As dialogs write it, with its mnemonic.
-    pub(crate) label: &'static CStr,
-    pub(crate) help: &'static CStr,
+    pub(crate) label: Word,
+    pub(crate) help: Word,
     pub(crate) kind: Kind,
 }
 
@@ -24,7 +26,7 @@ pub(crate) enum Kind {
         default: f64,
     },
     /// The first one is the default; each has its name and its label.
-    Choice(&'static [(&'static CStr, &'static CStr)]),
+    Choice(&'static [(&'static CStr, Word)]),
     /// A whole number from 0, the default, to [`MAX_SEED`].
     Seed,
 }
@@ -38,68 +40,54 @@ pub(crate) enum Value {
     Whole(i32),
 }
 
-const FRACTION: Kind = Kind::Number { least: 0.0, most: 1.0, default: 0.0 };
-
 /// The parameter whose values have a gap.
 pub(crate) const BRUSH_SIZE: &CStr = c"brush-size";
 
 /// In the order of a script's arguments, to which new ones are added at the end. [`Settings::parse`] knows this order,
 /// too.
 pub(crate) const PARAMS: [Param; 9] = [
-    Param {
-        name: c"style",
-        label: c"_Style",
-        help: c"The style's id, as `utsushi styles` lists them; empty for the first of them",
-        kind: Kind::Style,
-    },
+    Param { name: c"style", label: words::STYLE, help: words::STYLE_HELP, kind: Kind::Style },
     Param {
         name: c"strength",
-        label: c"S_trength",
-        help: c"0 leaves the layer as it is, 1 is the whole style",
+        label: words::STRENGTH,
+        help: words::STRENGTH_HELP,
         kind: Kind::Number { least: 0.0, most: 1.0, default: 1.0 },
     },
     Param {
         name: BRUSH_SIZE,
-        label: c"_Brush size (0: automatic)",
-        help: c"The scale at which the style works: 1 gives the finest strokes, 64 the coarsest; 0 chooses by the \
-                layer's size",
+        label: words::BRUSH_SIZE,
+        help: words::BRUSH_SIZE_HELP,
         kind: Kind::Number { least: 0.0, most: BrushSize::MAX as f64, default: 0.0 },
     },
     Param {
         name: c"keep-colours",
-        label: c"_Keep colours",
-        help: c"0 takes the style's colours, 1 keeps the layer's own",
-        kind: FRACTION,
+        label: words::KEEP_COLOURS,
+        help: words::KEEP_COLOURS_HELP,
+        kind: Kind::Number { least: 0.0, most: 1.0, default: 0.0 },
     },
     Param {
         name: c"second-style",
-        label: c"S_econd style",
-        help: c"The id of a style to mix in; empty for none",
+        label: words::SECOND_STYLE,
+        help: words::SECOND_STYLE_HELP,
         kind: Kind::Style,
     },
     Param {
         name: c"second-share",
-        label: c"Second style's s_hare",
-        help: c"How much of the mix is the second style's: 0 is none of it, 1 is all",
+        label: words::SECOND_SHARE,
+        help: words::SECOND_SHARE_HELP,
         kind: Kind::Number { least: 0.0, most: 1.0, default: 0.5 },
     },
     Param {
         name: c"output",
-        label: c"O_utput",
-        help: c"Where the drawn picture goes",
-        kind: Kind::Choice(&[(c"layer", c"Change the layer"), (c"new-layer", c"New layer above")]),
+        label: words::OUTPUT,
+        help: words::OUTPUT_HELP,
+        kind: Kind::Choice(&[(c"layer", words::CHANGE_LAYER), (c"new-layer", words::NEW_LAYER)]),
     },
-    Param {
-        name: c"seed",
-        label: c"See_d",
-        help: c"Which random texture, of styles that have one: another seed moves the strokes, the same gives the \
-                same picture",
-        kind: Kind::Seed,
-    },
+    Param { name: c"seed", label: words::SEED, help: words::SEED_HELP, kind: Kind::Seed },
     Param {
         name: c"grain",
-        label: c"_Grain",
-        help: c"How strong the style's random texture is: 0 is none of it, 1 as the style was trained",
+        label: words::GRAIN,
+        help: words::GRAIN_HELP,
         kind: Kind::Number { least: 0.0, most: 1.0, default: 1.0 },
     },
 ];
@@ -229,7 +217,7 @@ impl Settings {
         let find = |id: &str| {
             let found = styles.iter().find(|style| id.is_empty() || style.id == id);
             found.ok_or_else(|| match styles {
-                [] => BadValue("the daemon has no styles; install Utsushi anew".into()),
+                [] => BadValue(words::NO_STYLES.text().into()),
                 _ => {
                     let ids: Vec<_> = styles.iter().map(|style| style.id.as_str()).collect();
                     BadValue(format!("there is no style `{id}`; there are: {}", ids.join(", ")))

@@ -2,30 +2,30 @@
 
 use std::ffi::{CStr, c_int};
 
+use crate::words::{self, Word};
+
 /// What GIMP can call.
 pub(crate) struct Procedure {
     pub(crate) name: &'static CStr,
-    pub(crate) blurb: &'static CStr,
-    pub(crate) help: &'static CStr,
-    pub(crate) menu_label: &'static CStr,
+    pub(crate) blurb: Word,
+    pub(crate) help: Word,
+    pub(crate) menu_label: Word,
 }
 
 pub(crate) const STYLIZE: Procedure = Procedure {
     name: c"plug-in-utsushi-stylize",
-    blurb: c"Re-draw the layer in a style that a neural network has learned",
-    help: c"The layer is drawn by Utsushi's daemon, which is started if it isn't running. \
-        Everything happens on this machine. The selection is respected, transparency stays as it is.",
-    menu_label: c"_Stylize…",
+    blurb: words::STYLIZE_BLURB,
+    help: words::STYLIZE_HELP,
+    menu_label: words::STYLIZE,
 };
-/// Indexed images have no colours to spare.
-pub(crate) const IMAGE_TYPES: &CStr = c"RGB*, GRAY*";
+/// All of them: what can't be done with an indexed image is said by the dialog, rather than by an entry that is grey.
+pub(crate) const IMAGE_TYPES: &CStr = c"RGB*, GRAY*, INDEXED*";
 
 pub(crate) const STATUS: Procedure = Procedure {
     name: c"plug-in-utsushi-status",
-    blurb: c"Tell how Utsushi's daemon is: version, styles in memory, device, memory, queue",
-    help: c"Called from the menu, it shows what `utsushi status` shows; a script gets it as a text. \
-        A daemon that isn't running isn't started.",
-    menu_label: c"_Daemon status",
+    blurb: words::STATUS_BLURB,
+    help: words::STATUS_HELP,
+    menu_label: words::STATUS,
 };
 /// What a script gets of it: name, label, description.
 pub(crate) const STATUS_VALUE: [&CStr; 3] = [c"status", c"Status", c"How the daemon is, in words"];

@@ -1,5 +1,7 @@
 //! Rectangles of a layer, and how much around a selection the network has to see.
 
+use utsushi_ipc::protocol::BrushSize;
+
 /// In pixels of the layer, from its top left corner. Laid out as `GeglRectangle` is.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +67,48 @@ fn widen((start, length): (i32, i32), layer: i32, margin: i32, brush_size: f32) 
     (from, to - from)
 }
 
+/// A layer, or a copy of it that is smaller by a factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scaled {
+    layer: Rect,
+    /// Pixels of the copy a pixel of the layer, up to 1.
+    pub(crate) scale: f64,
+}
+
+impl Scaled {
+    /// The layer itself.
+    pub(crate) fn whole(layer: Rect) -> Self {
+        Self { layer, scale: 1.0 }
+    }
+
+    /// A copy.
+    pub(crate) fn new(layer: Rect, scale: f64) -> Self {
+        Self { layer, scale: scale.min(1.0) }
+    }
+
+    /// Its pixels. Those at the border that the layer doesn't fill are left out.
+    pub(crate) fn extent(self) -> Rect {
+        let side = |px: i32| ((f64::from(px) * self.scale + 1e-6).floor() as i32).max(1);
+        Rect::new(0, 0, side(self.layer.width), side(self.layer.height))
+    }
+
+    /// The copy's part that shows this part of the layer, if there is one.
+    pub(crate) fn part(self, area: Rect) -> Option<Rect> {
+        let from = |px: i32| (f64::from(px) * self.scale).floor() as i32;
+        let to = |px: i32| (f64::from(px) * self.scale).ceil() as i32;
+        let (x, y) = (from(area.x), from(area.y));
+        let part = Rect::new(x, y, to(area.x + area.width) - x, to(area.y + area.height) - y);
+        part.within(self.extent())
+    }
+
+    /// The brush size at which the copy is drawn as the layer would be; the finest there is, if that would be finer.
+    pub(crate) fn brush_size(self, size: BrushSize) -> f32 {
+        let (width, height) = (self.layer.width.max(0) as u32, self.layer.height.max(0) as u32);
+        let of_layer = size.resolve(width, height);
+        if self.scale < 1.0 { (of_layer * self.scale as f32).max(1.0) } else { of_layer }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +159,25 @@ mod tests {
         check(6, 4, Some((22, 4)));
         check(13, 4, Some((29, 1)));
         check(14, 4, None);
+    }
+
+    #[test]
+    fn copies_are_drawn_as_their_layers() {
+        let layer = Rect::new(0, 0, 4000, 3000);
+        let check = |scale, area: Rect, extent, part, brush: f32| {
+            let copy = Scaled::new(layer, scale);
+            assert_eq!(copy.extent(), extent, "{scale}");
+            assert_eq!(copy.part(area), part, "{scale}, {area:?}");
+            let found = copy.brush_size(BrushSize::Factor(8.0));
+            assert!((found - brush).abs() < 1e-5, "{scale}: {found}");
+        };
+        let middle = Rect::new(1001, 1001, 10, 10);
+        check(1.0, middle, layer, Some(middle), 8.0);
+        check(3.0, middle, layer, Some(middle), 8.0);
+        check(0.25, middle, Rect::new(0, 0, 1000, 750), Some(Rect::new(250, 250, 3, 3)), 2.0);
+        check(0.1, layer, Rect::new(0, 0, 400, 300), Some(Rect::new(0, 0, 400, 300)), 1.0);
+        check(1e-4, layer, Rect::new(0, 0, 1, 1), Some(Rect::new(0, 0, 1, 1)), 1.0);
+        check(0.3333, layer, Rect::new(0, 0, 1333, 999), Some(Rect::new(0, 0, 1333, 999)), 2.6664);
+        check(0.5, Rect::new(4000, 0, 9, 9), Rect::new(0, 0, 2000, 1500), None, 4.0);
     }
 }

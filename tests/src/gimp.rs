@@ -81,6 +81,27 @@ pub fn has_gegl() -> bool {
     is_there
 }
 
+impl Gimp {
+    /// Whether a GIMP there can speak the language of this locale, which the C library has to have.
+    pub fn speaks(&self, locale: &str) -> bool {
+        let mut command = match &self.place {
+            Place::Two => Command::new("locale"),
+            Place::Three(root) => {
+                let mut command = Command::new("chroot");
+                command.arg(root).arg("locale");
+                command
+            }
+        };
+        let known = command.arg("-a").output().map(|output| output.stdout).unwrap_or_default();
+        let known = String::from_utf8_lossy(&known).to_lowercase();
+        let is_known = known.lines().any(|name| name == locale.to_lowercase().replace("utf-8", "utf8"));
+        if !is_known {
+            skipped(&format!("GIMP {} has no locale {locale}", self.version));
+        }
+        is_known
+    }
+}
+
 /// Where a whole Debian of this name is, if `.ci/gimps` has made it.
 pub fn debian(name: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
@@ -98,11 +119,18 @@ pub(crate) fn skipped(why: &str) {
 pub struct Session {
     gimp: Gimp,
     home: Home,
+    /// As in `de`, and a locale of it.
+    language: (&'static str, &'static str),
 }
 
 impl Session {
-    /// Installs the plug-in into the profile, as users do, and the daemon with it.
+    /// Installs the plug-in into the profile, as users do, and the daemon with it. GIMP speaks English.
     pub fn new(gimp: Gimp) -> Self {
+        Self::speaking(gimp, ("", "C.UTF-8"))
+    }
+
+    /// The same, in this language, with a locale of it, which newer C libraries demand.
+    pub fn speaking(gimp: Gimp, language: (&'static str, &'static str)) -> Self {
         let home = match &gimp.place {
             Place::Two => Home::new(),
             Place::Three(root) => Home::new_in(&root.join("tmp")),
@@ -114,7 +142,7 @@ impl Session {
         // A daemon on PATH would not be in the other root.
         install.env("PATH", "/nonexistent");
         assert_code(&finish(install), 0, &args);
-        Self { gimp, home }
+        Self { gimp, home, language }
     }
 
     /// Puts the operation where GEGL looks for it in this session's home.
@@ -271,7 +299,8 @@ impl Session {
             .env("UTSUSHI_SOCKET", socket)
             .env("UTSUSHI_STYLES", self.inside("styles"))
             .env("XDG_STATE_HOME", self.inside("state"))
-            .env("LC_ALL", "C.UTF-8")
+            .env("LC_ALL", self.language.1)
+            .env("LANGUAGE", self.language.0)
             .envs(screen.map(|screen| ("DISPLAY", screen.name())))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

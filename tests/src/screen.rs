@@ -136,6 +136,14 @@ impl Screen {
         self.xdotool(&format!("{} mousedown 1 {} {} mouseup 1", go(from), go(between), go(to)));
     }
 
+    /// Gives the newest window with a title that matches another size.
+    pub fn resize_window(&self, title: &str, width: u32, height: u32) {
+        let found = self.xdotool(&format!("search --onlyvisible --name {title}"));
+        if let Some(window) = found.lines().last() {
+            self.xdotool(&format!("windowsize {window} {width} {height}"));
+        }
+    }
+
     /// The newest window with a title that matches.
     pub fn find_window(&self, title: &str) -> Option<Area> {
         let found = self.xdotool(&format!("search --onlyvisible --name {title}"));

@@ -54,6 +54,7 @@ impl<'a> Window<'a> {
         );
         let log = File::create(session.home().path().join("gimp.log")).expect("a file");
         let mut command = session.command(&script, Some(&screen));
+        command.env("UTSUSHI_TRACE", "1");
         command.stdout(log.try_clone().expect("the same file")).stderr(log);
         let gimp = Gimp(command.spawn().expect("GIMP starts"));
         Some(Self { session, gimp, screen, evaluated: 0 })
@@ -70,23 +71,49 @@ impl<'a> Window<'a> {
         let Self { gimp, screen, session, .. } = self;
         screen.wait_until(what, || {
             if let Some(status) = gimp.0.try_wait().expect("a child") {
-                let log = fs::read_to_string(session.home().path().join("gimp.log")).unwrap_or_default();
-                panic!("GIMP ended ({status}) before {what}; it said:\n{log}");
+                panic!("GIMP ended ({status}) before {what}; it said:\n{}", log(session));
             }
             is_seen(screen)
         });
     }
 
+    /// What GIMP and the plug-in have said.
+    pub fn log(&self) -> String {
+        log(self.session)
+    }
+
+    /// GTK has nothing to complain of in the plug-in.
+    #[track_caller]
+    pub fn assert_no_complaints(&self) {
+        let log = self.log();
+        let complaints: Vec<_> =
+            log.lines().filter(|line| line.contains("(utsushi-gimp:") && line.contains("CRITICAL")).collect();
+        assert!(complaints.is_empty(), "GIMP {}: {complaints:?}", self.session.gimp().version);
+    }
+
+    /// Waits until GIMP or the plug-in says this, `times` times by now.
+    #[track_caller]
+    pub fn wait_for_words(&mut self, words: &str, times: usize) {
+        let session = self.session;
+        self.wait_until(&format!("{words:?} is said"), |_| log(session).matches(words).count() >= times);
+    }
+
     /// Evaluates this, in which `image` and `layer` are those that were opened.
     #[track_caller]
     pub fn evaluate(&mut self, body: &str) {
+        let is_done = self.begin(body);
+        self.wait_until("the script has answered", |_| is_done());
+    }
+
+    /// The same, without waiting for its end, which the function tells that comes back. One at a time.
+    pub fn begin(&mut self, body: &str) -> impl Fn() -> bool + use<> {
         let path =
             |extension: &str| self.session.home().path().join(format!("{}.{extension}", self.evaluated));
         fs::write(path("scm"), body).expect("written");
         fs::write(path("wanted"), "").expect("written");
         let done = path("done");
         self.evaluated += 1;
-        self.wait_until("the script has answered", |_| done.exists());
+        move || done.exists()
     }
 
     /// Saves the picture as it is now.
@@ -102,4 +129,8 @@ impl Drop for Gimp {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+fn log(session: &Session) -> String {
+    fs::read_to_string(session.home().path().join("gimp.log")).unwrap_or_default()
 }

@@ -21,6 +21,7 @@ use self::folder::{DAEMON, OPERATION, OPERATION_FOLDER, PLUG_IN, Step};
 use self::places::Homes;
 use super::{Address, Ending, Usage, complain};
 
+pub(super) mod catalogues;
 mod desktop;
 mod folder;
 mod manager;
@@ -119,7 +120,9 @@ impl Install {
         for place in &places {
             let copied = shared.is_none().then_some(daemon.as_path());
             let folder = place.join(PLUG_IN);
-            work.carry_out(&folder, folder::installation(&folder, PLUG_IN, &plug_in, copied))?;
+            let steps = catalogues::installation(&folder)
+                .and_then(|words| folder::installation(&folder, (PLUG_IN, &plug_in), copied, words));
+            work.carry_out(&folder, steps)?;
         }
         let operation = plug_in.with_file_name(OPERATION);
         // Without a GIMP nobody would look there.
@@ -135,7 +138,8 @@ impl Install {
             }
             let copied = shared.is_none().then_some(daemon.as_path());
             let folder = place.join(OPERATION_FOLDER);
-            work.carry_out(&folder, folder::installation(&folder, OPERATION, &operation, copied))?;
+            let steps = folder::installation(&folder, (OPERATION, &operation), copied, Vec::new());
+            work.carry_out(&folder, steps)?;
         }
         match shared {
             Some(program) if !places.is_empty() => {
@@ -174,13 +178,14 @@ impl Uninstall {
         let mut found = false;
         for place in self.target.places()? {
             let folder = place.join(PLUG_IN);
-            let steps = folder::removal(&folder, &[PLUG_IN, DAEMON]);
+            let steps = catalogues::removal(&folder)
+                .and_then(|words| folder::removal(&folder, &[PLUG_IN, DAEMON], words));
             found |= !matches!(&steps, Ok(steps) if steps.is_empty());
             work.carry_out(&folder, steps)?;
         }
         for place in self.target.places_of_gegl() {
             let folder = place.join(OPERATION_FOLDER);
-            let steps = folder::removal(&folder, &[OPERATION, DAEMON]);
+            let steps = folder::removal(&folder, &[OPERATION, DAEMON], Vec::new());
             found |= !matches!(&steps, Ok(steps) if steps.is_empty());
             work.carry_out(&folder, steps)?;
         }

@@ -1,4 +1,5 @@
-//! `utsushi completions` and `utsushi man`: what shells and `man` know about the program.
+//! `utsushi completions`, `utsushi man` and, for packages, `utsushi catalogues`: what shells and `man` know about the program,
+//! and what gettext knows of the plug-in's words.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::Ending;
+use super::install::catalogues;
 
 /// Write what a shell needs to complete commands and options
 #[derive(Debug, Args)]
@@ -30,6 +32,25 @@ pub(super) struct Man {
     /// The folder for a page a command; without it, the main page goes to standard output
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+}
+
+/// Write the catalogues of the plug-in's words, for a package that brings the plug-in
+#[derive(Debug, Args)]
+pub(super) struct Catalogues {
+    /// The folder for them: `locale` beside the plug-in
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+impl Catalogues {
+    pub(super) fn execute(&self) -> anyhow::Result<Ending> {
+        for (file, catalogue) in catalogues::files(&self.output) {
+            std::fs::create_dir_all(file.parent().unwrap_or(&self.output))
+                .and_then(|()| std::fs::write(&file, catalogue))
+                .with_context(|| format!("{}: can't write it", file.display()))?;
+        }
+        Ok(Ending::Done)
+    }
 }
 
 impl Completions {

@@ -90,6 +90,8 @@ enum Command {
     Uninstall(install::Uninstall),
     Completions(manual::Completions),
     Man(manual::Man),
+    #[command(hide = true)]
+    Catalogues(manual::Catalogues),
 }
 
 /// Runs the command that `args` ask for; the first of them is the program's name.
@@ -142,6 +144,7 @@ impl Cli {
             Command::Uninstall(uninstall) => uninstall.execute(),
             Command::Completions(completions) => completions.execute(Cli::command()),
             Command::Man(man) => man.execute(Cli::command()),
+            Command::Catalogues(catalogues) => catalogues.execute(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! GEGL and babl, which are the same for every GIMP: pixels out of a drawable's buffer and into it.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Once;
 
@@ -14,6 +14,9 @@ const _: () = assert!(size_of::<Rect>() == 16 && align_of::<Rect>() == 4);
 /// A babl format; babl keeps them for ever.
 pub(crate) type Babl = *const c_void;
 
+/// `BABL_ICC_INTENT_RELATIVE_COLORIMETRIC`.
+const RELATIVE: c_int = 1;
+
 /// The libraries to open besides GIMP's own.
 pub(crate) const LIBRARIES: [&str; 4] =
     ["libgegl-0.4.so.0", "libbabl-0.1.so.0", "libgobject-2.0.so.0", "libglib-2.0.so.0"];
@@ -26,6 +29,10 @@ symbols! {
         gegl_buffer_set: unsafe extern "C" fn(Object, *const Rect, c_int, Babl, *const c_void, c_int),
         gegl_buffer_flush: unsafe extern "C" fn(Object),
         gegl_buffer_get_extent: unsafe extern "C" fn(Object) -> *const Rect,
+        babl_format: unsafe extern "C" fn(*const c_char) -> Babl,
+        babl_fish: unsafe extern "C" fn(Babl, Babl) -> Babl,
+        babl_process: unsafe extern "C" fn(Babl, *const c_void, *mut c_void, c_long) -> c_long,
+        babl_space_from_icc: unsafe extern "C" fn(*const c_char, c_int, c_int, *mut *const c_char) -> Babl,
         babl_format_with_space: unsafe extern "C" fn(*const c_char, Babl) -> Babl,
         babl_format_get_space: unsafe extern "C" fn(Babl) -> Babl,
         babl_space: unsafe extern "C" fn(*const c_char) -> Babl,
@@ -98,6 +105,47 @@ impl Gegl {
         unsafe { (self.babl_format_with_space)(babl_name(format, false).as_ptr(), own) }
     }
 
+    /// Turns 8-bit samples into sRGB's. Their colours are those of the profile, or of the space of the format `own` if that is
+    /// empty. What is no colour space of babl's stays as it is.
+    ///
+    /// # Safety
+    ///
+    /// `own` must be a babl format.
+    pub(crate) unsafe fn convert_to_srgb(
+        &self,
+        own: Babl,
+        profile: &[u8],
+        format: PixelFormat,
+        pixels: &mut [u8],
+    ) {
+        assert_eq!(format.depth, Depth::U8, "samples for a screen");
+        let count = pixels.len() / format.pixel_bytes();
+        // SAFETY: the profile is read up to its length, and copied; the message, which is babl's, isn't looked at. Both
+        // formats are of the same samples, so that each pixel becomes one of the same size.
+        unsafe {
+            let srgb = (self.babl_space)(c"sRGB".as_ptr());
+            let mut message = ptr::null();
+            let space = match c_int::try_from(profile.len()) {
+                Ok(length @ 1..) => {
+                    (self.babl_space_from_icc)(profile.as_ptr().cast(), length, RELATIVE, &mut message)
+                }
+                _ => (self.babl_format_get_space)(own),
+            };
+            if space.is_null() || space == srgb {
+                return;
+            }
+            let name = babl_name(format, false).as_ptr();
+            let with = self.babl_format_with_space;
+            let (from, to) = (with(name, space), with(name, srgb));
+            if from.is_null() || from == to {
+                return;
+            }
+            let source = pixels.to_vec();
+            let target = pixels.as_mut_ptr().cast();
+            (self.babl_process)((self.babl_fish)(from, to), source.as_ptr().cast(), target, count as c_long);
+        }
+    }
+
     /// Takes over a reference to a buffer.
     ///
     /// # Safety
@@ -124,16 +172,28 @@ impl Buffer {
         unsafe { *(self.gegl.gegl_buffer_get_extent)(self.buffer.as_ptr()) }
     }
 
-    /// Reads pixels, in the colour space of the drawable.
-    pub(crate) fn read(&self, area: Rect, format: PixelFormat, pixels: &mut [u8]) {
+    /// Reads pixels, in the colour space of the drawable; those of a copy that is smaller by `scale`, if that is below 1.
+    pub(crate) fn read(&self, area: Rect, scale: f64, format: PixelFormat, pixels: &mut [u8]) {
         check_pixels(area, format, pixels);
         let format = self.format(format);
         // SAFETY: `pixels` has room for the area in this format, without gaps between rows (0), and is aligned for
         // it, both of which were checked; 0 is GEGL_ABYSS_NONE.
         unsafe {
             let pixels = pixels.as_mut_ptr().cast();
-            (self.gegl.gegl_buffer_get)(self.buffer.as_ptr(), &area, 1.0, format, pixels, 0, 0);
+            (self.gegl.gegl_buffer_get)(self.buffer.as_ptr(), &area, scale, format, pixels, 0, 0);
         }
+    }
+
+    /// Reads a selection, as [`Self::read`] does: a byte a pixel.
+    pub(crate) fn read_mask(&self, area: Rect, scale: f64) -> Vec<u8> {
+        let mut mask = vec![0; area.width.max(0) as usize * area.height.max(0) as usize];
+        // SAFETY: there is room for the area in this format, a byte a pixel.
+        unsafe {
+            let format = (self.gegl.babl_format)(c"Y u8".as_ptr());
+            let pixels = mask.as_mut_ptr().cast();
+            (self.gegl.gegl_buffer_get)(self.buffer.as_ptr(), &area, scale, format, pixels, 0, 0);
+        }
+        mask
     }
 
     /// Writes pixels, in the colour space of the drawable.

@@ -70,6 +70,8 @@ symbols! {
             *const c_char, *const c_char, *const c_char, *const c_char, *const c_char, *const c_char,
             *const c_char, *const c_char, c_int, c_int, c_int, *const ParamDef, *const ParamDef,
         ),
+        gimp_directory: unsafe extern "C" fn() -> *const c_char,
+        gimp_plugin_domain_register: unsafe extern "C" fn(*const c_char, *const c_char) -> c_int,
         gimp_plugin_menu_register: unsafe extern "C" fn(*const c_char, *const c_char) -> c_int,
         gimp_item_is_drawable: unsafe extern "C" fn(i32) -> c_int,
         gimp_item_is_valid: unsafe extern "C" fn(i32) -> c_int,

@@ -70,6 +70,8 @@ symbols! {
         g_error_new_literal: unsafe extern "C" fn(u32, c_int, *const c_char) -> Object,
         g_quark_from_string: unsafe extern "C" fn(*const c_char) -> u32,
         g_value_set_string: unsafe extern "C" fn(Object, *const c_char),
+        g_object_set: unsafe extern "C" fn(Object, *const c_char, ...),
+        gimp_directory: unsafe extern "C" fn() -> *const c_char,
         gimp_drawable_get_offsets: Offsets<Object>,
         gimp_message: unsafe extern "C" fn(*const c_char) -> c_int,
         gimp_run_mode_get_type: unsafe extern "C" fn() -> GType,

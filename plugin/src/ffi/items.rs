@@ -57,6 +57,8 @@ symbols! {
         gimp_drawable_is_gray: unsafe extern "C" fn(I) -> c_int,
         gimp_image_get_color_profile: unsafe extern "C" fn(I) -> Object,
         gimp_color_profile_get_icc_profile: unsafe extern "C" fn(Object, *mut usize) -> *const u8,
+        gimp_image_get_selection: unsafe extern "C" fn(I) -> I,
+        gimp_selection_is_empty: unsafe extern "C" fn(I) -> c_int,
         gimp_image_get_item_position: unsafe extern "C" fn(I, I) -> c_int,
         gimp_image_insert_layer: unsafe extern "C" fn(I, I, I, c_int) -> c_int,
         gimp_image_remove_layer: unsafe extern "C" fn(I, I) -> c_int,

@@ -5,17 +5,21 @@
 
 #![allow(unsafe_code, reason = "calling C")]
 
+pub(crate) mod canvas;
+pub(crate) mod events;
 pub(crate) mod gegl;
+pub(crate) mod gettext;
 pub(crate) mod gimp2;
 pub(crate) mod gimp3;
-pub(crate) mod gtk2;
-pub(crate) mod gtk3;
+mod gtk;
+mod gtk2;
+mod gtk3;
 pub(crate) mod items;
 pub(crate) mod list;
 pub(crate) mod operation;
-pub(crate) mod preview;
-pub(crate) mod seed;
-pub(crate) mod signals;
+mod values;
+pub(crate) mod widgets;
+pub(crate) mod window;
 
 use std::ffi::{CString, c_uint, c_void};
 use std::panic::{self, AssertUnwindSafe};
@@ -145,10 +149,8 @@ mod tests {
             gimp2::Gimp2::load(libraries).map(drop).expect("GIMP's own");
             items::Items::<i32>::load(libraries).map(drop).expect("of images and layers");
             gegl::Gegl::load(libraries).map(drop).expect("of GEGL and babl");
-            gtk2::Gtk2::load(libraries).map(drop).expect("of the dialog");
-            list::ListWidget::load(libraries).map(drop).expect("of lists");
-            preview::PreviewWidget::load(libraries).map(drop).expect("of the preview");
-            signals::Signals::load(libraries).map(drop).expect("of signals");
+            gtk2::Gtk2::load(libraries).map(drop).expect("of 2.10's dialogs");
+            gtk::Gtk::load(libraries).map(drop).expect("of GTK");
         }
         assert!(libraries.gimp().starts_with("GIMP 2."), "{}", libraries.gimp());
     }

@@ -11,6 +11,7 @@ use utsushi_ipc::protocol::{Progress, StylizeSpec};
 
 use super::Rows;
 use crate::region::Rect;
+use crate::words;
 
 /// How many events may wait for this thread: more would only be memory.
 const WAITING: usize = 2;
@@ -70,7 +71,7 @@ pub(super) fn draw(
         for event in inbox {
             match event {
                 Event::Want { area, mut band } => {
-                    host.read(area, format, band.bytes(bytes(area)));
+                    host.read(area, 1.0, format, band.bytes(bytes(area)));
                     // If nobody takes it, `drawing` has failed, and says so at the end.
                     let _ = filled.send(band);
                 }
@@ -94,8 +95,8 @@ pub(super) fn draw(
 fn waiting(progress: Progress) -> Option<String> {
     match progress.behind? {
         0 => None,
-        1 => Some("Utsushi: waiting, as another picture goes first".into()),
-        more => Some(format!("Utsushi: waiting, as {more} other pictures go first")),
+        1 => Some(words::WAITING_FOR_ONE.text().into()),
+        more => Some(words::WAITING_FOR_MORE.with(&[("count", &more.to_string())])),
     }
 }
 

@@ -21,12 +21,14 @@ use utsushi_ipc::pixels::{Channels, Depth, PixelFormat, Raster, RasterError};
 use utsushi_ipc::protocol::{BrushSize, Place, Priority, Profile, StyleInfo, StyleShare, StylizeSpec};
 
 use crate::params::{BadValue, Output, Settings};
-use crate::region::Rect;
+use crate::region::{Rect, Scaled};
+use crate::trouble;
+use crate::words::{self, Word};
 
 /// Pixels in and out. Everything is called on the thread that made it.
 pub(crate) trait Rows {
-    /// Pixels of the drawable.
-    fn read(&mut self, area: Rect, format: PixelFormat, pixels: &mut [u8]);
+    /// Pixels of the drawable, or of a copy of it that is smaller by `scale`, in whose pixels the area is then.
+    fn read(&mut self, area: Rect, scale: f64, format: PixelFormat, pixels: &mut [u8]);
     /// Takes what was drawn.
     fn write(&mut self, area: Rect, format: PixelFormat, pixels: &[u8]);
     /// How much is done, up to 1.
@@ -41,6 +43,12 @@ pub(crate) trait Host: Rows {
     fn target(&mut self) -> Target;
     /// The part of it that is selected, even if only a little; all of it without a selection.
     fn selection(&mut self) -> Option<Rect>;
+    /// How much each pixel of an area is selected, up to 255, of a copy as in [`Rows::read`]; nothing without a selection.
+    fn mask(&mut self, area: Rect, scale: f64) -> Option<Vec<u8>>;
+    /// The layer may have become another: its pixels are to be asked for anew.
+    fn look_again(&mut self);
+    /// Turns 8-bit samples of the drawable's colours into those of a screen, which is sRGB.
+    fn show(&self, format: PixelFormat, pixels: &mut [u8]);
     /// Makes a place to draw this area on, unseen until [`Host::finish`].
     fn begin(&mut self, output: Output, area: Rect) -> Result<(), HostError>;
     /// Shows what was drawn in this area, as far as the selection allows, as one step to undo. `name` says what it
@@ -83,21 +91,19 @@ pub(crate) struct HostError(pub(crate) &'static str);
 /// Why a layer was not drawn.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FilterError {
-    #[error("{0}")]
-    Unsuitable(&'static str),
-    #[error(
-        "the layer's pixels are of a kind that can't be drawn on (`{encoding}`); convert the image to RGB first"
-    )]
+    #[error("{}", .0.text())]
+    Unsuitable(Word),
+    #[error("{}", words::ENCODING.with(&[("encoding", encoding.as_str())]))]
     Encoding { encoding: String },
-    #[error("the selection doesn't touch the layer: move it, or choose Select > None")]
+    #[error("{}", words::NOTHING_SELECTED.text())]
     NothingSelected,
     #[error(transparent)]
     Value(#[from] BadValue),
     #[error(transparent)]
     Size(#[from] RasterError),
-    #[error("{0}; the layer is unchanged")]
+    #[error("{}", words::UNCHANGED.with(&[("reason", &trouble::describe(.0))]))]
     Daemon(#[from] ClientError),
-    #[error("{0}; the layer is unchanged")]
+    #[error("{}", words::UNCHANGED.with(&[("reason", &.0.to_string())]))]
     Host(#[from] HostError),
 }
 
@@ -107,18 +113,15 @@ pub(crate) fn run(
     settings: &Settings,
     connect: impl FnOnce() -> Result<Client, ClientError>,
 ) -> Result<(), FilterError> {
-    let target = host.target();
-    suitable(target.kind, settings.output)?;
-    let format = pixel_format(&target.encoding)
-        .ok_or_else(|| FilterError::Encoding { encoding: target.encoding.clone() })?;
-    let selected = host.selection().ok_or(FilterError::NothingSelected)?;
+    let Subject { target, format, selected } = subject(host, settings.output)?;
 
     host.announce("Utsushi");
     let mut client = connect()?;
-    let Plan { mut spec, region, name } = plan(settings, &client.styles()?, target.extent, format, selected)?;
+    let Plan { mut spec, region, name } =
+        plan(settings, &client.styles()?, Scaled::whole(target.extent), format, selected)?;
     spec.profile = target.profile;
 
-    let title = format!("Utsushi: {name}");
+    let title = words::TITLE_OF.with(&[("style", &name)]);
     host.announce(&title);
     host.begin(settings.output, selected)?;
     if let Err(error) = bands::draw(host, client, &spec, region, selected, &title) {
@@ -128,11 +131,21 @@ pub(crate) fn run(
     Ok(host.finish(selected, &name)?)
 }
 
-/// Is there any use in asking what should be drawn?
-pub(crate) fn check(host: &mut impl Host) -> Result<(), FilterError> {
-    let kind = host.target().kind;
-    suitable(kind, Output::Layer).or_else(|error| suitable(kind, Output::NewLayer).map_err(|_| error))?;
-    host.selection().map(|_| ()).ok_or(FilterError::NothingSelected)
+/// What can be drawn.
+pub(crate) struct Subject {
+    pub(crate) target: Target,
+    pub(crate) format: PixelFormat,
+    pub(crate) selected: Rect,
+}
+
+/// What is to be drawn, or why nothing can be.
+pub(crate) fn subject(host: &mut impl Host, output: Output) -> Result<Subject, FilterError> {
+    let target = host.target();
+    suitable(target.kind, output)?;
+    let format = pixel_format(&target.encoding)
+        .ok_or_else(|| FilterError::Encoding { encoding: target.encoding.clone() })?;
+    let selected = host.selection().ok_or(FilterError::NothingSelected)?;
+    Ok(Subject { target, format, selected })
 }
 
 /// What the daemon is asked for.
@@ -144,18 +157,18 @@ pub(crate) struct Plan {
     pub(crate) name: String,
 }
 
-/// What has to be sent so that the selected part is drawn as if the whole layer were.
+/// What has to be sent so that the selected part is drawn as if the whole layer were, or the whole of its copy.
 pub(crate) fn plan(
     settings: &Settings,
     styles: &[StyleInfo],
-    extent: Rect,
+    layer: Scaled,
     format: PixelFormat,
     selected: Rect,
 ) -> Result<Plan, FilterError> {
     let mix = settings.mix(styles)?;
-    // The brush size is the whole layer's, though only a part of it may be drawn.
+    let extent = layer.extent();
     let whole = Raster::new(side(extent.width), side(extent.height), format)?;
-    let brush_size = settings.brush_size.resolve(whole.width(), whole.height());
+    let brush_size = layer.brush_size(settings.brush_size);
     let reach_px = mix.iter().map(|(style, _)| style.reach_px).max().unwrap_or(0);
     let region = selected.with_context(extent, reach_px, brush_size, format.channels.has_alpha());
     let place = (region != extent).then(|| Place {
@@ -188,20 +201,12 @@ fn suitable(kind: TargetKind, output: Output) -> Result<(), FilterError> {
     let why = match (kind, output) {
         (TargetKind::Layer, _) | (TargetKind::FloatingSelection, Output::Layer) => return Ok(()),
         (TargetKind::Locked, Output::NewLayer) => return Ok(()),
-        (TargetKind::Locked, Output::Layer) => {
-            "the layer's pixels are locked: unlock them in the Layers dialog, or draw on a new layer"
-        }
-        (TargetKind::FloatingSelection, Output::NewLayer) => {
-            "there can be no layer above a floating selection: anchor it first"
-        }
-        (TargetKind::Group, _) => {
-            "a layer group has no pixels of its own: choose a layer in it, or merge the group"
-        }
-        (TargetKind::Mask, _) => "a layer mask is being edited: choose the layer itself",
-        (TargetKind::Channel, _) => "channels and the selection can't be drawn on: choose a layer",
-        (TargetKind::Indexed, _) => {
-            "an indexed image has no colours to spare: choose Image > Mode > RGB first"
-        }
+        (TargetKind::Locked, Output::Layer) => words::LOCKED,
+        (TargetKind::FloatingSelection, Output::NewLayer) => words::FLOATING,
+        (TargetKind::Group, _) => words::GROUP,
+        (TargetKind::Mask, _) => words::MASK,
+        (TargetKind::Channel, _) => words::CHANNEL,
+        (TargetKind::Indexed, _) => words::INDEXED,
     };
     Err(FilterError::Unsuitable(why))
 }

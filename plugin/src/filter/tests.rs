@@ -90,7 +90,7 @@ fn a_part_is_drawn_as_its_place_in_the_layer() {
     let check = |encoding: &str, changes: &[(&str, Value)], selected: Rect| {
         let format = pixel_format(encoding).expect("a format");
         let Plan { spec, region, .. } =
-            plan(&settings(changes), &styles, layer, format, selected).expect("a plan");
+            plan(&settings(changes), &styles, Scaled::whole(layer), format, selected).expect("a plan");
         assert_eq!(selected.within(region), Some(selected), "{encoding}, {changes:?}");
         let place = Place { x: region.x as u32, y: region.y as u32, width: 6000, height: 4000 };
         assert_eq!(spec.place, (region != layer).then_some(place), "{encoding}, {changes:?}");
@@ -147,11 +147,6 @@ fn what_cannot_be_drawn_on_is_said_before_the_daemon_is_asked() {
             run(&mut host, &settings(changes), || panic!("no daemon is needed")).expect_err("a refusal");
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(host.layer, before);
-
-        // A dialog isn't even shown where nothing that can be chosen in it would help.
-        let kinds = [TargetKind::Layer, TargetKind::FloatingSelection, TargetKind::Locked];
-        let is_hopeless = !kinds.contains(&host.target.kind) || host.selection.is_none();
-        assert_eq!(super::check(&mut host).is_err(), is_hopeless, "{error}");
     }
     let host = || Fake::new(20, 10, "R'G'B' u8");
     let new_layer = [("output", Value::Whole(1))];
@@ -161,9 +156,9 @@ fn what_cannot_be_drawn_on_is_said_before_the_daemon_is_asked() {
     check(host().of_kind(TargetKind::Indexed), &[], "Image > Mode > RGB");
     check(host().of_kind(TargetKind::Locked), &[], "unlock them");
     check(host().of_kind(TargetKind::FloatingSelection), &new_layer, "anchor it first");
-    assert!(super::check(&mut host().of_kind(TargetKind::Locked)).is_ok());
+    assert!(subject(&mut host().of_kind(TargetKind::Locked), Output::NewLayer).is_ok());
     check(host().selecting(None), &[], "the selection doesn't touch the layer");
-    check(Fake::new(20, 10, "CMYK u8"), &[], "`CMYK u8`");
+    check(Fake::new(20, 10, "CMYK u8"), &[], "(CMYK u8)");
 }
 
 #[test]

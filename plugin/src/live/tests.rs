@@ -6,6 +6,8 @@ use super::*;
 use crate::fake::{Daemon, Deed, Fake, settings, style};
 use crate::params::Value;
 
+use utsushi_ipc::protocol::BrushSize;
+
 /// Much longer than anything takes on any machine.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -13,14 +15,14 @@ const HERE: Rect = Rect::new(40, 50, 9, 5);
 const THERE: Rect = Rect::new(90, 20, 9, 5);
 
 /// A preview, and what it shows.
-struct Stage<'a> {
-    live: Live<'a, Fake>,
+struct Stage {
+    live: Live<Fake>,
     woken: Receiver<()>,
 }
 
-impl<'a> Stage<'a> {
+impl Stage {
     fn new(
-        styles: &'a [StyleInfo],
+        styles: &Arc<[StyleInfo]>,
         connect: impl FnMut() -> Result<Client, ClientError> + Send + 'static,
     ) -> Self {
         Self::with_moment(STUCK, styles, connect)
@@ -28,19 +30,19 @@ impl<'a> Stage<'a> {
 
     fn with_moment(
         moment: Duration,
-        styles: &'a [StyleInfo],
+        styles: &Arc<[StyleInfo]>,
         connect: impl FnMut() -> Result<Client, ClientError> + Send + 'static,
     ) -> Self {
         let (sender, woken) = mpsc::channel();
         let host = Fake::new(200, 150, "R'G'B'A u8");
-        let live = Live::new(host, styles, moment, connect, move || {
+        let live = Live::new(host, Arc::clone(styles), moment, connect, move || {
             sender.send(()).expect("somebody wants to know")
         });
         Self { live, woken }
     }
 
     fn ask(&mut self, strength: f64, area: Rect) {
-        self.live.ask(Ok(settings(&[("strength", Value::Number(strength))])), area);
+        self.live.ask(Ok(settings(&[("strength", Value::Number(strength))])), whole(area));
     }
 
     /// Waits for the worker; is there something else to show?
@@ -51,19 +53,28 @@ impl<'a> Stage<'a> {
 
     /// Is this part of the layer shown as the daemon draws it?
     fn shows(&self, area: Rect) -> bool {
-        self.live.look(area).is_some_and(|look| {
-            assert_eq!(look.row_bytes, area.width * 4);
+        self.look(area).is_some_and(|look| {
             let inverted = self.live.host.inverted(area);
-            let expected: Vec<u8> =
-                self.live.host.rows(area).flat_map(|range| inverted[range].to_vec()).collect();
-            assert!(look.pixels == expected, "{area:?}");
+            let drawn = self.live.host.rows(area).flat_map(|range| inverted[range].to_vec());
+            let format = self.live.format().expect("a format");
+            assert!(look.pixels == screen::pack(&drawn.collect::<Vec<_>>(), format, area), "{area:?}");
             true
         })
     }
+
+    /// What is shown of this part of the layer.
+    fn look(&self, area: Rect) -> Option<&Look> {
+        self.live.look().filter(|look| look.frame == whole(area))
+    }
 }
 
-fn styles() -> [StyleInfo; 2] {
-    ["cel", "ink"].map(style)
+/// A part of the layer itself.
+fn whole(area: Rect) -> Frame {
+    Frame { area, copy: Scaled::whole(Rect::new(0, 0, 200, 150)) }
+}
+
+fn styles() -> Arc<[StyleInfo]> {
+    ["cel", "ink"].map(style).into()
 }
 
 fn strengths(pictures: &[StylizeSpec]) -> Vec<f32> {
@@ -76,13 +87,16 @@ fn what_is_visible_is_drawn_with_what_the_network_sees_around_it() {
     let mut stage = Stage::new(&styles, daemon.connector());
     let before = stage.live.host.layer.clone();
     stage.ask(1.0, HERE);
-    assert!(stage.live.look(HERE).is_none(), "nothing waits for the daemon");
+    assert!(stage.look(HERE).is_none(), "nothing waits for the daemon");
     assert!(stage.take() && stage.shows(HERE));
-    assert!(stage.live.look(THERE).is_none());
+    assert!(stage.look(THERE).is_none());
 
     // The same again isn't drawn again, and other values aren't read again.
     stage.ask(1.0, HERE);
-    stage.live.ask(Ok(settings(&[("output", Value::Whole(1)), ("style", Value::Style("cel".into()))])), HERE);
+    stage.live.ask(
+        Ok(settings(&[("output", Value::Whole(1)), ("style", Value::Style("cel".into()))])),
+        whole(HERE),
+    );
     stage.ask(0.5, HERE);
     assert!(stage.shows(HERE), "what was there stays until there is something else");
     assert!(stage.take() && stage.shows(HERE));
@@ -129,7 +143,7 @@ fn the_newest_order_wins() {
     stage.ask(0.4, THERE);
     daemon.let_go();
     let fourth = daemon.pictures.recv().expect("a picture");
-    assert!(!stage.take() && stage.live.look(THERE).is_none(), "of another place, it isn't");
+    assert!(!stage.take() && stage.look(THERE).is_none(), "of another place, it isn't");
     daemon.let_go();
     assert!(stage.take() && stage.shows(THERE));
 
@@ -174,7 +188,7 @@ fn what_goes_wrong_is_said_until_it_is_right() {
         let daemon = Daemon::start(deeds);
         let mut stage = Stage::new(&styles, daemon.connector());
         stage.ask(0.1, HERE);
-        assert!(stage.take() && stage.live.look(HERE).is_none(), "{expected}");
+        assert!(stage.take() && stage.look(HERE).is_none(), "{expected}");
         let trouble = stage.live.trouble();
         assert!(trouble.contains(expected), "{trouble}");
         // It isn't tried again by itself.
@@ -197,9 +211,9 @@ fn what_goes_wrong_is_said_until_it_is_right() {
 
     // What can't be asked for is said without a daemon.
     let oil = settings(&[("style", Value::Style("oil".into()))]);
-    stage.live.ask(Ok(oil), HERE);
+    stage.live.ask(Ok(oil), whole(HERE));
     assert!(stage.live.trouble().contains("there is no style `oil`"), "{}", stage.live.trouble());
-    stage.live.ask(Settings::parse(&[]), HERE);
+    stage.live.ask(Settings::parse(&[]), whole(HERE));
     assert!(stage.live.trouble().contains("values are needed"), "{}", stage.live.trouble());
     stage.live.forget();
     assert_eq!(stage.live.trouble(), "");
@@ -215,7 +229,7 @@ fn what_nobody_wants_any_more_is_not_shown() {
     stage.ask(0.1, HERE);
     assert!(stage.take() && stage.shows(HERE), "it is drawn anew");
     stage.live.forget();
-    assert!(stage.live.look(HERE).is_none());
+    assert!(stage.look(HERE).is_none());
     drop(stage);
     assert_eq!(strengths(&daemon.finish()), [0.1]);
 }
@@ -226,7 +240,7 @@ fn nothing_comes_after_the_end() {
         let deeds: &'static [Deed] = if deed == Deed::Hold { &[Deed::Hold] } else { &[Deed::Stall] };
         let (styles, daemon) = (styles(), Daemon::start([deeds]));
         let Stage { mut live, woken } = Stage::new(&styles, daemon.connector());
-        live.ask(Ok(settings(&[])), HERE);
+        live.ask(Ok(settings(&[])), whole(HERE));
         daemon.pictures.recv().expect("a picture");
         drop(live);
         if deed == Deed::Hold {
@@ -236,4 +250,62 @@ fn nothing_comes_after_the_end() {
         // The thread's end is the only news.
         assert_eq!(woken.recv_timeout(STUCK), Err(RecvTimeoutError::Disconnected), "{deed:?}");
     }
+}
+
+#[test]
+fn a_copy_is_drawn_with_the_brush_that_it_takes() {
+    let (styles, daemon) = (styles(), Daemon::start([&[Deed::Invert; 2]]));
+    let mut stage = Stage::new(&styles, daemon.connector());
+    let copy = Scaled::new(Rect::new(0, 0, 200, 150), 0.25);
+    for brush in [8.0, 2.0] {
+        let frame = Frame { area: copy.extent(), copy };
+        stage.live.ask(Ok(settings(&[("brush-size", Value::Number(brush))])), frame);
+        assert!(stage.take() && stage.live.look().is_some_and(|look| look.frame == frame));
+    }
+    drop(stage);
+    let pictures = daemon.finish();
+    let found: Vec<_> = pictures.iter().map(|spec| (spec.raster.width(), spec.brush_size)).collect();
+    assert_eq!(found, [(50, BrushSize::Factor(2.0)), (50, BrushSize::Factor(1.0))]);
+}
+
+#[test]
+fn what_is_not_selected_is_shown_as_it_is() {
+    let (styles, daemon) = (styles(), Daemon::start([&[Deed::Invert; 2]]));
+    let mut stage = Stage::new(&styles, daemon.connector());
+    let half = Rect::new(0, 0, 44, 150);
+    stage.live.host.selection = Some(half);
+    stage.live.follow_selection();
+    assert_eq!(stage.live.selected(), Some(half));
+    stage.ask(1.0, HERE);
+    assert!(stage.take());
+    let drawn = stage.look(HERE).expect("it is drawn").pixels.clone();
+    let before = stage.live.before(whole(HERE)).expect("a part").pixels.clone();
+    let same = |x: usize| {
+        (0..5).all(|y| drawn.bytes[(y * 9 + x) * 4..][..4] == before.bytes[(y * 9 + x) * 4..][..4])
+    };
+    assert_eq!((0..9).map(same).collect::<Vec<_>>(), [[false; 4].as_slice(), &[true; 5]].concat());
+
+    // Another selection has it drawn anew.
+    stage.live.host.selection = Some(stage.live.host.target.extent);
+    stage.live.follow_selection();
+    assert!(stage.live.look().is_none());
+    stage.ask(1.0, HERE);
+    assert!(stage.take() && stage.shows(HERE));
+    drop(stage);
+    daemon.finish();
+}
+
+#[test]
+fn a_layer_that_was_converted_is_drawn_as_it_is_then() {
+    let (styles, daemon) = (styles(), Daemon::start([&[Deed::Invert]]));
+    let mut stage = Stage::new(&styles, daemon.connector());
+    stage.live.target.encoding = "of a palette".into();
+    stage.ask(1.0, HERE);
+    assert!(stage.live.before(whole(HERE)).is_none() && !stage.live.trouble().is_empty());
+    stage.live.renew();
+    assert_eq!(stage.live.trouble(), "");
+    stage.ask(1.0, HERE);
+    assert!(stage.take() && stage.shows(HERE) && stage.live.before(whole(HERE)).is_some());
+    drop(stage);
+    daemon.finish();
 }

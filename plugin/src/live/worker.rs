@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use utsushi_ipc::client::{Client, ClientError};
 use utsushi_ipc::protocol::StylizeSpec;
 
-use super::Pace;
+use super::{Frame, Pace};
 use crate::region::Rect;
+use crate::trouble;
 use crate::warm::{self, Part};
 
 /// What is to be drawn.
@@ -20,7 +21,7 @@ pub(super) struct Order {
     /// What is sent.
     pub(super) region: Rect,
     /// What of it is wanted.
-    pub(super) area: Rect,
+    pub(super) frame: Frame,
     /// All of the region.
     pub(super) pixels: Arc<[u8]>,
     pub(super) pace: Pace,
@@ -29,16 +30,10 @@ pub(super) struct Order {
 /// What became of an order.
 pub(super) struct Answer {
     pub(super) number: u64,
-    pub(super) area: Rect,
-    /// Pixels of the area, or why there are none.
-    pub(super) outcome: Result<Drawn, String>,
+    pub(super) frame: Frame,
+    /// Samples of the area, row by row, or why there are none.
+    pub(super) outcome: Result<Vec<u8>, String>,
     pub(super) pace: Pace,
-}
-
-/// Pixels of an order's area.
-pub(super) struct Drawn {
-    pub(super) pixels: Vec<u8>,
-    pub(super) row_bytes: i32,
 }
 
 /// The thread, from outside. Once this is dropped it does nothing any more that can be noticed, and ends by itself:
@@ -140,37 +135,36 @@ impl Desk {
         order: &Order,
         client: &mut Option<Client>,
         connect: &mut impl FnMut() -> Result<Client, ClientError>,
-    ) -> Result<(Drawn, f32), ClientError> {
-        let Order { spec, region, area, pixels, .. } = order;
+    ) -> Result<(Vec<u8>, f32), ClientError> {
+        let Order { spec, region, frame: Frame { area, .. }, pixels, .. } = order;
         let begun = Instant::now();
         let part = Part { spec, region: *region, pixels, area: *area };
         let (pixels, report) = warm::draw(client, connect, &part, |_| self.go_on(begun))?;
-        let row_bytes = area.width as usize * spec.raster.format().pixel_bytes();
-        Ok((Drawn { pixels, row_bytes: row_bytes as i32 }, report.engine_ms))
+        Ok((pixels, report.engine_ms))
     }
 
     /// Hands over what became of an order, unless nobody wants to know.
     fn answer(
         &self,
         order: &Order,
-        drawn: Result<(Drawn, f32), ClientError>,
+        drawn: Result<(Vec<u8>, f32), ClientError>,
         answers: &Sender<Answer>,
         wake: impl Fn(),
     ) {
-        let Order { number, area, mut pace, .. } = *order;
+        let Order { number, frame, mut pace, .. } = *order;
         let outcome = match drawn {
             Ok((drawn, engine_ms)) => {
                 pace.engine_ms = engine_ms;
                 Ok(drawn)
             }
             Err(ClientError::Cancelled) => return,
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(trouble::describe(&error)),
         };
         // Held until all is said, so that nothing is once the other side has closed.
         let state = self.lock();
         if !state.is_closed
             && !state.is_cancelled
-            && answers.send(Answer { number, area, outcome, pace }).is_ok()
+            && answers.send(Answer { number, frame, outcome, pace }).is_ok()
         {
             wake();
         }

@@ -32,7 +32,7 @@ use self::cache::{Cache, Key, Pixels};
 use self::painter::{Connect, PATIENCE, Painter};
 use crate::filter::{self, FilterError, Plan};
 use crate::params::{BRUSH_SIZE, PARAMS, Param, Settings, Value};
-use crate::region::Rect;
+use crate::region::{Rect, Scaled};
 
 /// How much of what was drawn is kept, in bytes.
 const MOST_CACHED_BYTES: usize = 256 << 20;
@@ -303,7 +303,13 @@ impl Sheet {
     }
 
     fn plan(&self, area: Rect) -> Result<Plan, FilterError> {
-        let mut plan = filter::plan(&self.settings, &self.styles, self.whole(), self.picture.format, area)?;
+        let mut plan = filter::plan(
+            &self.settings,
+            &self.styles,
+            Scaled::whole(self.whole()),
+            self.picture.format,
+            area,
+        )?;
         plan.spec.profile = self.picture.profile.clone();
         Ok(plan)
     }

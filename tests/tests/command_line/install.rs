@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
+use utsushi_po::CATALOGUES;
 use utsushi_tests::binary::{Home, assert_code, binary, errors, finish, operation, plug_in};
 
 const PROFILES: [&str; 3] =
@@ -67,11 +68,12 @@ fn every_profile_gets_the_plug_in_and_loses_it_again() {
     let of_gimp = |told: &str, what: &str| {
         told.lines().filter(|line| line.contains(what) && line.contains("/utsushi-gimp/")).count()
     };
-    assert_eq!(of_gimp(&told, "would install"), 6, "{told}");
+    let files = PROFILES.len() * (2 + CATALOGUES.len());
+    assert_eq!(of_gimp(&told, "would install"), files, "{told}");
     assert!(home.files(".") == before, "a dry run changes nothing");
 
     let (told, _) = run(&home, 0, &install);
-    assert!(of_gimp(&told, "installed /") == 6 && told.contains("restart GIMP"), "{told}");
+    assert!(of_gimp(&told, "installed /") == files && told.contains("restart GIMP"), "{told}");
     let mut expected = before.clone();
     for profile in PROFILES {
         for source in [binary(), plug_in()] {
@@ -80,6 +82,13 @@ fn every_profile_gets_the_plug_in_and_loses_it_again() {
             let mode = fs::metadata(home.path().join(&name)).expect("a file").permissions().mode();
             assert_eq!(mode & 0o7777, 0o755, "{name}");
             expected.insert(name, fs::read(source).expect("a program"));
+        }
+        for (language, catalogue) in CATALOGUES {
+            let name =
+                format!("{profile}/plug-ins/utsushi-gimp/locale/{language}/LC_MESSAGES/utsushi-gimp.mo");
+            let mode = fs::metadata(home.path().join(&name)).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o7777, 0o644, "{name}");
+            expected.insert(name, catalogue.to_vec());
         }
     }
     for folder in OF_GEGL {
@@ -97,7 +106,7 @@ fn every_profile_gets_the_plug_in_and_loses_it_again() {
     assert!(of_gimp_alone.eq(expected.iter()), "{:?}", installed.keys());
 
     let (told, _) = run(&home, 0, &install);
-    assert!(of_gimp(&told, "up to date") == 6 && !told.contains("restart"), "{told}");
+    assert!(of_gimp(&told, "up to date") == files && !told.contains("restart"), "{told}");
     assert!(home.files(".") == installed, "installing again changes nothing");
 
     run(&home, 0, "uninstall --dry-run");
@@ -121,7 +130,7 @@ fn one_profile() {
     let names =
         || ["mine", PROFILES[1]].map(|profile| home.names(&format!("{profile}/plug-ins/utsushi-gimp")).len());
     run(&home, 0, &format!("{} --profile mine", install()));
-    assert_eq!((names(), home.names(".local").len()), ([2, 0], 0), "and nothing for the desktop");
+    assert_eq!((names(), home.names(".local").len()), ([3, 0], 0), "and nothing for the desktop");
     run(&home, 0, "uninstall --profile mine");
     assert_eq!(names(), [0, 0]);
 }
@@ -136,12 +145,13 @@ fn a_program_that_every_gimp_finds_is_not_copied() {
         let (told, _) = run(&home, 0, &install());
         let names = home.names(&format!("{}/plug-ins/utsushi-gimp", PROFILES[1]));
         assert_eq!(names, expected, "{told}");
-        assert_eq!(told.contains("the daemon is root/usr/"), names.len() == 1, "{told}");
+        assert_eq!(told.contains("the daemon is root/usr/"), names.len() == 2, "{told}");
     };
-    let both = ["utsushi", "utsushi-gimp"];
+    let both = ["locale", "utsushi", "utsushi-gimp"];
+    let alone = ["locale", "utsushi-gimp"];
     check(|_| {}, &both);
-    check(|home| drop(put_program(home, "root/usr/bin")), &["utsushi-gimp"]);
-    check(|home| drop(put_program(home, "root/usr/local/bin")), &["utsushi-gimp"]);
+    check(|home| drop(put_program(home, "root/usr/bin")), &alone);
+    check(|home| drop(put_program(home, "root/usr/local/bin")), &alone);
     // A session's PATH has none of these, even if a shell's has.
     check(|home| drop(put_program(home, ".cargo/bin")), &both);
     check(|home| drop(put_program(home, "root/opt/bin")), &both);

@@ -1,6 +1,8 @@
 //! The plug-in in the real GIMP: what it draws is what `utsushi stylize` draws of the same pixels.
 
 mod colours;
+mod dialog;
+mod languages;
 mod layers;
 mod live;
 mod live_window;

@@ -97,5 +97,6 @@ fn from_the_menu_through_the_preview_and_back() {
         window.screen().press("d");
         window.wait_until("the daemon's status is told", |screen| screen.find_window("Message").is_some());
         keep(&window, "status");
+        window.assert_no_complaints();
     }
 }

@@ -94,7 +94,7 @@ impl Folders {
     pub(super) fn installation(&self, own: &Path) -> io::Result<Vec<Step>> {
         let (program, mut steps) = if self.has_its_place(own) {
             // It would be out of date one day.
-            (own.to_path_buf(), folder::removal(&self.program, &[DAEMON])?)
+            (own.to_path_buf(), folder::removal(&self.program, &[DAEMON], Vec::new())?)
         } else {
             let copy = self.program.join(DAEMON);
             (copy.clone(), vec![folder::placing(Source::Program(own.to_path_buf()), copy)?])
@@ -123,7 +123,7 @@ impl Folders {
             steps.extend(file.parent().map(folder::clearing).unwrap_or_default());
             steps.extend(folder::removing_text(file)?);
         }
-        steps.extend(folder::removal(&self.program, &[DAEMON])?);
+        steps.extend(folder::removal(&self.program, &[DAEMON], Vec::new())?);
         Ok(steps)
     }
 

@@ -37,6 +37,8 @@ pub(super) enum Source {
     Program(PathBuf),
     /// A text that all may read, with its seal.
     Text(String),
+    /// A file of ours that all may read.
+    Catalogue(&'static [u8]),
 }
 
 /// One thing to do.
@@ -60,13 +62,13 @@ pub(super) enum Step {
     LeaveFolder(PathBuf),
 }
 
-/// The steps after which `folder` has this program, by this name, and this daemon, or no daemon. The program comes last, so
-/// that GIMP never finds it without its daemon.
+/// The steps after which `folder` has this program, by this name, and this daemon, or no daemon, and what comes by these
+/// steps. The program comes last, so that GIMP never finds it without its daemon.
 pub(super) fn installation(
     folder: &Path,
-    name: &str,
-    program: &Path,
+    (name, program): (&str, &Path),
     daemon: Option<&Path>,
+    also: Vec<Step>,
 ) -> io::Result<Vec<Step>> {
     let mut steps = clearing(folder);
     match daemon {
@@ -74,18 +76,22 @@ pub(super) fn installation(
         // It would be taken instead of the one that is meant to be.
         None => steps.extend(removing(folder.join(DAEMON))?),
     }
+    steps.extend(also);
     steps.push(placing(Source::Program(program.to_path_buf()), folder.join(name))?);
     Ok(steps)
 }
 
-/// The steps after which `folder` has nothing of ours, which has these names; none if that is so already.
-pub(super) fn removal(folder: &Path, ours: &[&str]) -> io::Result<Vec<Step>> {
+/// The steps after which `folder` has nothing of ours, which has these names, and is removed by these steps; none if that is
+/// so already.
+pub(super) fn removal(folder: &Path, ours: &[&str], also: Vec<Step>) -> io::Result<Vec<Step>> {
     let Some(metadata) = if_there(fs::symlink_metadata(folder))? else { return Ok(Vec::new()) };
     let mut steps = clearing(folder);
     for name in ours {
         steps.extend(removing(folder.join(name))?);
     }
-    let others = fs::read_dir(folder)?.count().saturating_sub(steps.len());
+    steps.extend(also);
+    let gone = steps.iter().filter(|step| step.path().parent() == Some(folder)).count();
+    let others = fs::read_dir(folder)?.count().saturating_sub(gone);
     if others == 0 && metadata.is_dir() {
         steps.push(Step::RemoveFolder(folder.to_path_buf()));
     } else if !steps.is_empty() {
@@ -147,7 +153,7 @@ impl Source {
     fn mode(&self) -> u32 {
         match self {
             Self::Program(_) => MODE,
-            Self::Text(_) => 0o644,
+            Self::Text(_) | Self::Catalogue(_) => 0o644,
         }
     }
 
@@ -155,6 +161,7 @@ impl Source {
         match self {
             Self::Program(program) => have_same_content(program, file),
             Self::Text(text) => Ok(fs::read(file)? == text.as_bytes()),
+            Self::Catalogue(bytes) => Ok(fs::read(file)? == *bytes),
         }
     }
 }
@@ -224,6 +231,7 @@ fn put(from: &Source, to: &Path) -> io::Result<()> {
     match from {
         Source::Program(program) => drop(io::copy(&mut File::open(program)?, temporary.as_file_mut())?),
         Source::Text(text) => temporary.write_all(text.as_bytes())?,
+        Source::Catalogue(bytes) => temporary.write_all(bytes)?,
     }
     temporary.as_file().set_permissions(Permissions::from_mode(from.mode()))?;
     temporary.as_file().sync_all()?;
@@ -283,7 +291,8 @@ mod tests {
 
         fn installation(&self, daemon: Option<&str>) -> io::Result<Vec<Step>> {
             let daemon = daemon.map(|daemon| self.root.path().join(daemon));
-            installation(&self.ours(), PLUG_IN, &self.root.path().join("plug-in"), daemon.as_deref())
+            let plug_in = self.root.path().join("plug-in");
+            installation(&self.ours(), (PLUG_IN, &plug_in), daemon.as_deref(), Vec::new())
         }
 
         fn words(&self, steps: &[Step]) -> String {
@@ -358,12 +367,12 @@ mod tests {
     fn uninstalling() {
         fn check(files: &str, expected: &str, names: &[&str]) {
             let case = Case::new(files);
-            let steps = removal(&case.ours(), &BOTH).expect("steps");
+            let steps = removal(&case.ours(), &BOTH, Vec::new()).expect("steps");
             assert_eq!(case.words(&steps), expected, "{files}");
             case.take(&steps);
             assert_eq!(case.names(), names, "{files}");
             assert_eq!(case.ours().exists(), !names.is_empty(), "{files}");
-            assert_eq!(removal(&case.ours(), &BOTH).expect("steps"), [], "{files}");
+            assert_eq!(removal(&case.ours(), &BOTH, Vec::new()).expect("steps"), [], "{files}");
         }
         let all = "would remove ours/utsushi-gimp; would remove ours/utsushi; ";
         let left = "left ours, which has other files, or is a link";
@@ -396,7 +405,7 @@ mod tests {
         let elsewhere = case.root.path().join("elsewhere");
         fs::rename(case.ours(), &elsewhere).expect("moved");
         symlink(&elsewhere, case.ours()).expect("made");
-        case.take(&removal(&case.ours(), &BOTH).expect("steps"));
+        case.take(&removal(&case.ours(), &BOTH, Vec::new()).expect("steps"));
         assert!(case.ours().is_symlink() && case.names().is_empty());
     }
 

@@ -387,11 +387,11 @@ impl Pair {
 impl Buffers for Pair {
     fn read(&mut self, area: Rect, pixels: &mut [u8]) {
         if self.is_aligned(pixels) {
-            return self.input.read(area, self.picture.format, pixels);
+            return self.input.read(area, 1.0, self.picture.format, pixels);
         }
         self.aligned(pixels.len());
         let aligned = &mut bytemuck::cast_slice_mut(&mut self.spare)[..pixels.len()];
-        self.input.read(area, self.picture.format, aligned);
+        self.input.read(area, 1.0, self.picture.format, aligned);
         pixels.copy_from_slice(aligned);
     }
 

@@ -9,7 +9,7 @@ use super::super::gimp3::TypeQuery;
 use super::super::{Object, c_string, guarded};
 use super::class::{EnumValue, FilterClass, Functions, PROPERTY, SeedSpec};
 use super::{class, operation, tell};
-use crate::dialog::{BRUSH_SIZE_PAGE, BRUSH_SIZE_STEP, SLIDER_BRUSH_SIZE};
+use crate::dialog::form::{BRUSH_SIZE_PAGE, BRUSH_SIZE_STEP, SLIDER_BRUSH_SIZE};
 use crate::operation::styles::{NONE, Style};
 use crate::params::{BRUSH_SIZE, Kind, PARAMS, Param, Value};
 
@@ -45,8 +45,8 @@ pub(super) unsafe fn install(functions: &Functions, class: *mut FilterClass, sty
 /// As for `install`.
 unsafe fn specification(functions: &Functions, param: &Param, styles: &[Style]) -> Object {
     // A label's mnemonic is a dialog's own.
-    let label = c_string(&param.label.to_string_lossy().replace('_', ""));
-    let (name, nick, blurb) = (param.name.as_ptr(), label.as_ptr(), param.help.as_ptr());
+    let label = c_string(&param.label.english().to_string_lossy().replace('_', ""));
+    let (name, nick, blurb) = (param.name.as_ptr(), label.as_ptr(), param.help.english().as_ptr());
     // SAFETY: all texts are copied; an enumeration's are leaked, as its type stays for good.
     unsafe {
         match param.kind {
