@@ -27,7 +27,7 @@ fn recipe(steps: u64) -> Recipe {
 fn pairs() -> TrainingData {
     let wave = |i: usize| {
         let (row, col) = ((i / 3 / 160) as f32, (i / 3 % 160) as f32);
-        let edge = if (row + col) as usize / 40 % 2 == 0 { 40.0 } else { -40.0 };
+        let edge = if ((row + col) as usize / 40).is_multiple_of(2) { 40.0 } else { -40.0 };
         (128.0 + edge + 60.0 * (0.4 * row + 0.7 * col + (i % 3) as f32).sin()) as u8
     };
     let picture = Picture { width: 160, height: 160, rgb: (0..160 * 160 * 3).map(wave).collect() };
