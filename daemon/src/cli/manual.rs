@@ -94,7 +94,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Man { output: Some(folder.path().into()) }.execute(Cli::command()).unwrap();
         let program = Cli::command();
-        let commands = program.get_subcommands().map(|command| format!("utsushi-{}", command.get_name()));
+        let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
+        let commands = commands.map(|command| format!("utsushi-{}", command.get_name()));
         let pages = std::iter::once("utsushi".to_owned()).chain(commands);
         for page in pages {
             let text = fs::read_to_string(folder.path().join(format!("{page}.1"))).expect(&page);
