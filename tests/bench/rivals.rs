@@ -147,6 +147,7 @@ fn run(command: &mut Command) -> Result<()> {
 ///
 /// `part`: `stylizer`, from samples to samples as the daemon does; or `generator`, the network alone.
 fn draw(network: &str, style: &Path, size: &str, threads: usize, out: &Path, part: &str) -> Result<()> {
+    utsushi_engine::prepare_process();
     utsushi_engine::start_threads(NonZeroUsize::new(threads))?;
     let device = std::env::var("UTSUSHI_DEVICE").unwrap_or_else(|_| "cpu".into());
     let device = Device::choose(device.parse().map_err(anyhow::Error::msg)?)?;

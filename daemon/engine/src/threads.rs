@@ -12,7 +12,6 @@ use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 /// # Errors
 /// If the system has no threads left, or they run already.
 pub fn start_threads(count: Option<NonZeroUsize>) -> Result<(), ThreadPoolBuildError> {
-    utsushi_kernels::prepare_process();
     let builder = ThreadPoolBuilder::new().num_threads(count.map_or(0, NonZeroUsize::get));
     builder.start_handler(keep_to_one).build_global()
 }

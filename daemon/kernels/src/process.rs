@@ -10,7 +10,7 @@ pub fn give_memory_back() {
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
-/// Prepares the process for drawing and training. To be called before threads start.
+/// Prepares the process for drawing and training. To be called before any thread starts: it changes the environment.
 ///
 /// - mimalloc keeps freed memory for so long that the next band, or the next step of a training, gets it again: it would
 ///   give it back after milliseconds, and the system would clear every page of it anew. [`give_memory_back`] ends that.

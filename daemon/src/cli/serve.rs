@@ -77,8 +77,9 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn execute(self, address: Address) -> anyhow::Result<Ending> {
-        // First of all, since it changes the environment, which other threads might be reading.
+        // First of all, since both change the environment, which other threads might be reading.
         let inherited = Listener::from_environment();
+        utsushi_engine::prepare_process();
         log::start()?;
         if let Some(parent) = self.parent {
             end_with(parent)?;

@@ -45,15 +45,20 @@ fn choose(window: &mut Window, version: &str) {
     }
 }
 
+/// Writes the picture that is opened, `in.png`.
+fn write_original(session: &Session) -> Picture {
+    let original = cut(&picture::read(&sample("chelsea.jpg")).expect("a sample"), 60, 40, SIZE_PX, SIZE_PX);
+    let path = session.home().path().join("in.png");
+    picture::write(&path, Format::Png, &original, &WriteOptions::default()).expect("it is written");
+    original
+}
+
 #[test]
 fn on_the_canvas_and_back() {
     for gimp in installed() {
         let version = gimp.version;
         let session = Session::new(gimp).with_operation();
-        let original =
-            cut(&picture::read(&sample("chelsea.jpg")).expect("a sample"), 60, 40, SIZE_PX, SIZE_PX);
-        let path = session.home().path().join("in.png");
-        picture::write(&path, Format::Png, &original, &WriteOptions::default()).expect("it is written");
+        let original = write_original(&session);
         let drawn = stylize(&session, "in.png", &[]);
         let Some(mut window) = Window::open(&session, "in.png") else { return };
         let shows = |screen: &Screen, picture: &Picture| screen.shows(&middle(picture), screen.area());
@@ -107,10 +112,7 @@ fn a_failure_is_told_on_the_screen() {
     for gimp in installed() {
         let version = gimp.version;
         let session = Session::new(gimp).with_operation();
-        let original =
-            cut(&picture::read(&sample("chelsea.jpg")).expect("a sample"), 60, 40, SIZE_PX, SIZE_PX);
-        let path = session.home().path().join("in.png");
-        picture::write(&path, Format::Png, &original, &WriteOptions::default()).expect("it is written");
+        let original = write_original(&session);
         let daemon = session.home().path().join("profile/plug-ins/utsushi-gimp/utsushi");
         std::fs::remove_file(daemon).expect("it was installed");
         let Some(mut window) = Window::open(&session, "in.png") else { return };
